@@ -1,0 +1,30 @@
+# A throw-away environment: small, quick to build, and gone without a trace when destroyed.
+
+env = "dev"
+
+force_destroy           = true
+deletion_protection     = false
+point_in_time_recovery  = false
+noncurrent_version_days = 7
+log_retention_days      = 7
+
+chunk_bytes              = 16777216 # 16 MiB
+single_chunk_limit_bytes = 67108864 # 64 MiB
+
+ingest_timeout_seconds        = 30
+ingest_memory_mb              = 512
+transform_timeout_seconds     = 30
+transform_memory_mb           = 1024
+transform_batch_size          = 4
+transform_maximum_concurrency = 4
+
+# Branches. One that is not built yet refuses true.
+observability_enabled = false
+ops_enabled           = false
+warehouse_enabled     = false
+api_enabled           = false
+feedback_enabled      = false
+checkin_enabled       = false
+lake_enabled          = false
+quality_gate_enabled  = false
+taxi_enabled          = false

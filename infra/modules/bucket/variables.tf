@@ -1,0 +1,43 @@
+variable "name" {
+  description = "Name of the bucket, unique among all AWS accounts."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+    error_message = "A bucket name has 3 to 63 lower-case letters, digits and hyphens, and starts and ends with a letter or digit."
+  }
+}
+
+variable "force_destroy" {
+  description = "Whether destroying the bucket deletes the objects and versions in it. False keeps data safe."
+  type        = bool
+  default     = false
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the KMS key that encrypts the objects; null encrypts with S3's own keys (SSE-S3)."
+  type        = string
+  default     = null
+}
+
+variable "noncurrent_version_days" {
+  description = "Days after which an overwritten or deleted object version is removed for good."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.noncurrent_version_days >= 1 && floor(var.noncurrent_version_days) == var.noncurrent_version_days
+    error_message = "noncurrent_version_days must be a whole number of days, at least 1."
+  }
+}
+
+variable "abort_multipart_days" {
+  description = "Days after which the parts of an unfinished multipart upload are removed."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.abort_multipart_days >= 1 && floor(var.abort_multipart_days) == var.abort_multipart_days
+    error_message = "abort_multipart_days must be a whole number of days, at least 1."
+  }
+}

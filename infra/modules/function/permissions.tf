@@ -1,0 +1,63 @@
+# The function's role: assumed by Lambda only, and allowed what the caller lists, its own logs, and nothing else.
+
+resource "aws_iam_role" "this" {
+  name        = var.name
+  description = "Role of the function ${var.name}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+locals {
+  logs_statement = {
+    Sid    = "WriteOwnLogs"
+    Effect = "Allow"
+    Action = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    # The log streams of this group. AWS writes a stream's ARN as <group ARN>:log-stream:<name>, and the names are
+    # made by Lambda, so the suffix has to be open:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+    Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+  }
+
+  tracing_statements = var.tracing_mode == "Active" ? [{
+    Sid    = "WriteTraces"
+    Effect = "Allow"
+    Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    # X-Ray has no resource to name for these two actions; AWS takes "*" only:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+    Resource = "*"
+  }] : []
+
+  on_failure_statements = var.on_failure == null ? [] : [{
+    Sid      = "SendFailedEvents"
+    Effect   = "Allow"
+    Action   = ["sqs:SendMessage"]
+    Resource = var.on_failure.queue_arn
+  }]
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "function"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [local.logs_statement],
+      local.tracing_statements,
+      local.on_failure_statements,
+      [for statement in var.permissions : {
+        Sid      = statement.sid
+        Effect   = "Allow"
+        Action   = statement.actions
+        Resource = statement.resources
+      }],
+    )
+  })
+}

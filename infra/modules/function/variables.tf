@@ -1,0 +1,165 @@
+variable "name" {
+  description = "Name of the function, its role and its log group."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.name))
+    error_message = "A function name has 1 to 64 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "description" {
+  description = "What the function does, in one line."
+  type        = string
+}
+
+variable "artifacts_bucket" {
+  description = "Name of the bucket the code is uploaded to."
+  type        = string
+}
+
+variable "zip_path" {
+  description = "Path of the zip file with the function's code."
+  type        = string
+}
+
+variable "handler" {
+  description = "Entry point, <module>.<function>."
+  type        = string
+  default     = "handler.handler"
+}
+
+variable "runtime" {
+  description = "Lambda runtime."
+  type        = string
+  default     = "python3.13"
+}
+
+variable "architecture" {
+  description = "Instruction set: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "architecture must be x86_64 or arm64."
+  }
+}
+
+variable "layers" {
+  description = "ARNs of the layer versions, in the order in which they are unpacked (at most 5)."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.layers) <= 5
+    error_message = "A function has at most 5 layers."
+  }
+}
+
+variable "memory_mb" {
+  description = "Memory in MB; CPU is given in proportion (one core at 1769 MB)."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240
+    error_message = "memory_mb must lie between 128 and 10240."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "Seconds after which Lambda ends an invocation."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
+    error_message = "timeout_seconds must lie between 1 and 900."
+  }
+}
+
+variable "ephemeral_storage_mb" {
+  description = "Size of /tmp in MB."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240
+    error_message = "ephemeral_storage_mb must lie between 512 and 10240."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrent executions kept for, and at most given to, this function; null sets no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 0
+    error_message = "reserved_concurrency must be 0 or more, or null for no limit."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables of the function."
+  type        = map(string)
+  default     = {}
+}
+
+variable "tracing_mode" {
+  description = "X-Ray tracing: Active samples requests, PassThrough follows the caller's decision."
+  type        = string
+  default     = "PassThrough"
+
+  validation {
+    condition     = contains(["Active", "PassThrough"], var.tracing_mode)
+    error_message = "tracing_mode must be Active or PassThrough."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days for which logs are kept; CloudWatch takes only certain values."
+  type        = number
+  default     = 30
+}
+
+variable "permissions" {
+  description = "What the function may call besides its own logs: actions on resources, each named in full."
+  type = list(object({
+    sid       = string
+    actions   = list(string)
+    resources = list(string)
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for p in var.permissions : alltrue([for a in p.actions : !strcontains(a, "*")])])
+    error_message = "permissions must name every action in full, without a wildcard."
+  }
+
+  validation {
+    # A star is only for the names of objects under a prefix of one bucket.
+    condition = alltrue([
+      for p in var.permissions : alltrue([
+        for r in p.resources : !strcontains(r, "*") || can(regex("^arn:[a-z-]+:s3:::[^*]+/[^*]+/\\*$", r))
+      ])
+    ])
+    error_message = "permissions must name every resource; only the objects under a prefix of a bucket may end in /*."
+  }
+}
+
+variable "on_failure" {
+  description = "Queue that receives asynchronous invocations which failed for good, and when that is; null for none."
+  type = object({
+    queue_arn             = string
+    retry_attempts        = optional(number, 2)
+    max_event_age_seconds = optional(number, 21600)
+  })
+  default = null
+
+  validation {
+    condition     = var.on_failure == null ? true : contains([0, 1, 2], var.on_failure.retry_attempts)
+    error_message = "on_failure.retry_attempts must be 0, 1 or 2."
+  }
+}

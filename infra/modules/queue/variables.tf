@@ -1,0 +1,60 @@
+variable "name" {
+  description = "Name of the queue."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.name))
+    error_message = "A queue name has 1 to 80 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "account" {
+  description = "Where the queue lives: partition, region and account id. Needed to name the queue in its own policy."
+  type = object({
+    partition = string
+    region    = string
+    id        = string
+  })
+}
+
+variable "visibility_timeout_seconds" {
+  description = "Seconds for which a received message is hidden from other receivers."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.visibility_timeout_seconds >= 0 && var.visibility_timeout_seconds <= 43200
+    error_message = "visibility_timeout_seconds must lie between 0 and 43200 (12 hours)."
+  }
+}
+
+variable "retention_days" {
+  description = "Days for which SQS keeps a message nobody deletes."
+  type        = number
+  default     = 14
+
+  validation {
+    condition     = var.retention_days >= 1 && var.retention_days <= 14
+    error_message = "retention_days must lie between 1 and 14, SQS's limit."
+  }
+}
+
+variable "dead_letter" {
+  description = "Dead-letter queue of this queue and the receives after which a message goes there; null for none."
+  type = object({
+    arn               = string
+    max_receive_count = number
+  })
+  default = null
+
+  validation {
+    condition     = var.dead_letter == null ? true : var.dead_letter.max_receive_count >= 1 && var.dead_letter.max_receive_count <= 1000
+    error_message = "dead_letter.max_receive_count must lie between 1 and 1000."
+  }
+}
+
+variable "dead_letter_source" {
+  description = "Name of the only queue that may use this one as its dead-letter queue; null when none may."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,144 @@
+locals {
+  bronze_objects     = "${module.bucket["bronze"].arn}/bronze/*"
+  silver_objects     = "${module.bucket["silver"].arn}/silver/*"
+  quarantine_objects = "${module.bucket["quarantine"].arn}/quarantine/*"
+
+  common_environment = {
+    POWERTOOLS_METRICS_NAMESPACE = local.prefix
+    POWERTOOLS_LOG_LEVEL         = var.log_level
+    LEDGER_TABLE                 = module.ledger_table.name
+    CHUNK_QUEUE_URL              = module.chunk_queue.url
+    NOTIFICATIONS_TOPIC_ARN      = module.notifications.arn
+    SINGLE_CHUNK_LIMIT_BYTES     = tostring(var.single_chunk_limit_bytes)
+  }
+
+  # Reading and writing what a customer-managed key protects; S3 and DynamoDB call KMS as the function's role.
+  kms_permissions = concat(
+    var.kms_key_arn == null ? [] : [{
+      sid       = "UseDataKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.kms_key_arn]
+    }],
+    var.topic_kms_key_arn == null ? [] : [{
+      sid       = "UseTopicKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.topic_kms_key_arn]
+    }],
+  )
+
+  shared_permissions = concat([
+    {
+      sid       = "ReadBronze"
+      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      resources = [local.bronze_objects]
+    },
+    {
+      sid       = "SendNotices"
+      actions   = ["sns:Publish"]
+      resources = [module.notifications.arn]
+    },
+  ], local.kms_permissions)
+}
+
+module "layer" {
+  source = "../modules/layer"
+  for_each = {
+    base  = "Powertools for AWS Lambda"
+    arrow = "Apache Arrow"
+  }
+
+  name             = "${local.prefix}-${each.key}"
+  description      = each.value
+  artifacts_bucket = module.bucket["artifacts"].name
+  zip_path         = "${var.artifacts_dir}/layer-${each.key}.zip"
+}
+
+module "ingest" {
+  source = "../modules/function"
+
+  name                 = "${local.prefix}-ingest"
+  description          = "Plans a new bronze object: ledger entry and one message per chunk"
+  artifacts_bucket     = module.bucket["artifacts"].name
+  zip_path             = "${var.artifacts_dir}/ingest.zip"
+  layers               = [module.layer["base"].arn]
+  memory_mb            = var.ingest_memory_mb
+  timeout_seconds      = var.ingest_timeout_seconds
+  ephemeral_storage_mb = var.ingest_ephemeral_storage_mb
+  reserved_concurrency = var.ingest_reserved_concurrency
+  tracing_mode         = var.tracing_mode
+  log_retention_days   = var.log_retention_days
+
+  environment = merge(local.common_environment, {
+    POWERTOOLS_SERVICE_NAME = "ingest"
+    IDEMPOTENCY_TABLE       = module.idempotency_table.name
+    IDEMPOTENCY_TTL_SECONDS = tostring(var.idempotency_ttl_days * 86400)
+    INGEST_DLQ_URL          = module.ingest_dlq.url
+    CHUNK_BYTES             = tostring(var.chunk_bytes)
+  })
+
+  permissions = concat(local.shared_permissions, [
+    {
+      sid       = "LockEvents"
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      resources = [module.idempotency_table.arn]
+    },
+    {
+      # A transaction is allowed by the actions of the writes in it.
+      sid       = "WritePlan"
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"]
+      resources = [module.ledger_table.arn]
+    },
+    {
+      sid       = "SendChunks"
+      actions   = ["sqs:SendMessage"]
+      resources = [module.chunk_queue.arn]
+    },
+  ])
+
+  on_failure = {
+    queue_arn = module.ingest_dlq.arn
+  }
+}
+
+module "transform" {
+  source = "../modules/function"
+
+  name                 = "${local.prefix}-transform"
+  description          = "Turns chunks of bronze objects into silver Parquet and quarantined rows"
+  artifacts_bucket     = module.bucket["artifacts"].name
+  zip_path             = "${var.artifacts_dir}/transform.zip"
+  layers               = [module.layer["base"].arn, module.layer["arrow"].arn]
+  memory_mb            = var.transform_memory_mb
+  timeout_seconds      = var.transform_timeout_seconds
+  ephemeral_storage_mb = var.transform_ephemeral_storage_mb
+  reserved_concurrency = var.transform_reserved_concurrency
+  tracing_mode         = var.tracing_mode
+  log_retention_days   = var.log_retention_days
+
+  environment = merge(local.common_environment, {
+    POWERTOOLS_SERVICE_NAME = "transform"
+    SILVER_BUCKET           = module.bucket["silver"].name
+    QUARANTINE_BUCKET       = module.bucket["quarantine"].name
+    EVENT_BUS_NAME          = module.event_bus.name
+    MAX_RECEIVES            = tostring(var.max_receive_count)
+  })
+
+  permissions = concat(local.shared_permissions, [
+    {
+      sid       = "WriteSilverAndQuarantine"
+      actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+      resources = [local.silver_objects, local.quarantine_objects]
+    },
+    {
+      # A transaction is allowed by the actions of the writes in it.
+      sid       = "CountRows"
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [module.ledger_table.arn]
+    },
+    {
+      sid       = "AnnounceCommits"
+      actions   = ["events:PutEvents"]
+      resources = [module.event_bus.arn]
+    },
+  ])
+}

@@ -1,0 +1,53 @@
+locals {
+  chunk_queue_name = "${local.prefix}-chunks"
+
+  # AWS asks for at least six times the function's timeout plus the batching window, so that a throttled batch can be
+  # tried again before its messages show up for others:
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  least_visibility_seconds = 6 * var.transform_timeout_seconds + var.transform_batching_window_seconds
+}
+
+module "notifications" {
+  source = "../modules/topic"
+
+  name        = "${local.prefix}-notifications"
+  email       = var.notification_email
+  kms_key_arn = var.topic_kms_key_arn
+}
+
+module "event_bus" {
+  source = "../modules/event_bus"
+
+  name         = "${local.prefix}-events"
+  archive_days = var.event_archive_days
+}
+
+module "chunk_queue" {
+  source = "../modules/queue"
+
+  name                       = local.chunk_queue_name
+  account                    = module.notifications.account
+  visibility_timeout_seconds = coalesce(var.chunk_visibility_seconds, local.least_visibility_seconds)
+  retention_days             = var.chunk_retention_days
+  dead_letter = {
+    arn               = module.chunk_dlq.arn
+    max_receive_count = var.max_receive_count
+  }
+}
+
+# Kept as long as SQS keeps anything: a dead letter's age counts from when the message was first sent.
+module "chunk_dlq" {
+  source = "../modules/queue"
+
+  name               = "${local.chunk_queue_name}-dlq"
+  account            = module.notifications.account
+  dead_letter_source = local.chunk_queue_name
+}
+
+# Events that ingest could not work, put there by Lambda after the last attempt or by ingest itself.
+module "ingest_dlq" {
+  source = "../modules/queue"
+
+  name    = "${local.prefix}-ingest-dlq"
+  account = module.notifications.account
+}

@@ -1,0 +1,101 @@
+# Branches of the pipeline, each off unless switched on. One that is not built yet refuses to be switched on: it would
+# create nothing, and nobody would notice.
+
+variable "observability_enabled" {
+  description = "Dashboard, alarms and metrics of the pipeline."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.observability_enabled
+    error_message = "observability_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "ops_enabled" {
+  description = "Operations: scheduled checks and workflows that repair."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.ops_enabled
+    error_message = "ops_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "warehouse_enabled" {
+  description = "Warehouse: silver loaded into Redshift Serverless."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.warehouse_enabled
+    error_message = "warehouse_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "api_enabled" {
+  description = "HTTP API on what was loaded."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.api_enabled
+    error_message = "api_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "feedback_enabled" {
+  description = "Feedback: senders are told what became of their files."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.feedback_enabled
+    error_message = "feedback_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "checkin_enabled" {
+  description = "Check-in: senders announce files, and missing ones are noticed."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.checkin_enabled
+    error_message = "checkin_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "lake_enabled" {
+  description = "Lake: Glue catalog and Athena on silver."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.lake_enabled
+    error_message = "lake_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "quality_gate_enabled" {
+  description = "Quality gate: data checks that hold back what fails them."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.quality_gate_enabled
+    error_message = "quality_gate_enabled cannot be true: this branch is not available yet."
+  }
+}
+
+variable "taxi_enabled" {
+  description = "Example with taxi trips."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.taxi_enabled
+    error_message = "taxi_enabled cannot be true: this branch is not available yet."
+  }
+}
