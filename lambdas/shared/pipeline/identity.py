@@ -1,0 +1,80 @@
+"""Who an object is: the version to read, and the origin that names everything made from it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import quote, unquote
+
+ORIGIN_BUCKET: Final = "sluice-origin-bucket"
+ORIGIN_KEY: Final = "sluice-origin-key"
+ORIGIN_ETAG: Final = "sluice-origin-etag"
+ORIGIN_VERSION: Final = "sluice-origin-version"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The object that first carried these rows into bronze; a replayed copy keeps its origin's identity."""
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str = ""
+
+    @property
+    def uri(self) -> str:
+        """``s3://bucket/key#etag``: same place and same bytes, same identity."""
+        return f"s3://{self.bucket}/{self.key}#{self.etag}"
+
+    @property
+    def object_id(self) -> str:
+        """32 hexadecimal digits of the SHA-256 of the uri (128 bits: no two objects of a bucket share one)."""
+        return hashlib.sha256(self.uri.encode()).hexdigest()[:32]
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Self | None:
+        """The origin that a replayed copy carries in its S3 metadata, None for an ordinary object.
+
+        S3 user metadata is ASCII, so the key travels URL-encoded:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+        """
+        if not all(metadata.get(name) for name in (ORIGIN_BUCKET, ORIGIN_KEY, ORIGIN_ETAG)):
+            return None
+        return cls(
+            bucket=metadata[ORIGIN_BUCKET],
+            key=unquote(metadata[ORIGIN_KEY]),
+            etag=metadata[ORIGIN_ETAG],
+            version_id=metadata.get(ORIGIN_VERSION, ""),
+        )
+
+    def to_metadata(self) -> dict[str, str]:
+        """The inverse of ``from_metadata``, for whoever makes a replay copy."""
+        return {
+            ORIGIN_BUCKET: self.bucket,
+            ORIGIN_KEY: quote(self.key),
+            ORIGIN_ETAG: self.etag,
+            ORIGIN_VERSION: self.version_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One version of one S3 object, exactly as its event named it; size in bytes."""
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def source(self) -> str:
+        """Names one planned reading of one object; a message of an older plan carries another source."""
+        return f"{self.key}#{self.version_id}"
+
+    def as_origin(self) -> Origin:
+        return Origin(self.bucket, self.key, self.etag, self.version_id)

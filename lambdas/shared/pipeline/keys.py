@@ -1,0 +1,23 @@
+"""Deterministic names: the same chunk processed twice writes the same bytes to the same keys."""
+
+from typing import Final
+
+BRONZE: Final = "bronze/"
+SILVER: Final = "silver/"
+QUARANTINE: Final = "quarantine/"
+
+
+def dataset_of(key: str) -> str | None:
+    """The dataset named by a bronze key ``bronze/<dataset>/...``, None when the key has no such prefix."""
+    parts = key.split("/", 2)
+    if len(parts) < 3 or parts[0] + "/" != BRONZE or not parts[1]:
+        return None
+    return parts[1]
+
+
+def silver_key(dataset: str, dt: str, object_id: str, chunk: int) -> str:
+    return f"{SILVER}{dataset}/dt={dt}/{object_id}-{chunk:05d}.parquet"
+
+
+def quarantine_key(dataset: str, object_id: str, chunk: int) -> str:
+    return f"{QUARANTINE}{dataset}/{object_id}-{chunk:05d}.jsonl"

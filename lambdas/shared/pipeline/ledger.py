@@ -1,0 +1,245 @@
+"""The ledger: what arrived, what became of it, and the counts that must add up.
+
+A chunk's completion and its object's counters change in one transaction, so they count once however often the
+chunk is delivered. Every change names the state that it expects.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from pipeline.clock import now
+from pipeline.identity import ObjectRef, Origin
+from pipeline.items import (
+    OBJECT_SK,
+    ChunkItem,
+    ChunkState,
+    ObjectItem,
+    Output,
+    QuarantineFile,
+    State,
+    chunk_sk,
+    object_pk,
+)
+from pipeline.messages import Chunk
+from pipeline.table import TRANSACTION_LIMIT, Table
+
+_ERROR_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkResult:
+    """What processing a chunk gave; rows_in = rows_silver + rows_quarantined."""
+
+    rows_in: int
+    outputs: Sequence[Output]
+    quarantine: Sequence[QuarantineFile]
+
+    @property
+    def rows_silver(self) -> int:
+        return sum(output["rows"] for output in self.outputs)
+
+    @property
+    def rows_quarantined(self) -> int:
+        return sum(file["rows"] for file in self.quarantine)
+
+
+class Ledger:
+    def __init__(self, client: Any, table: str) -> None:
+        self._table = Table(client, table)
+
+    def object(self, object_id: str) -> ObjectItem | None:
+        return cast("ObjectItem | None", self._table.get(object_pk(object_id), OBJECT_SK))
+
+    def chunk(self, object_id: str, index: int) -> ChunkItem | None:
+        return cast("ChunkItem | None", self._table.get(object_pk(object_id), chunk_sk(index)))
+
+    def chunks(self, object_id: str) -> Iterator[ChunkItem]:
+        """All chunks of an object in order."""
+        return cast("Iterator[ChunkItem]", self._table.query(object_pk(object_id), "chunk#"))
+
+    # -- planning --------------------------------------------------------------------------------------------------
+
+    def create_plan(self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk]) -> bool:
+        """Writes the object and its chunks for the first time; False when the object is already there."""
+        new = _object_item(ref, origin, dataset, len(chunks))
+        head = self._table.put_action(new, "attribute_not_exists(pk)")
+        items = [_chunk_item(origin.object_id, chunk, ref.source) for chunk in chunks]
+        if len(items) < TRANSACTION_LIMIT:
+            return self._table.transact([head, *map(self._table.put_action, items)])
+        # Chunks first: nothing reads them before the object item makes the plan valid, and a second planner of the
+        # same origin writes the same items.
+        self._table.put_all(items)
+        return self._table.transact([head])
+
+    def replan(self, ref: ObjectRef, origin: Origin, old: ObjectItem, chunks: Sequence[Chunk]) -> None:
+        """Opens a new run of a known object, to be read from ``ref``.
+
+        Chunks keep the outputs of the run before, so that a chunk which now writes fewer partitions can delete the
+        rest. The object item comes last: a planner that dies before it has changed nothing that counts.
+        """
+        before = {item["sk"]: item for item in self.chunks(origin.object_id)}
+        items = []
+        for chunk in chunks:
+            item = _chunk_item(origin.object_id, chunk, ref.source)
+            done = before.get(item["sk"], ChunkItem())
+            items.append(item | {"outputs": done.get("outputs", []), "quarantine": done.get("quarantine", [])})
+        self._table.put_all(items)
+        fresh = _object_item(ref, origin, old["dataset"], len(chunks))
+        self._table.put(fresh | {"run": int(old["run"]) + 1, "received_at": old["received_at"]})
+
+    # -- a chunk's end ---------------------------------------------------------------------------------------------
+
+    def complete_chunk(self, object_id: str, chunk: Chunk, source: str, result: ChunkResult) -> bool:
+        """Counts a chunk once; False when another delivery has counted it or a newer plan has replaced it."""
+        counts = {
+            ":rows_in": result.rows_in,
+            ":rows_silver": result.rows_silver,
+            ":rows_quarantined": result.rows_quarantined,
+        }
+        common = {":at": now(), ":source": source}
+        chunk_update = self._table.update_action(
+            object_pk(object_id),
+            chunk_sk(chunk.index),
+            "SET chunk_state = :done , rows_in = :rows_in , rows_silver = :rows_silver , "
+            "rows_quarantined = :rows_quarantined , outputs = :outputs , quarantine = :quarantine , done_at = :at "
+            "REMOVE #error",
+            "chunk_state <> :done AND #source = :source",
+            counts
+            | common
+            | {":done": ChunkState.DONE, ":outputs": list(result.outputs), ":quarantine": list(result.quarantine)},
+        )
+        files = {":files": len(result.outputs), ":bytes": sum(output["bytes"] for output in result.outputs)}
+        # An only chunk's completion completes the object, so it takes the claim along and saves a call.
+        claim = {":committing": State.COMMITTING, ":index": chunk.index} if chunk.count == 1 else {}
+        object_update = self._table.update_action(
+            object_pk(object_id),
+            OBJECT_SK,
+            ("SET #state = :committing , committing_chunk = :index , " if claim else "SET ")
+            + "updated_at = :at ADD chunks_done :one , rows_in :rows_in , rows_silver :rows_silver , "
+            "rows_quarantined :rows_quarantined , silver_files :files , silver_bytes :bytes",
+            "#source = :source",
+            counts | common | files | claim | {":one": 1},
+        )
+        return self._table.transact([chunk_update, object_update])
+
+    def claim_commit(self, object_id: str, index: int) -> ObjectItem | None:
+        """The object, when all its chunks are done and this chunk is the one to announce it; else None.
+
+        One chunk wins the claim. When its function dies before ``commit``, its message comes back and claims again,
+        so the announcement is never lost.
+        """
+        claimed = self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET #state = :committing , committing_chunk = :index , updated_at = :at",
+            "chunks_done = chunk_count AND ( #state IN (:planned, :failed, :missing) "
+            "OR ( #state = :committing AND committing_chunk = :index ) )",
+            {
+                ":committing": State.COMMITTING,
+                ":planned": State.PLANNED,
+                ":failed": State.FAILED,
+                ":missing": State.MISSING,
+                ":index": index,
+                ":at": now(),
+            },
+        )
+        return cast("ObjectItem | None", claimed)
+
+    def commit(self, object_id: str, run: int) -> None:
+        """Ends a run that has been announced; a newer run that began meanwhile stays open."""
+        self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET #state = :committed , committed_at = :at , updated_at = :at REMOVE #error , failed_reason",
+            "#state = :committing AND #run = :run",
+            {":committed": State.COMMITTED, ":committing": State.COMMITTING, ":at": now(), ":run": run},
+        )
+
+    # -- failure ---------------------------------------------------------------------------------------------------
+
+    def record_failure(self, ref: ObjectRef, origin: Origin, dataset: str, state: State, code: str, error: str) -> bool:
+        """Marks an object failed or missing, making its item when it never got a plan; True the first time.
+
+        A committed object stays committed: a stray late failure must not reopen what is already accounted for.
+        """
+        item = _object_item(ref, origin, dataset, 0)
+        defaults = {name: item[name] for name in item if name not in ("pk", "sk", "state", "updated_at")}
+        keep = " , ".join(f"#{name} = if_not_exists( #{name} , :{name} )" for name in defaults)
+        changed = self._table.update(
+            object_pk(origin.object_id),
+            OBJECT_SK,
+            f"SET #state = :state , failed_reason = :code , #error = :error , updated_at = :at , {keep}",
+            "attribute_not_exists(pk) OR ( NOT #state IN (:committed, :committing) "
+            "AND ( #state <> :state OR failed_reason <> :code ) )",
+            {f":{name}": value for name, value in defaults.items()}
+            | {":state": state, ":code": code, ":error": error[:_ERROR_CHARACTERS], ":at": now()}
+            | {":committed": State.COMMITTED, ":committing": State.COMMITTING},
+        )
+        return changed is not None
+
+    def fail_chunk(self, object_id: str, chunk: Chunk, source: str, error: str) -> None:
+        """Notes why a chunk is not done; a chunk that is done, or replaced by a newer plan, stays as it is."""
+        self._table.update(
+            object_pk(object_id),
+            chunk_sk(chunk.index),
+            "SET chunk_state = :failed , #error = :error",
+            "chunk_state <> :done AND #source = :source",
+            {
+                ":failed": ChunkState.FAILED,
+                ":done": ChunkState.DONE,
+                ":error": error[:_ERROR_CHARACTERS],
+                ":source": source,
+            },
+        )
+
+
+def chunks_of(item: ObjectItem, chunks: Iterator[ChunkItem]) -> list[tuple[Chunk, ChunkState]]:
+    """The ranges that an object's plan holds, and how far each is."""
+    count = int(item["chunk_count"])
+    return [
+        (Chunk(index, int(chunk["start"]), int(chunk["end"]), count), ChunkState(chunk["chunk_state"]))
+        for index, chunk in enumerate(chunks)
+        if index < count
+    ]
+
+
+def _object_item(ref: ObjectRef, origin: Origin, dataset: str, chunk_count: int) -> dict[str, Any]:
+    at = now()
+    item = ObjectItem(
+        pk=object_pk(origin.object_id),
+        sk=OBJECT_SK,
+        object_id=origin.object_id,
+        state=State.PLANNED,
+        bucket=ref.bucket,
+        key=ref.key,
+        version_id=ref.version_id,
+        etag=ref.etag,
+        size=ref.size,
+        source=ref.source,
+        origin=asdict(origin),
+        dataset=dataset,
+        chunk_count=chunk_count,
+        chunks_done=0,
+        rows_in=0,
+        rows_silver=0,
+        rows_quarantined=0,
+        silver_files=0,
+        silver_bytes=0,
+        run=1,
+        received_at=at,
+        updated_at=at,
+    )
+    return dict(item)
+
+
+def _chunk_item(object_id: str, chunk: Chunk, source: str) -> dict[str, Any]:
+    item = ChunkItem(
+        pk=object_pk(object_id),
+        sk=chunk_sk(chunk.index),
+        chunk_state=ChunkState.PENDING,
+        start=chunk.start,
+        end=chunk.end,
+        source=source,
+    )
+    return dict(item)

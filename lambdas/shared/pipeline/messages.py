@@ -1,0 +1,74 @@
+"""The chunk message: a pointer to a byte range, never the rows themselves."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from pipeline.identity import ObjectRef, Origin
+
+SCHEMA: Final = "sluice.chunk/1"
+
+
+class MalformedMessage(ValueError):
+    """The body is not a chunk message; no retry can mend it, so it belongs in the dead-letter queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Lines that begin in bytes [start, end) of the object; ``index`` of ``count`` chunks."""
+
+    index: int
+    start: int
+    end: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkMessage:
+    object: ObjectRef
+    origin: Origin
+    dataset: str
+    chunk: Chunk
+
+    def to_json(self) -> str:
+        return json.dumps({"schema": SCHEMA} | asdict(self), separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, body: str) -> Self:
+        """Parses and checks a message body.
+
+        Raises:
+            MalformedMessage: not JSON, another schema, or a field missing, of a wrong type or out of range.
+        """
+        try:
+            raw = json.loads(body)
+        except ValueError as error:
+            raise MalformedMessage(f"not JSON: {error}") from error
+        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+            raise MalformedMessage(f"schema is not {SCHEMA}")
+        message = cls(
+            object=ObjectRef(
+                **_fields(raw, "object", {"bucket": str, "key": str, "version_id": str, "etag": str, "size": int})
+            ),
+            origin=Origin(**_fields(raw, "origin", {"bucket": str, "key": str, "etag": str, "version_id": str})),
+            dataset=_typed(raw, "dataset", str),
+            chunk=Chunk(**_fields(raw, "chunk", {"index": int, "start": int, "end": int, "count": int})),
+        )
+        chunk = message.chunk
+        if not (0 <= chunk.index < chunk.count and 0 <= chunk.start <= chunk.end <= message.object.size):
+            raise MalformedMessage(f"chunk {chunk} does not lie in an object of {message.object.size} bytes")
+        return message
+
+
+def _typed(raw: dict[str, Any], name: str, kind: type) -> Any:
+    value = raw.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise MalformedMessage(f"{name} is not {kind.__name__}")
+    return value
+
+
+def _fields(raw: dict[str, Any], name: str, kinds: dict[str, type]) -> dict[str, Any]:
+    part = raw.get(name)
+    if not isinstance(part, dict):
+        raise MalformedMessage(f"{name} is missing")
+    return {field: _typed(part, field, kind) for field, kind in kinds.items()}
