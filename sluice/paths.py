@@ -1,0 +1,28 @@
+"""Where things are: the checkout, what set-up and build make in it, and the instance home."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SLUICE_DIR = ROOT / ".sluice"
+
+HOST_ENV = SLUICE_DIR / "host"
+ENGINE_ENV = SLUICE_DIR / "engine"
+RUNTIMES_DIR = SLUICE_DIR / "runtimes"
+BIN_DIR = SLUICE_DIR / "bin"
+CACHE_DIR = SLUICE_DIR / "cache"
+BUILD_DIR = SLUICE_DIR / "build"
+AWS_DIR = SLUICE_DIR / "aws"
+"""Terraform's data and state of real accounts, one folder per environment."""
+
+LAMBDAS_DIR = ROOT / "lambdas"
+SHARED_DIR = LAMBDAS_DIR / "shared"
+DATASETS_DIR = ROOT / "datasets"
+INFRA_DIR = ROOT / "infra"
+STACK_DIR = INFRA_DIR / "stack"
+ENVS_DIR = INFRA_DIR / "envs"
+
+
+def default_home() -> Path:
+    """Home of the instance that `make up` starts: $SLUICE_HOME, or .sluice/state in the checkout."""
+    return Path(os.environ.get("SLUICE_HOME") or SLUICE_DIR / "state").expanduser().resolve()

@@ -1,0 +1,1 @@
+"""The verbs of the `sluice` command, one module per group. Nothing heavy is imported at the top of these."""
