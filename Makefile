@@ -21,7 +21,7 @@ BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
 	test unit contract infra-test e2e bench bench-peer lint fmt clean
 
 help: ## Lists the verbs
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bootstrap:
 	@$(call BOOTSTRAP,)
