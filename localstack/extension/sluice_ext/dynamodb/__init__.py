@@ -1,0 +1,1 @@
+"""DynamoDB on moto's backend, behind LocalStack's API: nothing to download, AWS's atomicity."""

@@ -1,0 +1,70 @@
+"""Time to live: expired items go, as DynamoDB's own sweep does (there within days, here within seconds).
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sluice_ext import settings
+
+LOG = logging.getLogger(__name__)
+# Items that expired more than five years ago are left alone: AWS takes such a value for a mistake.
+_FIVE_YEARS = 5 * 365 * 86400
+
+
+class Sweeper:
+    """Removes expired items of all tables every SLUICE_TTL_SWEEP_SECONDS."""
+
+    def __init__(self, locks: Mapping[tuple[str, str], threading.RLock]) -> None:
+        self._locks = locks
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Start the sweeping thread."""
+        threading.Thread(target=self._run, name="dynamodb-ttl", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(settings.TTL_SWEEP_SECONDS):
+            try:
+                self.sweep(time.time())
+            except Exception:
+                LOG.warning("DynamoDB time-to-live sweep failed", exc_info=True)
+
+    def sweep(self, now: float) -> int:
+        """Remove what expired before ``now`` (Unix time, s); returns how many items."""
+        from moto.backends import get_backend
+
+        removed = 0
+        for account, regions in list(get_backend("dynamodb").items()):
+            for region, backend in list(regions.items()):
+                for table in list(backend.tables.values()):
+                    attribute = table.ttl.get("AttributeName")
+                    if table.ttl.get("TimeToLiveStatus") != "ENABLED" or not attribute:
+                        continue
+                    with self._locks[(account, region)]:
+                        expired = list(_expired(table, attribute, now))
+                        for item in expired:
+                            table.delete_item(item.hash_key, item.range_key)
+                        removed += len(expired)
+        return removed
+
+
+def _expired(table: Any, attribute: str, now: float) -> Iterator[Any]:
+    for item in table.all_items():
+        value = item.attrs.get(attribute)
+        if value is None or value.type != "N":
+            continue
+        try:
+            expires = float(value.value)
+        except ValueError:
+            continue
+        if now - _FIVE_YEARS < expires <= now:
+            yield item

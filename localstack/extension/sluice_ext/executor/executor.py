@@ -1,0 +1,265 @@
+"""`process` runtime executor: one execution environment, its process, and one invocation at a time."""
+
+import itertools
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from localstack.services.lambda_.invocation.lambda_models import InvocationResult
+from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
+
+from sluice_ext import settings
+from sluice_ext.executor import environment, layers, report
+from sluice_ext.executor.process import FunctionProcess, remove_tree
+from sluice_ext.executor.runtime_api import Call, Ended, RuntimeApi, TimeUp
+
+# How often memory is looked at while a function runs (s).
+_MEMORY_TICK = 0.2
+_counter = itertools.count(1)
+
+
+class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
+    """See the interface in LocalStack's runtime_executor.py; `invoke` does the work."""
+
+    def __init__(self, id: str, function_version: Any) -> None:
+        super().__init__(id=id, function_version=function_version)
+        self.healthy = False
+        self._variables: dict[str, str] = {}
+        self._process: FunctionProcess | None = None
+        self._api: RuntimeApi | None = None
+        self._next: Call | None = None
+        self._started = 0.0
+        self._served = False  # the runtime has asked for an event since it was launched
+        self._tmp = Path(tempfile.gettempdir()) / "lambda" / "env" / f"{next(_counter)}-{id[:8]}"
+
+    # What LocalStack calls
+
+    def start(self, env_vars: dict[str, str]) -> None:
+        """Launch the process. Init is part of the first invocation (its log lines belong there), so no waiting."""
+        self._variables = env_vars
+        self.healthy = True
+        if not self._why_not():
+            self._launch()
+
+    def stop(self) -> None:
+        """Kill the process, whatever it does, and remove its /tmp."""
+        self.healthy = False
+        if self._process:
+            self._process.kill()
+        remove_tree(self._tmp)
+
+    def close(self) -> None:
+        """Release descriptors; only when no thread is in `invoke`."""
+        if self._api:
+            self._api.close()
+            self._api = None
+
+    def invoke(self, payload: dict[str, str]) -> InvocationResult:
+        """Run one event. The result carries the log of this invocation, START to REPORT."""
+        request_id, lines = payload["invoke-id"], []
+        config = self.function_version.config
+        version = self.function_version.id.qualifier
+        init: float | None = None
+        failure: report.Failure | None
+        if reason := self._why_not():
+            failure, body, is_error, seconds, peak = report.not_startable(request_id, reason), b"", True, 0.0, 0
+            lines.append(f"START RequestId: {request_id} Version: {version}\n")
+        else:
+            ready = self._next is not None or self._is_warm()
+            if not ready:
+                failure, init = self._init("init", self._started + settings.INIT_SECONDS, request_id, lines)
+                ready = failure is None
+            lines.append(f"START RequestId: {request_id} Version: {version}\n")
+            began = time.monotonic()
+            deadline = began + config.timeout
+            failure, body, is_error = None, b"", False
+            if not ready:
+                # AWS runs a failed or slow init again as part of the invocation, on the function's own time.
+                self._relaunch()
+                failure, _ = self._init("invoke", deadline, request_id, lines)
+                init = None
+            if failure is None:
+                failure, body, is_error = self._run(payload, deadline, lines)
+            seconds = time.monotonic() - began
+            peak = self._process.peak_memory() if self._process else 0
+        if failure:
+            is_error, body = True, failure.payload
+            lines.append(failure.line)
+        lines.append(report.report(request_id, seconds, config.memory_size, peak, init, failure))
+        return InvocationResult(request_id, body, is_error=is_error, logs="".join(lines))
+
+    def get_logs(self) -> str:
+        return ""
+
+    def get_address(self) -> str:
+        return "127.0.0.1"
+
+    def get_endpoint_from_executor(self) -> str:
+        return "127.0.0.1"
+
+    def get_runtime_endpoint(self) -> str:
+        return self._api.address if self._api else ""
+
+    @classmethod
+    def prepare_version(cls, function_version: Any) -> None:
+        """Unpack the code and merge the layers, once for each version."""
+        if function_version.config.code:
+            function_version.config.code.prepare_for_execution()
+            layers.merged(function_version.config.layers)
+
+    @classmethod
+    def cleanup_version(cls, function_version: Any) -> None:
+        """Code is removed by LocalStack when no version uses it any more."""
+
+    # Process
+
+    def _interpreter(self) -> Path:
+        return Path(settings.RUNTIMES_DIR or "/nowhere") / str(self.function_version.config.runtime) / "bin" / "python"
+
+    def _why_not(self) -> str:
+        """Why this function cannot run here; empty when it can."""
+        config = self.function_version.config
+        if config.package_type != "Zip" or not config.runtime:
+            return "container images are not supported by the process executor"
+        if not settings.RUNTIMES_DIR:
+            return "SLUICE_LAMBDA_RUNTIMES is not set, so there is no interpreter for any runtime"
+        if not self._interpreter().exists():
+            return f"no interpreter for runtime {config.runtime}: {self._interpreter()} does not exist"
+        return ""
+
+    def _launch(self) -> None:
+        config = self.function_version.config
+        task_root = Path(config.code.get_unzipped_code_location())
+        opt = layers.merged(config.layers)
+        values = environment.paths(self._variables, task_root, opt, str(config.runtime))
+        self._api = RuntimeApi()
+        values["AWS_LAMBDA_RUNTIME_API"] = self._api.address
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        interpreter = self._interpreter()
+        keep = []
+        if settings.PRIVATE_TMP:
+            bootstrap = Path(__file__).parent
+            wanted = (task_root, opt, interpreter.parent.parent, interpreter.resolve().parent.parent, bootstrap)
+            keep = sorted({str(path) for path in wanted if path and str(path).startswith("/tmp/")})
+        self._next, self._served = None, False
+        self._started = time.monotonic()
+        self._process = FunctionProcess(interpreter, values, config.handler or "", self._tmp, keep)
+        self._api.attach(self._process.pid, self._process.output)
+
+    def _relaunch(self) -> None:
+        if self._process:
+            self._process.kill()
+        self.close()
+        self._launch()
+
+    def _is_warm(self) -> bool:
+        """Whether the runtime is ready for another event. Starts it anew when it ended between two invocations."""
+        if self._process is None:
+            self._launch()
+            return False
+        if not self._served:
+            return False
+        assert self._api
+        try:
+            self._next = self._api.wait(time.monotonic() + 1.0)
+        except (Ended, TimeUp):
+            self._next = None
+        if self._next is None or self._next.kind != "next":
+            self._relaunch()
+            return False
+        return True
+
+    # One invocation
+
+    def _init(
+        self, phase: str, deadline: float, request_id: str, lines: list[str]
+    ) -> tuple[report.Failure | None, float]:
+        """Wait until the runtime asks for its first event. Returns why it did not, and how long it took (s)."""
+        assert self._api and self._process
+        if phase == "init":
+            lines.append(f"INIT_START Runtime Version: {self._variables['AWS_EXECUTION_ENV'].removeprefix('AWS_Lambda_')}\n")
+        failure, began = None, self._started
+        limit = self.function_version.config.timeout
+        try:
+            call = self._api.wait(deadline)
+            while call and call.kind == "other":
+                self._api.reply(call, "404 Not Found")
+                call = self._api.wait(deadline)
+            if call and call.kind == "init_error":
+                self._api.reply(call, "202 Accepted")
+                failure = report.Failure(call.body, "", "error", call.error_type)
+            else:
+                self._next, self._served = call, True
+        except TimeUp:
+            failure = report.timed_out(request_id, limit)
+        except Ended:
+            failure = report.exited(request_id, self._process.exit_status())
+        self._take_output(lines)
+        took = time.monotonic() - began
+        if failure:
+            if phase == "init":
+                if failure.status == "error":
+                    lines.append(failure.line)
+                lines.append(report.init_report(took, phase, failure.status, failure.kind))
+            else:
+                self._end()
+        return failure, took
+
+    def _run(
+        self, payload: dict[str, str], deadline: float, lines: list[str]
+    ) -> tuple[report.Failure | None, bytes, bool]:
+        """Hand over the event and wait for the answer: failure or (body, is_error)."""
+        assert self._api and self._process and self._next
+        request_id, body = payload["invoke-id"], payload["payload"].encode()
+        config = self.function_version.config
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": request_id,
+            "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000 + config.timeout * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": payload["invoked-function-arn"],
+            "Lambda-Runtime-Trace-Id": payload["trace-id"],
+        }
+        if payload.get("client-context"):
+            headers["Lambda-Runtime-Client-Context"] = payload["client-context"]
+        self._api.reply(self._next, "200 OK", body, headers)
+        self._next = None
+        failure, out_of_memory = None, False
+        call: Call | None = None
+        limit = config.memory_size << 20 if settings.MEMORY_LIMIT else 0
+        try:
+            while call is None or call.kind == "other":
+                if call:
+                    self._api.reply(call, "404 Not Found")
+                call = self._api.wait(deadline, _MEMORY_TICK)
+                if limit and call is None and self._process.memory() > limit:
+                    out_of_memory = True
+                    self._process.kill()
+        except TimeUp:
+            failure = report.timed_out(request_id, config.timeout)
+        except Ended:
+            failure = report.exited(request_id, self._process.exit_status(), out_of_memory)
+        self._api.drain()
+        self._take_output(lines)
+        if failure:
+            self._end()
+            return failure, b"", True
+        assert call
+        if call.kind == "response" and len(call.body) > report.RESPONSE_LIMIT:
+            self._api.reply(call, "413 Payload Too Large")
+            self._end()  # awslambdaric ends itself after a refused answer
+            return report.too_large(len(call.body)), b"", True
+        self._api.reply(call, "202 Accepted", b'{"status":"OK"}')
+        return None, call.body, call.kind != "response"
+
+    def _end(self) -> None:
+        """This environment is of no more use."""
+        self.healthy = False
+        if self._process:
+            self._process.kill()
+
+    def _take_output(self, lines: list[str]) -> None:
+        assert self._api
+        if self._api.printed:
+            text = self._api.printed.decode("utf-8", "replace")
+            lines.append(text if text.endswith("\n") else text + "\n")
+            self._api.printed.clear()

@@ -1,0 +1,227 @@
+"""Execution environments: reuse, start, bound and expire them.
+
+Replaces LocalStack's AssignmentService and ExecutionEnvironment. What is different: the number of living environments is
+bounded (work waits instead of failing), idle ones of other functions give way, an environment whose process ended is
+not used again, and one thread expires idle environments where LocalStack starts a timer thread for every invocation.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from localstack import config
+from localstack.services.lambda_.invocation.assignment import AssignmentException, AssignmentService
+from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment, RuntimeStatus
+from localstack.services.lambda_.invocation.lambda_models import InitializationType, Invocation, InvocationResult
+from localstack.utils.strings import to_str
+from localstack.utils.xray.trace_header import TraceHeader
+
+from sluice_ext import settings
+from sluice_ext.executor import environment, identity
+
+LOG = logging.getLogger(__name__)
+_ON_DEMAND = InitializationType.on_demand
+
+
+class Environment(ExecutionEnvironment):  # type: ignore[misc]
+    """One execution environment. The pool owns its status; LocalStack's timers are not used."""
+
+    last_used = 0.0
+
+    def start(self) -> None:
+        """Launch the process."""
+        self.status = RuntimeStatus.STARTING
+        credentials = self.get_credentials()
+        version = self.function_version
+        caller = identity.Caller(
+            version.id.function_name, version.id.unqualified_arn(), version.config.role, self.runtime_executor
+        )
+        identity.remember(credentials["AccessKeyId"], caller)
+        values = environment.variables(
+            version,
+            log_group=self.get_log_group_name(),
+            log_stream=self.get_log_stream_name(),
+            initialization=str(self.initialization_type),
+            credentials=credentials,
+        )
+        self.runtime_executor.start(values)
+        self.status = RuntimeStatus.READY
+
+    def stop(self) -> None:
+        """Kill the process; an invocation that is running ends with an error."""
+        self.status = RuntimeStatus.STOPPED
+        identity.forget(self.runtime_executor)
+        self.runtime_executor.stop()
+
+    def release(self) -> None:
+        """The invocation is over."""
+        self.last_returned = datetime.now()
+        self.last_used = time.monotonic()
+        if self.status == RuntimeStatus.INVOKING:
+            self.status = RuntimeStatus.READY
+
+    def invoke(self, invocation: Invocation) -> InvocationResult:
+        """Run one event in this environment."""
+        trace = invocation.trace_context.get("aws_trace_header") or TraceHeader().ensure_root_exists()
+        trace.ensure_sampled_exists()
+        trace.ensure_parent_exists()
+        payload = {
+            "invoke-id": invocation.request_id,
+            "invoked-function-arn": invocation.invoked_arn,
+            "payload": to_str(invocation.payload),
+            "trace-id": trace.to_header_str(),
+            "client-context": invocation.client_context or "",
+        }
+        return self.runtime_executor.invoke(payload)
+
+
+class Pool(AssignmentService):  # type: ignore[misc]
+    """All environments of the engine. ``environments``: version manager id -> environment id -> environment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = threading.Condition()
+        self._closing = False
+        threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
+
+    @contextlib.contextmanager
+    def get_environment(
+        self, version_manager_id: str, function_version: Any, provisioning_type: InitializationType
+    ) -> Iterator[Environment]:
+        """An environment for one invocation; waits while too many are alive."""
+        chosen = self._take(version_manager_id, function_version, provisioning_type)
+        try:
+            yield chosen
+        except BaseException:
+            self.stop_environment(chosen)
+            raise
+        finally:
+            self._give_back(chosen)
+
+    def _take(self, manager: str, version: Any, kind: InitializationType) -> Environment:
+        patience = time.monotonic() + settings.SCALE_UP_SECONDS
+        while True:
+            victim = None
+            with self._changed:
+                mine = self.environments[manager]
+                idle = [e for e in mine.values() if e.status == RuntimeStatus.READY and e.initialization_type == kind]
+                if idle:
+                    best = max(idle, key=lambda e: e.last_used)
+                    best.status = RuntimeStatus.INVOKING
+                    return best
+                if kind == InitializationType.provisioned_concurrency:
+                    raise AssignmentException("No provisioned concurrency environment available despite lease.")
+                everyone = [e for group in self.environments.values() for e in group.values()]
+                waited = time.monotonic() >= patience
+                if len(mine) < settings.cores() or waited:
+                    if len(everyone) < settings.MAX_ENVIRONMENTS:
+                        new = self._add(manager, version)
+                        break
+                    others = [e for e in everyone if e.status == RuntimeStatus.READY and e.initialization_type == _ON_DEMAND]
+                    if others:
+                        victim = min(others, key=lambda e: e.last_used)
+                        self._remove(victim)
+                if victim is None:
+                    self._changed.wait(0.5 if waited else max(0.001, patience - time.monotonic()))
+            if victim:
+                self._stop(victim)
+        try:
+            new.start()
+        except Exception as error:
+            self.stop_environment(new)
+            raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}") from error
+        new.status = RuntimeStatus.INVOKING
+        return new
+
+    def _add(self, manager: str, version: Any) -> Environment:
+        new = Environment(version, _ON_DEMAND, self.on_timeout, manager)
+        new.status = RuntimeStatus.STARTING
+        self.environments[manager][new.id] = new
+        return new
+
+    def _give_back(self, used: Environment) -> None:
+        broken = not used.runtime_executor.healthy
+        with self._changed:
+            stopped = used.status == RuntimeStatus.STOPPED
+            used.release()
+            if broken or stopped:
+                self._remove(used)
+            self._changed.notify_all()
+        if broken and not stopped:
+            used.stop()
+        if broken or stopped:
+            used.runtime_executor.close()
+
+    def _remove(self, environment: Environment) -> None:
+        self.environments.get(environment.version_manager_id, {}).pop(environment.id, None)
+
+    def _stop(self, environment: Environment) -> None:
+        """Stop an environment that no thread uses."""
+        environment.stop()
+        environment.runtime_executor.close()
+
+    def stop_environment(self, environment: Environment) -> None:
+        """Stop an environment at once, even in mid-invocation."""
+        with self._changed:
+            busy = environment.status == RuntimeStatus.INVOKING
+            self._remove(environment)
+            self._changed.notify_all()
+        if busy:
+            environment.stop()
+        elif environment.status != RuntimeStatus.STOPPED:
+            self._stop(environment)
+
+    def stop_environments_for_version(self, version_manager_id: str) -> None:
+        """The version was deleted or replaced. A running invocation is left to finish, as on AWS."""
+        with self._changed:
+            group = self.environments.pop(version_manager_id, {})
+            idle = [e for e in group.values() if e.status != RuntimeStatus.INVOKING]
+            for environment in group.values():
+                if environment not in idle:
+                    environment.runtime_executor.healthy = False
+            self._changed.notify_all()
+        for environment in idle:
+            self._stop(environment)
+
+    def scale_provisioned_concurrency(self, version_manager_id: str, function_version: Any, target: int) -> list[Any]:
+        """Replace all provisioned environments of a version by ``target`` new ones."""
+        with self._changed:
+            group = self.environments[version_manager_id]
+            kind = InitializationType.provisioned_concurrency
+            old = [e for e in group.values() if e.initialization_type == kind]
+            new = [Environment(function_version, kind, self.on_timeout, version_manager_id) for _ in range(target)]
+            group.update({e.id: e for e in new})
+        starts = [self.provisioning_pool.submit(e.start) for e in new]
+        return starts + [self.provisioning_pool.submit(self.stop_environment, e) for e in old]
+
+    def stop(self) -> None:
+        """The engine goes down: kill everything, busy or not."""
+        self._closing = True
+        super().stop()
+        with self._changed:
+            everyone = [e for group in self.environments.values() for e in group.values()]
+            self.environments.clear()
+            self._changed.notify_all()
+        for environment in everyone:
+            environment.stop()
+
+    def _expire_forever(self) -> None:
+        keep = config.LAMBDA_KEEPALIVE_MS / 1000
+        while not self._closing:
+            with self._changed:
+                self._changed.wait(min(5.0, max(0.1, keep / 4)))
+                limit = time.monotonic() - keep
+                old = [
+                    e
+                    for group in self.environments.values()
+                    for e in group.values()
+                    if e.status == RuntimeStatus.READY and e.initialization_type == _ON_DEMAND and e.last_used < limit
+                ]
+                for environment in old:
+                    self._remove(environment)
+            for environment in old:
+                self._stop(environment)

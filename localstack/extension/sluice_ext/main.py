@@ -1,0 +1,24 @@
+"""Start the engine: ``python -m sluice_ext.main``.
+
+Sets LocalStack's variables (see `sluice_ext.settings`) and hands over to LocalStack's own entry point, which stops
+cleanly on SIGTERM and SIGINT.
+"""
+
+import os
+
+from sluice_ext import settings
+
+
+def main() -> None:
+    """Run the engine in this process until it is told to stop."""
+    # The caller's AWS identity and endpoints are not the engine's business, nor that of the functions it runs.
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        del os.environ[name]
+    settings.apply_engine_defaults()
+    from localstack.runtime.main import main as localstack_main
+
+    localstack_main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Entry points: everything LocalStack loads from this package. Imports stay inside the functions: plux reads these early."""
+
+import logging
+from typing import Any
+
+from localstack.runtime import hooks
+from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
+from localstack.services.plugins import Service, aws_provider
+
+LOG = logging.getLogger(__name__)
+
+
+class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
+    """LAMBDA_RUNTIME_EXECUTOR=process."""
+
+    name = "process"
+
+    def load(self, *args: Any, **kwargs: Any) -> Any:
+        from sluice_ext.executor.executor import ProcessRuntimeExecutor
+
+        return ProcessRuntimeExecutor
+
+
+@aws_provider(api="dynamodb", name="sluice")
+def dynamodb() -> Service:
+    """PROVIDER_OVERRIDE_DYNAMODB=sluice."""
+    from sluice_ext.dynamodb.provider import create_service
+
+    return create_service()
+
+
+@hooks.on_infra_start()
+def install() -> None:
+    """Replace the parts of LocalStack that Sluice does differently and add the /_sluice routes."""
+    from sluice_ext import control, delivery, executor
+
+    executor.install()
+    delivery.install()
+    control.install()
+
+
+@hooks.on_infra_shutdown()
+def shutdown() -> None:
+    """Stop what we started; no function process may outlive the engine."""
+    from sluice_ext import delivery, executor
+
+    delivery.shutdown()
+    executor.shutdown()

@@ -1,0 +1,93 @@
+"""Every setting of the engine in one place.
+
+``ENGINE_DEFAULTS`` are LocalStack's own variables; `sluice_ext.main` puts them in the environment (never over a value
+that is already there) before LocalStack is imported. The rest are read by the extension:
+
+| variable | default | meaning |
+|---|---|---|
+| SLUICE_LAMBDA_RUNTIMES | (none) | folder holding `<runtime>/bin/python` for each Lambda runtime |
+| SLUICE_MAX_ENVIRONMENTS | 4 per core, at least 8 | execution environments alive at once, all functions together |
+| SLUICE_SCALE_UP_MS | 100 | wait for a busy environment before starting one more than there are cores (ms) |
+| SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
+| SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the function's memory size, as on AWS |
+| SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = give each environment its own /tmp by a mount namespace where the kernel allows it |
+| SLUICE_TTL_SWEEP_SECONDS | 5 | how often expired DynamoDB items are removed (s) |
+| SLUICE_LOG_FLUSH_MS | 200 | how long function logs are gathered before one PutLogEvents (ms) |
+| SLUICE_METRIC_FLUSH_SECONDS | 5 | how often Lambda invocation metrics are published (s) |
+| SLUICE_FAULTS | 0 | 1 = allow fault control and the call record under /_sluice |
+"""
+
+import os
+
+ENGINE_DEFAULTS: dict[str, str] = {
+    # Loads this extension's parts.
+    "LAMBDA_RUNTIME_EXECUTOR": "process",
+    "PROVIDER_OVERRIDE_DYNAMODB": "sluice",
+    # Nothing is looked up, downloaded or reported on the network.
+    "SKIP_SSL_CERT_DOWNLOAD": "1",
+    "DISABLE_EVENTS": "1",
+    "DNS_ADDRESS": "0",
+    "EAGER_SERVICE_LOADING": "0",
+    # Queue URLs and endpoints that need no name resolution.
+    "SQS_ENDPOINT_STRATEGY": "path",
+    "LOCALSTACK_HOST": "127.0.0.1",
+    "USE_SSL": "0",
+    # One CloudWatch call per SQS call costs more than the call itself; metrics are published on an interval instead.
+    "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
+    # Lambda: an idle environment lives 10 minutes; an asynchronous retry waits 1 then 2 minutes, as on AWS.
+    "LAMBDA_KEEPALIVE_MS": "600000",
+    "LAMBDA_RETRY_BASE_DELAY": "60",
+    "LAMBDA_REMOVE_CONTAINERS": "1",
+    # Persist nothing.
+    "PERSISTENCE": "0",
+    "LS_LOG": "warn",
+}
+
+
+def _number(name: str, default: float) -> float:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        return float(value)
+    except ValueError:
+        raise SystemExit(f"{name} must be a number, not {value!r}") from None
+
+
+def _flag(name: str, default: bool) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    return default if not value else value not in ("0", "false", "no", "off")
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+RUNTIMES_DIR = os.environ.get("SLUICE_LAMBDA_RUNTIMES", "")
+MAX_ENVIRONMENTS = max(1, int(_number("SLUICE_MAX_ENVIRONMENTS", max(8, 4 * cores()))))
+SCALE_UP_SECONDS = _number("SLUICE_SCALE_UP_MS", 100) / 1000
+INIT_SECONDS = _number("SLUICE_LAMBDA_INIT_SECONDS", 10)
+MEMORY_LIMIT = _flag("SLUICE_LAMBDA_MEMORY_LIMIT", True)
+PRIVATE_TMP = _flag("SLUICE_LAMBDA_PRIVATE_TMP", True)
+TTL_SWEEP_SECONDS = _number("SLUICE_TTL_SWEEP_SECONDS", 5)
+LOG_FLUSH_SECONDS = _number("SLUICE_LOG_FLUSH_MS", 200) / 1000
+METRIC_FLUSH_SECONDS = _number("SLUICE_METRIC_FLUSH_SECONDS", 5)
+FAULTS = _flag("SLUICE_FAULTS", False)
+
+
+def apply_engine_defaults() -> None:
+    """Put LocalStack's settings in the environment. Must run before LocalStack is imported."""
+    listen = os.environ.setdefault("GATEWAY_LISTEN", "127.0.0.1:4566")
+    for name, value in ENGINE_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    host, _, port = listen.split(",")[0].rpartition(":")
+    if host and os.environ["LOCALSTACK_HOST"] in (host, "127.0.0.1"):
+        # Queue URLs carry this host and port; clients must be able to use them as they are.
+        os.environ["LOCALSTACK_HOST"] = f"{host if host != '0.0.0.0' else '127.0.0.1'}:{port}"
+    root = os.environ.get("FILESYSTEM_ROOT")
+    if root:
+        # Unpacked code and function scratch space live in the instance's folder, so removing it removes everything.
+        scratch = os.path.join(os.path.abspath(root), "tmp")
+        os.makedirs(scratch, exist_ok=True)
+        os.environ["TMPDIR"] = scratch
