@@ -37,7 +37,8 @@ class EngineInfo:
 
     @property
     def endpoint_url(self) -> str:
-        return f"http://localhost:{self.port}"
+        """URL of the AWS API: an address and no name, so that every SDK uses path-style S3 by itself."""
+        return f"http://{HOST}:{self.port}"
 
     @property
     def postgres_dsn(self) -> str:
@@ -143,8 +144,8 @@ def localhost_environment(info: EngineInfo) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": region(),
         "AWS_DEFAULT_REGION": region(),
-        "S3_HOSTNAME": "localhost",
-        "LOCALSTACK_HOSTNAME": "localhost",
+        "S3_HOSTNAME": HOST,
+        "LOCALSTACK_HOSTNAME": HOST,
         "EDGE_PORT": str(info.port),
         "SLUICE_POSTGRES_DSN": info.postgres_dsn,
     }

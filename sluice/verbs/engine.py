@@ -2,8 +2,129 @@
 
 from __future__ import annotations
 
+import os
+from typing import Annotated
+
 import typer
+
+from sluice import console
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+PANEL = "Engine"
 
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs of this module."""
+    for verb in (up, down, status, logs):
+        app.command(rich_help_panel=PANEL)(verb)
+
+
+def choose_engine() -> str:
+    """Which engine $ENGINE asks for; prints why when it is left to us. Raises SluiceError (code 2) otherwise."""
+    wanted = os.environ.get("ENGINE") or "auto"
+    if wanted not in ("auto", "embedded", "docker"):
+        console.fail(f"ENGINE={wanted} is not known: use auto, embedded or docker")
+    if wanted == "docker":
+        console.fail("ENGINE=docker is not built yet: use ENGINE=embedded")
+    return wanted
+
+
+def up(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the AWS API (else 4566).")] = None,
+    postgres_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of PostgreSQL (else 5432).")] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="Allow fault control (tests).")] = False,
+    json: Json = False,
+) -> None:
+    """Start LocalStack and PostgreSQL and wait until both answer; says so when they run already."""
+    from sluice import engine
+    from sluice.instance import Instance
+
+    wanted = choose_engine()
+    instance = Instance.default()
+    if wanted == "auto" and not instance.running and not json:
+        console.note("engine  embedded, for the docker engine is not built yet (ENGINE=auto)")
+    info = engine.up(instance, faults=faults, port=port, postgres_port=postgres_port)
+    if json:
+        _print_status()
+    else:
+        console.note(f'engine  for your shell: eval "$(sluice env)"; home {instance.home}')
+    del info
+
+
+def down(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when nothing runs.")] = False,
+    json: Json = False,
+) -> None:
+    """Stop LocalStack and PostgreSQL; leaves no process behind. PostgreSQL's data stays."""
+    from sluice import engine
+    from sluice.instance import Instance
+
+    stopped = engine.down(Instance.default())
+    if json:
+        console.print_json({"stopped": stopped})
+    elif stopped:
+        console.note("engine  stopped")
+    elif not quiet:
+        console.note("engine  nothing runs")
+
+
+def status(json: Json = False) -> None:
+    """Show what runs: versions, ports, processes, memory, uptime. Exit code 1 when nothing runs."""
+    if json:
+        code = _print_status()
+    else:
+        from sluice import engine
+        from sluice.instance import Instance
+
+        found = engine.status(Instance.default())
+        code = console.OK if found.running and found.healthy else console.FAILED
+        if not found.running:
+            console.note("engine  nothing runs: start it with `make up`")
+            raise typer.Exit(code)
+        versions = found.versions
+        rows = [
+            ("LocalStack", versions.get("localstack"), found.endpoint_url, found.engine_pid,
+             console.human_bytes(found.engine_memory)),
+            ("functions", None, None, None, console.human_bytes(found.functions_memory)),
+            ("PostgreSQL", versions.get("postgres"), f"127.0.0.1:{found.postgres_port}", found.postgres_pid,
+             console.human_bytes(found.postgres_memory)),
+        ]  # fmt: skip
+        console.print_table(
+            ("server", "version", "address", "pid", "memory"),
+            [[*row[:3], None if row[3] is None else str(row[3]), row[4]] for row in rows],
+            right=("pid", "memory"),
+        )
+        health = "healthy" if found.healthy else "does not answer"
+        console.print_facts({
+            "engine": f"embedded, {health}", "extension": versions.get("sluice_ext"),
+            "uptime": console.human_seconds(found.uptime), "fault control": found.faults, "home": found.home,
+        })  # fmt: skip
+    raise typer.Exit(code)
+
+
+def _print_status() -> int:
+    from dataclasses import asdict
+
+    from sluice import engine
+    from sluice.instance import Instance
+
+    found = engine.status(Instance.default())
+    console.print_json(asdict(found))
+    return console.OK if found.running and found.healthy else console.FAILED
+
+
+def logs(
+    what: Annotated[str, typer.Argument(help="engine, postgres, or the name of a function.")] = "engine",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines to begin with.")] = 100,
+    json: Json = False,
+) -> None:
+    """Show the logs of the engine, of PostgreSQL, or of a function (CloudWatch)."""
+    from sluice import logs as reader
+    from sluice.instance import Instance
+
+    instance = Instance.default()
+    if what in ("engine", "postgres"):
+        reader.show_file(instance.logs_dir / f"{what}.log", lines=lines, follow=follow, as_json=json)
+    else:
+        reader.show_function(instance, what, lines=lines, follow=follow, as_json=json)

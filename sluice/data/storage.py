@@ -1,0 +1,78 @@
+"""What lies in the buckets: listings, and the row counts and record ids of silver and quarantine files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+THREADS = 8  # below boto3's default of ten connections for a client
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a bronze object; size in bytes, etag without quotes."""
+
+    key: str
+    version_id: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a silver or quarantine file holds: its number of rows and their ids (a pyarrow string array)."""
+
+    rows: int
+    record_ids: Any
+
+
+def files(s3: Any, bucket: str, prefix: str) -> dict[str, int]:
+    """Key and size of everything under a prefix."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", [])}
+
+
+def versions(s3: Any, bucket: str, prefix: str) -> Iterator[Version]:
+    """Every version under a prefix, delete markers left out."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Versions", []):
+            yield Version(entry["Key"], entry["VersionId"], entry["ETag"].strip('"'), int(entry["Size"]))
+
+
+def silver_content(s3: Any, bucket: str, key: str) -> Content:
+    """Rows and record ids of a Parquet file, read whole: silver files are small, and one request is quicker than three."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    table = pq.read_table(pa.BufferReader(body), columns=["_record_id"])
+    return Content(table.num_rows, pa.concat_arrays(table["_record_id"].cast(pa.string()).chunks or [pa.array([], pa.string())]))
+
+
+def quarantine_rows(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:
+    """The lines of a quarantine file."""
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return [json.loads(line) for line in body.splitlines() if line.strip()]
+
+
+def quarantine_content(s3: Any, bucket: str, key: str) -> Content:
+    """Rows and record ids of a quarantine file."""
+    import pyarrow as pa
+
+    rows = quarantine_rows(s3, bucket, key)
+    return Content(len(rows), pa.array([row["record_id"] for row in rows], pa.string()))
+
+
+def owner_of(key: str) -> str:
+    """The object id in the name of a silver or quarantine file ``.../<object_id>-<chunk>.<ending>``."""
+    return key.rsplit("/", 1)[-1].rsplit("-", 1)[0]
+
+
+def in_parallel[T, R](work: Callable[[T], R], over: Iterable[T]) -> Iterator[R]:
+    """Results in order; the first error ends it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(work, over)
