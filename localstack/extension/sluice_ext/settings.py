@@ -7,7 +7,7 @@ that is already there) before LocalStack is imported. The rest are read by the e
 |---|---|---|
 | SLUICE_LAMBDA_RUNTIMES | (none) | folder holding `<runtime>/bin/python` for each Lambda runtime |
 | SLUICE_MAX_ENVIRONMENTS | 4 per core, at least 8 | execution environments alive at once, all functions together |
-| SLUICE_SCALE_UP_MS | 100 | wait for a busy environment before starting one more than there are cores (ms) |
+| SLUICE_SCALE_UP_MS | 200 | wait (times the excess) before a function gets more environments than there are cores (ms) |
 | SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
 | SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the function's memory size, as on AWS |
 | SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = give each environment its own /tmp by a mount namespace where the kernel allows it |
@@ -66,7 +66,7 @@ def cores() -> int:
 
 RUNTIMES_DIR = os.environ.get("SLUICE_LAMBDA_RUNTIMES", "")
 MAX_ENVIRONMENTS = max(1, int(_number("SLUICE_MAX_ENVIRONMENTS", max(8, 4 * cores()))))
-SCALE_UP_SECONDS = _number("SLUICE_SCALE_UP_MS", 100) / 1000
+SCALE_UP_SECONDS = _number("SLUICE_SCALE_UP_MS", 200) / 1000
 INIT_SECONDS = _number("SLUICE_LAMBDA_INIT_SECONDS", 10)
 MEMORY_LIMIT = _flag("SLUICE_LAMBDA_MEMORY_LIMIT", True)
 PRIVATE_TMP = _flag("SLUICE_LAMBDA_PRIVATE_TMP", True)

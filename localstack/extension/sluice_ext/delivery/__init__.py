@@ -3,6 +3,9 @@
 
 def install() -> None:
     """Replace LocalStack's asynchronous event queue and SQS pollers."""
+    from sluice_ext.delivery import patches
+
+    patches.install()
 
 
 def shutdown() -> None:

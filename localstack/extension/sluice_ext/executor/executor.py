@@ -30,6 +30,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self._api: RuntimeApi | None = None
         self._next: Call | None = None
         self._started = 0.0
+        self._peak = 0
         self._served = False  # the runtime has asked for an event since it was launched
         self._tmp = Path(tempfile.gettempdir()) / "lambda" / "env" / f"{next(_counter)}-{id[:8]}"
 
@@ -82,7 +83,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             if failure is None:
                 failure, body, is_error = self._run(payload, deadline, lines)
             seconds = time.monotonic() - began
-            peak = self._process.peak_memory() if self._process else 0
+            peak = self._peak
         if failure:
             is_error, body = True, failure.payload
             lines.append(failure.line)
@@ -231,8 +232,10 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
                 if call:
                     self._api.reply(call, "404 Not Found")
                 call = self._api.wait(deadline, _MEMORY_TICK)
+                self._peak = self._process.peak_memory()
                 if limit and call is None and self._process.memory() > limit:
                     out_of_memory = True
+                    self._peak = limit
                     self._process.kill()
         except TimeUp:
             failure = report.timed_out(request_id, config.timeout)
@@ -255,6 +258,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         """This environment is of no more use."""
         self.healthy = False
         if self._process:
+            self._peak = self._process.peak_memory() or self._peak
             self._process.kill()
 
     def _take_output(self, lines: list[str]) -> None:

@@ -24,6 +24,8 @@ from sluice_ext import settings
 from sluice_ext.executor import environment, identity
 
 LOG = logging.getLogger(__name__)
+# An environment idle for this long (s) may be stopped in favour of a function that already has one.
+_REST_SECONDS = 5.0
 _ON_DEMAND = InitializationType.on_demand
 
 
@@ -86,6 +88,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
         super().__init__()
         self._changed = threading.Condition()
         self._closing = False
+        # Versions that wait and have no environment at all: others make room for them.
+        self._starving: set[str] = set()
         threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
 
     @contextlib.contextmanager
@@ -103,7 +107,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
             self._give_back(chosen)
 
     def _take(self, manager: str, version: Any, kind: InitializationType) -> Environment:
-        patience = time.monotonic() + settings.SCALE_UP_SECONDS
+        asked = time.monotonic()
         while True:
             victim = None
             with self._changed:
@@ -116,17 +120,25 @@ class Pool(AssignmentService):  # type: ignore[misc]
                 if kind == InitializationType.provisioned_concurrency:
                     raise AssignmentException("No provisioned concurrency environment available despite lease.")
                 everyone = [e for group in self.environments.values() for e in group.values()]
+                # More processes than cores only help functions that wait; each further one needs a longer wait.
+                excess = len(mine) - settings.cores() + 1
+                patience = asked + settings.SCALE_UP_SECONDS * max(0, excess)
                 waited = time.monotonic() >= patience
-                if len(mine) < settings.cores() or waited:
+                if waited:
                     if len(everyone) < settings.MAX_ENVIRONMENTS:
                         new = self._add(manager, version)
                         break
-                    others = [e for e in everyone if e.status == RuntimeStatus.READY and e.initialization_type == _ON_DEMAND]
+                    # Idle ones of other functions give way, but not back and forth.
+                    rested = time.monotonic() - (_REST_SECONDS if mine else 0.0)
+                    others = [e for e in everyone if self._evictable(e, rested)]
                     if others:
                         victim = min(others, key=lambda e: e.last_used)
                         self._remove(victim)
                 if victim is None:
+                    if not mine:
+                        self._starving.add(manager)
                     self._changed.wait(0.5 if waited else max(0.001, patience - time.monotonic()))
+                    self._starving.discard(manager)
             if victim:
                 self._stop(victim)
         try:
@@ -136,6 +148,11 @@ class Pool(AssignmentService):  # type: ignore[misc]
             raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}") from error
         new.status = RuntimeStatus.INVOKING
         return new
+
+    @staticmethod
+    def _evictable(environment: Environment, unused_since: float) -> bool:
+        idle = environment.status == RuntimeStatus.READY and environment.last_used <= unused_since
+        return idle and environment.initialization_type == _ON_DEMAND
 
     def _add(self, manager: str, version: Any) -> Environment:
         new = Environment(version, _ON_DEMAND, self.on_timeout, manager)
@@ -148,6 +165,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
         with self._changed:
             stopped = used.status == RuntimeStatus.STOPPED
             used.release()
+            if used.initialization_type == _ON_DEMAND and self._starving - {used.version_manager_id}:
+                broken = True
             if broken or stopped:
                 self._remove(used)
             self._changed.notify_all()

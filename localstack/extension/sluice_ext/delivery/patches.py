@@ -1,0 +1,61 @@
+"""Where event delivery takes LocalStack's place.
+
+Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings are
+made (see `sqs_mapping`), and `LambdaProvider.validate_event_source_mapping`, which does not refuse a queue whose
+visibility timeout is less than the function's timeout.
+"""
+
+from typing import Any
+
+from localstack.aws.api.lambda_ import InvalidParameterValueException
+from localstack.services.lambda_.event_source_mapping import esm_worker_factory
+from localstack.services.lambda_.invocation import event_manager, lambda_service
+from localstack.services.lambda_.provider import LambdaProvider
+from localstack.utils.aws.arns import parse_arn
+
+from sluice_ext.delivery.async_events import AsyncEventManager
+from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller, _queue
+from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
+
+
+def install() -> None:
+    """Replace the classes; raises UnexpectedEngine when LocalStack is not the version we know."""
+    replace(lambda_service, "LambdaEventManager", AsyncEventManager, expect="(self, version_manager)")
+    poller = "(self, source_arn, source_parameters, source_client, processor)"
+    replace(esm_worker_factory, "SqsPoller", PromptSqsPoller, expect=poller)
+    worker = "(self, esm_config, poller, enabled, user_state_reason)"
+    replace(esm_worker_factory, "EsmWorker", PromptEsmWorker, expect=worker)
+    for name, signature in (
+        ("process_success_destination", "(self, sqs_invocation, invocation_result, event_invoke_config)"),
+        ("process_failure_destination", "(self, sqs_invocation, invocation_result, event_invoke_config, failure_cause)"),
+        ("process_dead_letter_queue", "(self, sqs_invocation, invocation_result)"),
+    ):
+        if (found := plain_signature(getattr(event_manager.Poller, name))) != signature:
+            raise UnexpectedEngine(f"Poller.{name} takes {found}, expected {signature}")
+    _refuse_short_visibility()
+
+
+def _refuse_short_visibility() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig"""
+
+    def validate(self: Any, context: Any, request: Any) -> Any:
+        found = original(self, context, request)
+        source, version = request.get("EventSourceArn"), found[3]
+        if source and parse_arn(source)["service"] == "sqs":
+            try:
+                queue = _queue(source)
+            except LookupError:
+                raise InvalidParameterValueException(
+                    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+                    "SQS Error Message: The specified queue does not exist.",
+                    Type="User",
+                ) from None
+            if queue.visibility_timeout < version.config.timeout:
+                raise InvalidParameterValueException(
+                    f"Queue visibility timeout: {queue.visibility_timeout} seconds is less than "
+                    f"Function timeout: {version.config.timeout} seconds",
+                    Type="User",
+                )
+        return found
+
+    original = replace(LambdaProvider, "validate_event_source_mapping", validate, expect="(self, context, request)")
