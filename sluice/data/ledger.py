@@ -103,7 +103,9 @@ class LedgerView:
                 request = answer.get("UnprocessedKeys") or {}
         return found
 
-    def recent(self, *, state: str | None = None, dataset: str | None = None, since: str | None = None) -> Iterator[Item]:
+    def recent(
+        self, *, state: str | None = None, dataset: str | None = None, since: str | None = None
+    ) -> Iterator[Item]:
         """Object items, newest first: by state (updated_at) when it is given, else by dataset (received_at).
 
         Which of the two indexes is read decides what ``since`` (ISO 8601, UTC) is compared with.

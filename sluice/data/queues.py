@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
+
+if TYPE_CHECKING:
+    from sluice.stack import Stack
 
 QUEUES = {"chunks": "chunk_queue_url", "chunk dead letters": "chunk_dlq_url", "ingest dead letters": "ingest_dlq_url"}
 """What people call a queue, and the Terraform output that holds its url."""
@@ -30,13 +32,19 @@ class Depth:
 
 def depth(sqs: Any, url: str) -> Depth:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html"""
-    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+    names = (
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    )
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"]
     return Depth(*(int(found.get(name, 0)) for name in names))
 
 
-def depths(sqs: Any, outputs: Mapping[str, Any]) -> dict[str, Depth]:
-    return {name: depth(sqs, str(outputs[output])) for name, output in QUEUES.items()}
+def depths(stack: Stack) -> dict[str, Depth]:
+    """Of the pipeline's three queues."""
+    sqs = stack.client("sqs")
+    return {name: depth(sqs, stack[output]) for name, output in QUEUES.items()}
 
 
 def peek(sqs: Any, url: str, limit: int = 1_000) -> list[str]:

@@ -158,7 +158,9 @@ def _id_problems(entry: Entry, found: Found) -> Iterator[str]:
         yield f"{foreign} rows carry the _record_id of another object"
 
 
-def unplanned(versions: Iterable[Version], entries: Mapping[str, Entry], ids: Mapping[Version, str]) -> list[Difference]:
+def unplanned(
+    versions: Iterable[Version], entries: Mapping[str, Entry], ids: Mapping[Version, str]
+) -> list[Difference]:
     """Bronze versions that no ledger entry stands for; ``ids`` gives each version's object id."""
     return [
         Difference(version.key, "in bronze, but not in the ledger", f"sluice requeue {shlex.quote(version.key)}")

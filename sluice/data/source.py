@@ -11,7 +11,7 @@ from typing import IO
 BOM = "\ufeff"
 
 
-class Uncountable(ValueError):
+class UncountableError(ValueError):
     """The object cannot be read as rows at all: broken gzip, broken JSON document, not text."""
 
 
@@ -19,7 +19,7 @@ def count_rows(key: str, body: IO[bytes]) -> int:
     """Rows in an object: lines that are not blank, records of a CSV below its header, or elements of a document.
 
     JSON lines are counted as they stream by, whatever their size; the other formats are read whole.
-    Raises Uncountable when there are no rows to count.
+    Raises UncountableError when there are no rows to count.
     """
     head = body.read(1 << 16)
     name = key.lower().removesuffix(".gz")
@@ -52,7 +52,7 @@ def _count_text(name: str, text: str) -> int:
         try:
             return len(json.loads(text))
         except ValueError as error:
-            raise Uncountable(f"broken JSON array: {error}") from error
+            raise UncountableError(f"broken JSON array: {error}") from error
     if start.startswith("{") and not name.endswith((".jsonl", ".ndjson")) and not _is_json(start.split("\n", 1)[0]):
         rows = _count_objects(start)
         if rows is not None:
@@ -93,7 +93,7 @@ def _unpack(data: bytes) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError) as error:
-        raise Uncountable(f"broken gzip: {error}") from error
+        raise UncountableError(f"broken gzip: {error}") from error
 
 
 def _text(data: bytes) -> str:

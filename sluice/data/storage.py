@@ -42,13 +42,15 @@ def versions(s3: Any, bucket: str, prefix: str) -> Iterator[Version]:
 
 
 def silver_content(s3: Any, bucket: str, key: str) -> Content:
-    """Rows and record ids of a Parquet file, read whole: silver files are small, and one request is quicker than three."""
+    """Rows and record ids of a Parquet file, read whole: the files are small, one request is quicker than three."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     table = pq.read_table(pa.BufferReader(body), columns=["_record_id"])
-    return Content(table.num_rows, pa.concat_arrays(table["_record_id"].cast(pa.string()).chunks or [pa.array([], pa.string())]))
+    return Content(
+        table.num_rows, pa.concat_arrays(table["_record_id"].cast(pa.string()).chunks or [pa.array([], pa.string())])
+    )
 
 
 def quarantine_rows(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:

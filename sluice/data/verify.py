@@ -7,7 +7,7 @@ functions. Buckets are listed once; files are read in parallel.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -16,7 +16,7 @@ from pipeline.items import State
 from sluice.data import queues, reconcile, storage
 from sluice.data.ledger import Entry, LedgerView
 from sluice.data.reconcile import Difference, Found, ObjectResult, Source
-from sluice.data.source import Uncountable, count_rows
+from sluice.data.source import UncountableError, count_rows
 from sluice.data.storage import Version
 
 if TYPE_CHECKING:
@@ -54,17 +54,19 @@ def verify(
     stack: Stack,
     *,
     dataset: str | None = None,
-    prefix: str | None = None,
+    prefixes: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Reconciles all objects, or those of a dataset, or those whose bronze key begins with ``prefix``.
+    """Reconciles all objects, or those of a dataset, or those whose bronze key begins with one of ``prefixes``.
 
     ``progress`` is told objects done and objects in all. Nothing is changed.
     """
     collector = Collector(stack)
     entries = collector.ledger.everything()
-    wanted = {name: entry for name, entry in entries.items() if _wanted(entry, dataset, prefix)}
-    versions = [v for v in collector.bronze(prefix or BRONZE) if dataset in (None, _dataset(v.key))]
+    wanted = {name: entry for name, entry in entries.items() if _wanted(entry, dataset, prefixes)}
+    versions = [
+        v for start in prefixes or (BRONZE,) for v in collector.bronze(start) if dataset in (None, _dataset(v.key))
+    ]
     listed = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
     results: list[ObjectResult] = []
     for result in storage.in_parallel(lambda entry: collector.check(entry, listed), wanted.values()):
@@ -76,21 +78,18 @@ def verify(
     differences += reconcile.unplanned(versions, entries, collector.identify(versions, entries))
     for kind, files in listed.items():
         # A file of another object is that object's affair; one that belongs to none is looked for in the whole lake.
-        chosen = {key: size for key, size in files.items() if _concerns(key, wanted, entries, dataset, prefix)}
+        chosen = {key: size for key, size in files.items() if _concerns(key, wanted, entries, dataset, prefixes)}
         differences += reconcile.orphans(chosen, entries, collector.bucket(kind), kind)
-    return Report(results, queues.depths(stack.client("sqs"), stack.outputs), differences)
+    return Report(results, queues.depths(stack), differences)
 
 
 class Collector:
     """Reads what verify compares."""
 
     def __init__(self, stack: Stack) -> None:
-        outputs = stack.outputs
         self._s3 = stack.client("s3")
-        self.ledger = LedgerView(stack.client("dynamodb"), str(outputs["ledger_table"]))
-        self.buckets = reconcile.Buckets(
-            str(outputs["bronze_bucket"]), str(outputs["silver_bucket"]), str(outputs["quarantine_bucket"])
-        )
+        self.ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
+        self.buckets = reconcile.Buckets(stack["bronze_bucket"], stack["silver_bucket"], stack["quarantine_bucket"])
 
     def bucket(self, kind: str) -> str:
         return self.buckets.silver if kind == "outputs" else self.buckets.quarantine
@@ -129,7 +128,7 @@ class Collector:
         try:
             body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
             return Source(count_rows(entry.key, body))
-        except Uncountable as error:
+        except UncountableError as error:
             return Source(None, str(error))
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"):
@@ -147,9 +146,9 @@ class Collector:
         return ids
 
     def _origin_id(self, version: Version) -> str | None:
-        metadata = self._s3.head_object(
-            Bucket=self.buckets.bronze, Key=version.key, VersionId=version.version_id
-        ).get("Metadata", {})
+        metadata = self._s3.head_object(Bucket=self.buckets.bronze, Key=version.key, VersionId=version.version_id).get(
+            "Metadata", {}
+        )
         origin = [metadata.get(f"sluice-origin-{part}") for part in ("bucket", "key", "etag")]
         return object_id(origin[0], unquote(origin[1]), origin[2]) if all(origin) else None
 
@@ -159,18 +158,19 @@ def object_id(bucket: str, key: str, etag: str) -> str:
     return hashlib.sha256(f"s3://{bucket}/{key}#{etag}".encode()).hexdigest()[:32]
 
 
-def _wanted(entry: Entry, dataset: str | None, prefix: str | None) -> bool:
-    return dataset in (None, entry.dataset) and (prefix is None or entry.key.startswith(prefix))
+def _wanted(entry: Entry, dataset: str | None, prefixes: Sequence[str]) -> bool:
+    return dataset in (None, entry.dataset) and (not prefixes or entry.key.startswith(tuple(prefixes)))
 
 
 def _dataset(key: str) -> str:
-    return (key.split("/", 2) + ["", ""])[1]
+    parts = key.split("/", 2)
+    return parts[1] if len(parts) == 3 else ""
 
 
 def _concerns(
-    key: str, wanted: Mapping[str, Entry], entries: Mapping[str, Entry], dataset: str | None, prefix: str | None
+    key: str, wanted: Mapping[str, Entry], entries: Mapping[str, Entry], dataset: str | None, prefixes: Sequence[str]
 ) -> bool:
     owner = storage.owner_of(key)
     if owner in wanted:
         return True
-    return owner not in entries and prefix is None and dataset in (None, _dataset(key))
+    return owner not in entries and not prefixes and dataset in (None, _dataset(key))
