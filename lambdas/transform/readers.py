@@ -186,9 +186,11 @@ def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if column.type == kind:
         return column
     if pa.types.is_timestamp(kind) and pa.types.is_string(column.type):
-        # with a zone ("Z", "+02:00") or, as in JSON, without one, which then means UTC
+        # ISO 8601 with a zone ("Z", "+02:00"), or without one, which then means UTC; a date alone means its midnight
         zoned = pc.match_substring_regex(column, r"(Z|[+-]\d\d:?\d\d)$")
-        column = pc.if_else(pc.fill_null(zoned, True), column, pc.binary_join_element_wise(column, "Z", ""))
+        if not pc.all(zoned).as_py():
+            suffix = pc.if_else(pc.equal(pc.utf8_length(column), len("2013-01-01")), "T00:00:00Z", "Z")
+            column = pc.if_else(zoned, column, pc.binary_join_element_wise(column, suffix, ""))
     return column.cast(kind)
 
 
