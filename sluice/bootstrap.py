@@ -40,8 +40,8 @@ TERRAFORM_SHA256 = {  # of terraform_1.11.4_<platform>.zip, from HashiCorp's ter
     "darwin_amd64": "a56d5002b9f7647291faccc3dd1a70350e60fb61e4c45037629508b8fdc2575b",
     "darwin_arm64": "867e0808fa971217043e25b7a792b10720c79b1546f8a68479b74f138be73e18",
 }
-# `terraform test` with mock providers came with Terraform 1.7 and OpenTofu 1.8.
-TERRAFORM_MINIMUM = {"terraform": (1, 7), "tofu": (1, 8)}
+# What infra/stack/versions.tf asks for.
+TERRAFORM_MINIMUM = {"terraform": (1, 9), "tofu": (1, 9)}
 
 
 class SetupError(Exception):

@@ -123,10 +123,12 @@ class _PortTaken(SluiceError):
 def _answers(info: EngineInfo) -> bool:
     if not (info.engine.alive() and info.postgres.alive()):
         return False
-    return (
-        localstack.health(info.port) is not None
-        and postgres.server_version(info.postgres_port, info.postgres_password) is not None
-    )
+    if localstack.health(info.port) is None:
+        return False
+    try:
+        return postgres.server_version(info.postgres_port, info.postgres_password) is not None
+    except SluiceError:
+        return False
 
 
 def _choose(wanted: int | None, what: str, report: Callable[[str], None]) -> int:

@@ -47,9 +47,14 @@ def password_file(instance: Instance) -> Path:
 
 
 def ensure_password(instance: Instance) -> str:
-    """The superuser's password, made once for an instance and kept in a file only its owner can read."""
+    """The superuser's password, made once for an instance and kept in a file only its owner can read.
+
+    Raises SluiceError when there is data already whose password is gone.
+    """
     secret = password_file(instance)
     if not secret.exists():
+        if (instance.postgres_dir / "PG_VERSION").exists():
+            fail(f"the password of {instance.postgres_dir} is lost: remove that folder to begin with a new one", 1)
         partial = secret.with_suffix(".part")
         partial.touch(mode=0o600)
         partial.write_text(secrets.token_urlsafe(18) + "\n")
@@ -70,7 +75,7 @@ def ensure_data(instance: Instance) -> None:
         shutil.rmtree(path, ignore_errors=True)
     making.mkdir(mode=0o700, parents=True)
     # initdb reads the password as the server's user, who cannot open the owner's file.
-    secret = making.with_suffix(".password")
+    secret = making.with_name("postgres.initdb")
     secret.touch(mode=0o600)
     secret.write_text(ensure_password(instance))
     if os.geteuid() == 0:
@@ -117,7 +122,10 @@ def start(instance: Instance, port: int, environment: dict[str, str]) -> subproc
 
 
 def server_version(port: int, password: str) -> str | None:
-    """The version of a server that accepts the password, or None while it does not answer."""
+    """The version of a server that accepts the password, or None while it does not answer.
+
+    Raises SluiceError when it answers and refuses the password.
+    """
     import psycopg
 
     try:
@@ -125,6 +133,8 @@ def server_version(port: int, password: str) -> str | None:
             host=HOST, port=port, user="postgres", password=password, dbname="postgres", connect_timeout=2
         ) as connection:
             row = connection.execute("SHOW server_version").fetchone()
-    except psycopg.Error:
+    except psycopg.Error as error:
+        if "password authentication failed" in str(error):
+            fail(f"PostgreSQL at {HOST}:{port} refuses the instance's password", 1)
         return None
     return str(row[0]) if row else None
