@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from localstack.runtime import hooks
+from localstack.runtime.server.core import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.plugins import Service, aws_provider
 
@@ -19,6 +20,17 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
         from sluice_ext.executor.executor import ProcessRuntimeExecutor
 
         return ProcessRuntimeExecutor
+
+
+class ThreadedServerPlugin(RuntimeServerPlugin):  # type: ignore[misc]
+    """GATEWAY_SERVER=sluice."""
+
+    name = "sluice"
+
+    def load(self, *args: Any, **kwargs: Any) -> Any:
+        from sluice_ext.gateway.server import ThreadedServer
+
+        return ThreadedServer()
 
 
 @aws_provider(api="dynamodb", name="sluice")

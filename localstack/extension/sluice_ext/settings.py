@@ -23,6 +23,7 @@ ENGINE_DEFAULTS: dict[str, str] = {
     # Loads this extension's parts.
     "LAMBDA_RUNTIME_EXECUTOR": "process",
     "PROVIDER_OVERRIDE_DYNAMODB": "sluice",
+    "GATEWAY_SERVER": "sluice",
     # Nothing is looked up, downloaded or reported on the network.
     "SKIP_SSL_CERT_DOWNLOAD": "1",
     "DISABLE_EVENTS": "1",

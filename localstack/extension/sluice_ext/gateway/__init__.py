@@ -1,0 +1,1 @@
+"""HTTP server of the engine (GATEWAY_SERVER=sluice)."""
