@@ -29,8 +29,8 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "DISABLE_EVENTS": "1",
     "DNS_ADDRESS": "0",
     "EAGER_SERVICE_LOADING": "0",
-    # Queue URLs and endpoints that need no name resolution.
-    "SQS_ENDPOINT_STRATEGY": "path",
+    # Queue URLs and endpoints that need no name resolution; Terraform's AWS provider takes http://host/account/name only.
+    "SQS_ENDPOINT_STRATEGY": "off",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
     # One CloudWatch call per SQS call costs more than the call itself; metrics are published on an interval instead.
