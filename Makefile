@@ -84,7 +84,5 @@ fmt: bootstrap ## Formats Python and Terraform
 	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format . ; if command -v terraform >/dev/null; then terraform fmt -recursive infra; fi
 
 clean: ## Stops the engine and removes everything that was made
-	@if [ -x $(SLUICE) ] && $(SLUICE) --version >/dev/null 2>&1; then $(SLUICE) down --quiet; fi
-	@find . -name .git -prune -o -type d \( -name __pycache__ -o -name .terraform -o -name '*.egg-info' \
-		-o -name .hypothesis -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache \) -prune -exec rm -rf {} +
-	@rm -rf .sluice infra/stack/localstack_providers_override.tf infra/stack/backend_override.tf
+	@if [ -x $(SLUICE) ] && $(SLUICE) --version >/dev/null 2>&1; then $(SLUICE) clean $(ARGS); fi
+	@rm -rf .sluice

@@ -19,8 +19,10 @@ from sluice.console import FAILED, OK, SluiceError, debugging
 VERB_MODULES = (
     "sluice.verbs.engine",
     "sluice.verbs.deployment",
+    "sluice.data.cli",
     "sluice.data.verbs",
     "sluice.bench.verbs",
+    "sluice.verbs.housekeeping",
 )
 
 app = typer.Typer(

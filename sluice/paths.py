@@ -26,3 +26,13 @@ ENVS_DIR = INFRA_DIR / "envs"
 def default_home() -> Path:
     """Home of the instance that `make up` starts: $SLUICE_HOME, or .sluice/state in the checkout."""
     return Path(os.environ.get("SLUICE_HOME") or SLUICE_DIR / "state").expanduser().resolve()
+
+
+def link_commands() -> None:
+    """Puts `sluice` and `tflocal` into .sluice/bin: on a shell's PATH that folder hides none of the user's commands."""
+    BIN_DIR.mkdir(parents=True, exist_ok=True)
+    for name in ("sluice", "tflocal"):
+        link, command = BIN_DIR / name, HOST_ENV / "bin" / name
+        if not link.is_symlink() or link.readlink() != command:
+            link.unlink(missing_ok=True)
+            link.symlink_to(command)

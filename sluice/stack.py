@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from sluice.console import fail
@@ -64,12 +63,3 @@ class Stack:
     def describe(self) -> dict[str, Any]:
         """Outputs with endpoint_url and region, as `sluice outputs --json` prints them."""
         return {"endpoint_url": self.endpoint_url, "region": self.region, **self.outputs}
-
-
-def var_file(env: str, folder: Path) -> Path:
-    """The tfvars of an environment. Raises SluiceError (code 2) that names the known ones."""
-    path = folder / f"{env}.tfvars"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.tfvars"))) or "none"
-        fail(f"there is no environment {env!r}: infra/envs has {known}")
-    return path

@@ -15,7 +15,7 @@ PANEL = "Engine"
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs of this module."""
-    for verb in (up, down, status, logs):
+    for verb in (up, down, status, logs, env):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -43,12 +43,15 @@ def up(
     instance = Instance.default()
     if wanted == "auto" and not instance.running and not json:
         console.note("engine  embedded, for the docker engine is not built yet (ENGINE=auto)")
-    info = engine.up(instance, faults=faults, port=port, postgres_port=postgres_port)
+    engine.up(instance, faults=faults, port=port, postgres_port=postgres_port, report=_quiet if json else console.note)
     if json:
         _print_status()
     else:
         console.note(f'engine  for your shell: eval "$(sluice env)"; home {instance.home}')
-    del info
+
+
+def _quiet(_: str) -> None:
+    """Takes a message and says nothing."""
 
 
 def down(
@@ -128,3 +131,32 @@ def logs(
         reader.show_file(instance.logs_dir / f"{what}.log", lines=lines, follow=follow, as_json=json)
     else:
         reader.show_function(instance, what, lines=lines, follow=follow, as_json=json)
+
+
+def env(json: Json = False) -> None:
+    """Print shell exports with which any AWS client, and tflocal in infra/stack, reaches the running engine.
+
+    Use it as: eval "$(sluice env)"
+    """
+    import shlex
+
+    from sluice import terraform
+    from sluice.instance import Instance
+    from sluice.paths import BIN_DIR, link_commands
+
+    instance = Instance.default()
+    variables = terraform.shell_environment(instance)
+    terraform.ensure_init(instance)
+    link_commands()
+    if json:
+        console.print_json({**variables, "PATH": f"{BIN_DIR}{os.pathsep}{os.environ.get('PATH', '')}"})
+        return
+    # Another account's profile or session would be mixed with the engine's keys.
+    foreign = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "TF_CLI_CONFIG_FILE")
+    unset = [name for name in foreign if name in os.environ and name not in variables]
+    if unset:
+        print(f"unset {' '.join(unset)}")
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    if str(BIN_DIR) not in os.environ.get("PATH", "").split(os.pathsep):
+        print(f'export PATH={shlex.quote(str(BIN_DIR))}:"$PATH"')

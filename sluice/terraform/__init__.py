@@ -1,0 +1,34 @@
+"""Terraform for an instance (through tflocal) and for a real account (plain), from the same code and tfvars."""
+
+from sluice.terraform.api import (
+    Applied,
+    Change,
+    Plan,
+    apply,
+    aws_apply,
+    aws_destroy,
+    aws_outputs,
+    aws_plan,
+    destroy,
+    ensure_init,
+    outputs,
+    plan,
+)
+from sluice.terraform.settings import cli_config, shell_environment
+
+__all__ = [
+    "Applied",
+    "Change",
+    "Plan",
+    "apply",
+    "aws_apply",
+    "aws_destroy",
+    "aws_outputs",
+    "aws_plan",
+    "cli_config",
+    "destroy",
+    "ensure_init",
+    "outputs",
+    "plan",
+    "shell_environment",
+]
