@@ -1,6 +1,7 @@
-"""GET /_sluice/health."""
+"""Routes under /_sluice: GET health; POST, GET, DELETE faults; GET calls."""
 
 import importlib.metadata
+from typing import Any
 
 from localstack import config, constants
 from localstack.http import Request, Response
@@ -8,11 +9,16 @@ from localstack.services.edge import ROUTER
 
 import sluice_ext
 from sluice_ext import settings
+from sluice_ext.control import calls, faults
 
 
 def install() -> None:
     """Add the routes to the engine's edge."""
     ROUTER.add("/_sluice/health", _health, methods=["GET"])
+    ROUTER.add("/_sluice/faults", _faults, methods=["GET", "POST", "DELETE"])
+    ROUTER.add("/_sluice/calls", _calls, methods=["GET"])
+    if settings.FAULTS:
+        calls.install()
 
 
 def _health(request: Request) -> Response:
@@ -30,4 +36,33 @@ def _health(request: Request) -> Response:
         "environments": {"alive": process.alive(), "limit": settings.MAX_ENVIRONMENTS},
         "faults": settings.FAULTS,
     }
-    return Response.for_json(body)
+    return _json(body)
+
+
+def _faults(request: Request) -> Response:
+    if not settings.FAULTS:
+        return _json({"error": "fault control is off; start the engine with SLUICE_FAULTS=1"}, 403)
+    if request.method == "DELETE":
+        return _json({"cleared": faults.clear()})
+    if request.method == "GET":
+        return _json({"faults": faults.listed()})
+    try:
+        fault = faults.Fault.parse(request.get_json(force=True, silent=True))
+    except faults.InvalidFault as error:
+        return _json({"error": str(error)}, 400)
+    return _json(faults.add(fault).to_json(), 201)
+
+
+def _calls(request: Request) -> Response:
+    if not settings.FAULTS:
+        return _json({"error": "the call record is off; start the engine with SLUICE_FAULTS=1"}, 403)
+    value = request.args.get("since", "0")
+    if not value.isdigit():
+        return _json({"error": "since must be a number, as `next` of an earlier answer"}, 400)
+    return _json(calls.since(int(value)))
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    response = Response.for_json(body)
+    response.status_code = status
+    return response

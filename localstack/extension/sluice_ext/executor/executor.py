@@ -10,7 +10,9 @@ from localstack.services.lambda_.invocation.lambda_models import InvocationResul
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
 from sluice_ext import settings
+from sluice_ext.control import faults
 from sluice_ext.executor import environment, layers, report
+from sluice_ext.executor.identity import Caller
 from sluice_ext.executor.process import FunctionProcess, remove_tree
 from sluice_ext.executor.runtime_api import Call, Ended, RuntimeApi, TimeUp
 
@@ -49,6 +51,11 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         if self._process:
             self._process.kill()
         remove_tree(self._tmp)
+
+    def kill_process(self) -> None:
+        """Kill the process in mid-invocation, for fault control; the invocation ends as after a crash."""
+        if self._process:
+            self._process.kill()
 
     def close(self) -> None:
         """Release descriptors; only when no thread is in `invoke`."""
@@ -247,12 +254,25 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             self._end()
             return failure, b"", True
         assert call
+        if settings.FAULTS and call.kind == "response" and self._lost_answer():
+            self._end()
+            return report.exited(request_id, -9), b"", True
         if call.kind == "response" and len(call.body) > report.RESPONSE_LIMIT:
             self._api.reply(call, "413 Payload Too Large")
             self._end()  # awslambdaric ends itself after a refused answer
             return report.too_large(len(call.body)), b"", True
         self._api.reply(call, "202 Accepted", b'{"status":"OK"}')
         return None, call.body, call.kind != "response"
+
+    def _lost_answer(self) -> bool:
+        """Whether fault control says that the function dies before the service has its answer."""
+        identity = self.function_version.id
+        role = self.function_version.config.role
+        action = faults.meet(Caller(identity.function_name, identity.unqualified_arn(), role, self), "lambda", "Return")
+        kind, _, argument = (action or "").partition(":")
+        if kind == "delay":
+            time.sleep(int(argument) / 1000)
+        return bool(action) and kind != "delay"
 
     def _end(self) -> None:
         """This environment is of no more use."""

@@ -1,0 +1,118 @@
+"""Fault control: let the n-th call of a function fail, wait, or cost the function its life.
+
+A fault (JSON): `function` (name) or `role` (name or ARN), `service`, `operation`, `nth` (default 1), `times` (default 1,
+0 = for ever), `action`. What is left out matches anything. Actions:
+
+| action | effect |
+|---|---|
+| error:<code> | the call is refused with this error code and does nothing |
+| delay:<ms> | the call is carried out after this time |
+| kill-before | the function's process is killed; the call is not carried out |
+| kill-after | the call is carried out, then the process is killed before it sees the answer |
+
+Besides AWS calls there is one of our own: service `lambda`, operation `Return`, a function's answer to the service. Any
+action but `delay` on it kills the function after its work is done and before the service knows.
+"""
+
+import itertools
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from sluice_ext.executor.identity import Caller
+
+_ids = itertools.count(1)
+_lock = threading.Lock()
+_faults: list["Fault"] = []
+
+
+class InvalidFault(ValueError):
+    """The description of a fault makes no sense."""
+
+
+@dataclass
+class Fault:
+    """One fault and how often it was met."""
+
+    action: str
+    function: str = ""
+    role: str = ""
+    service: str = ""
+    operation: str = ""
+    nth: int = 1
+    times: int = 1
+    id: int = field(default_factory=lambda: next(_ids))
+    seen: int = 0
+    hits: int = 0
+
+    @classmethod
+    def parse(cls, body: Any) -> "Fault":
+        """From JSON. Raises InvalidFault with the reason."""
+        if not isinstance(body, dict):
+            raise InvalidFault("a fault is a JSON object")
+        known = {"action", "function", "role", "service", "operation", "nth", "times"}
+        if unknown := set(body) - known:
+            raise InvalidFault(f"unknown fields: {', '.join(sorted(unknown))}")
+        kind, _, argument = str(body.get("action", "")).partition(":")
+        if kind == "delay" and not argument.isdigit():
+            raise InvalidFault("delay needs milliseconds, for example delay:500")
+        if kind == "error" and not argument:
+            raise InvalidFault("error needs a code, for example error:ThrottlingException")
+        if kind not in ("delay", "error", "kill-before", "kill-after"):
+            raise InvalidFault("action must be error:<code>, delay:<ms>, kill-before or kill-after")
+        for name in ("nth", "times"):
+            if not isinstance(body.get(name, 1), int) or body.get(name, 1) < (name == "nth"):
+                raise InvalidFault(f"{name} must be a number")
+        return cls(**body)
+
+    def matches(self, caller: Caller, service: str, operation: str) -> bool:
+        """Whether this call is one the fault counts."""
+        if self.function and self.function not in (caller.function_name, caller.function_arn):
+            return False
+        if self.role and self.role not in (caller.role_arn, caller.role_arn.rsplit("/", 1)[-1]):
+            return False
+        same_service = not self.service or self.service.lower() == service.lower()
+        return same_service and (not self.operation or self.operation.lower() == operation.lower())
+
+    def to_json(self) -> dict[str, Any]:
+        """As GET shows it."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def add(fault: Fault) -> Fault:
+    """From now on."""
+    with _lock:
+        _faults.append(fault)
+    return fault
+
+
+def listed() -> list[dict[str, Any]]:
+    """All faults with their counters."""
+    with _lock:
+        return [fault.to_json() for fault in _faults]
+
+
+def clear() -> int:
+    """Forget all; returns how many there were."""
+    with _lock:
+        count = len(_faults)
+        _faults.clear()
+        return count
+
+
+def meet(caller: Caller, service: str, operation: str) -> str | None:
+    """Count this call; the action that hits it, if any (the first fault that does, wins)."""
+    hit = None
+    with _lock:
+        for fault in _faults:
+            # `Return` is no AWS call: only a fault that names it means it.
+            if operation == "Return" and fault.operation.lower() != "return":
+                continue
+            if not fault.matches(caller, service, operation):
+                continue
+            fault.seen += 1
+            due = fault.seen >= fault.nth and (fault.times == 0 or fault.seen < fault.nth + fault.times)
+            if due and hit is None:
+                fault.hits += 1
+                hit = fault.action
+    return hit
