@@ -20,8 +20,8 @@ FROM flights GROUP BY carrier ORDER BY flights DESC, carrier LIMIT 10
 """
 BUSIEST_DAYS = """
 SELECT origin, make_date(year, month, day) AS busiest_day, count(*) AS flights
-FROM flights GROUP BY ALL
-QUALIFY row_number() OVER (PARTITION BY origin ORDER BY flights DESC, busiest_day) = 1
+FROM flights GROUP BY origin, year, month, day
+QUALIFY row_number() OVER (PARTITION BY origin ORDER BY count(*) DESC, make_date(year, month, day)) = 1
 ORDER BY origin
 """
 

@@ -93,8 +93,8 @@ def parse_months(text: str) -> list[int]:
     """Months as people write them: ``1``, ``1-3``, ``1,4,7-9``. Ends with exit code 2 when it is none of these."""
     months: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             fail(f"--months {text!r}: write months as 1, 1-3 or 1,4,7-9")
         months |= set(range(int(first), int(last or first) + 1))
     if not months or not months <= set(range(1, 13)):

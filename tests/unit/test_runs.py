@@ -1,0 +1,188 @@
+"""The ledger on screen: which objects, in which order, and one object with its chunks; taking one in again."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sluice.console import SluiceError
+from sluice.data import queues, runs, waiting
+from sluice.data.ledger import LedgerView, plain
+from sluice.data.requeue import requeue
+from tests.unit.data_fakes import FakeStack
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def stack() -> FakeStack:
+    """Three objects, one minute apart, the second failed, the third of another dataset."""
+    stack = FakeStack()
+    names = [
+        stack.take_in("bronze/shipments/a.jsonl", 3, 1, chunks=2),
+        stack.take_in("bronze/shipments/b.jsonl", 2),
+        stack.take_in("bronze/flights/c.jsonl", 4, dataset="flights"),
+    ]
+    for minute, name in enumerate(names):
+        stack.object_item(name).update(
+            updated_at=f"2025-03-01T12:0{minute}:30Z", received_at=f"2025-03-01T12:0{minute}:00Z"
+        )
+    stack.object_item(names[1]).update(state="failed", failed_reason="unreadable")
+    return stack
+
+
+def ledger(stack: FakeStack) -> LedgerView:
+    return LedgerView(stack.dynamodb, "ledger")
+
+
+def keys(items: list[dict[str, Any]]) -> str:
+    return "".join(item["key"].rsplit("/", 1)[1][0] for item in items)
+
+
+def test_all_states_come_together_newest_first(stack: FakeStack) -> None:
+    assert keys(runs.recent(ledger(stack))) == "cba"
+    assert keys(runs.recent(ledger(stack), limit=2)) == "cb"
+
+
+def test_filters_use_the_index_that_answers_them(stack: FakeStack) -> None:
+    assert keys(runs.recent(ledger(stack), state="committed")) == "ca"
+    assert keys(runs.recent(ledger(stack), dataset="shipments")) == "ba"
+    assert [call["IndexName"] for call in stack.dynamodb.calls if "IndexName" in call] == ["by_state"] * 1 + [
+        "by_dataset"
+    ]
+    assert keys(runs.recent(ledger(stack), dataset="shipments", state="failed")) == "b"
+    assert keys(runs.recent(ledger(stack), since="2025-03-01T12:01:30")) == "cb"
+
+
+def test_a_state_that_is_none_is_wrong_use(stack: FakeStack) -> None:
+    with pytest.raises(SluiceError, match="planned, committing, committed, failed, missing") as error:
+        runs.recent(ledger(stack), state="done")
+    assert error.value.code == 2
+
+
+def test_one_object_is_found_by_its_id_or_the_beginning_of_it(stack: FakeStack) -> None:
+    name = runs.recent(ledger(stack))[2]["object_id"]
+    for asked in (name, name[:8].upper()):
+        entry = runs.one(ledger(stack), asked)
+        assert entry.object_id == name
+        assert [runs.chunk_row(chunk)[:6] for chunk in entry.live_chunks] == [
+            [0, "done", "0-10", 4, 3, 1], [1, "done", "0-10", 4, 3, 1],
+        ]  # fmt: skip
+
+
+def test_an_unknown_object_is_a_failure_and_a_word_is_wrong_use(stack: FakeStack) -> None:
+    with pytest.raises(SluiceError, match="knows no object") as error:
+        runs.one(ledger(stack), "0" * 32)
+    assert error.value.code == 1
+    with pytest.raises(SluiceError, match="no object id") as error:
+        runs.one(ledger(stack), "yesterday")
+    assert error.value.code == 2
+
+
+def test_a_row_shows_state_with_reason_counts_and_seconds(stack: FakeStack) -> None:
+    _, failed, first = runs.recent(ledger(stack))
+    assert runs.row(failed)[3] == "failed: unreadable"
+    assert runs.row(first)[1:9] == ["shipments", "bronze/shipments/a.jsonl", "committed", 1, "2/2", 8, 6, 2]
+    assert runs.row(first)[9] == 2.5
+    assert len(runs.row(first)) == len(runs.COLUMNS)
+    assert len(runs.chunk_row(runs.one(ledger(stack), first["object_id"]).chunks[0])) == len(runs.CHUNK_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30m", "2025-03-01T11:30:00"),
+        ("2d", "2025-02-27T12:00:00"),
+        ("2025-03-01", "2025-03-01T00:00:00"),
+        ("2025-03-01T12:00:00+02:00", "2025-03-01T10:00:00"),
+    ],
+)
+def test_since_is_an_age_or_a_time(text: str, expected: str) -> None:
+    assert runs.parse_since(text, NOON) == expected
+
+
+def test_a_since_that_is_none_is_wrong_use() -> None:
+    with pytest.raises(SluiceError, match="--since 'soon'"):
+        runs.parse_since("soon")
+
+
+def test_numbers_of_the_ledger_are_whole_numbers() -> None:
+    item = plain({"n": {"N": "3"}, "list": {"L": [{"M": {"rows": {"N": "5"}}}]}})
+    assert item == {"n": 3, "list": [{"rows": 5}]}
+    assert type(item["n"]) is int
+
+
+# -- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_when_all_objects_are_final_and_the_queue_is_empty(stack: FakeStack) -> None:
+    names = [item["object_id"] for item in runs.recent(ledger(stack))]
+    seen: list[waiting.Progress] = []
+    items = waiting.wait_for(stack, names, deadline=5, report=seen.append)  # type: ignore[arg-type]
+    assert set(items) == set(names)
+    assert (seen[-1].finished, seen[-1].chunks_done, seen[-1].rows) == (3, 4, 14)
+
+
+def test_waiting_too_long_names_what_is_not_finished(stack: FakeStack) -> None:
+    names = [item["object_id"] for item in runs.recent(ledger(stack))]
+    stack.object_item(names[0])["state"] = "planned"
+    with pytest.raises(
+        SluiceError, match=r"2 of 4 objects .* bronze/flights/c\.jsonl \(planned\), object ffff"
+    ) as error:
+        waiting.wait_for(stack, [*names, "f" * 32], deadline=0)  # type: ignore[arg-type]
+    assert error.value.code == 1
+
+
+# -- dead letters ----------------------------------------------------------------------------------------------------
+
+
+def test_peeking_shows_every_message_and_leaves_them_visible(stack: FakeStack) -> None:
+    stack.sqs.queues["q"] = [f"body {n}" for n in range(23)]
+    assert queues.peek(stack.sqs, "q") == stack.sqs.queues["q"]
+    assert not stack.sqs.hidden
+    assert queues.peek(stack.sqs, "empty") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"schema": "sluice.chunk/1", "object": {"key": "bronze/a b.jsonl", "etag": "x"}}',
+        '{"requestPayload": {"Records": [{"s3": {"object": {"key": "bronze/a+b.jsonl", "eTag": "x"}}}]}}',
+        '{"object": {"key": "bronze/a b.jsonl"}, "reason": "unreadable"}',
+    ],
+)
+def test_a_dead_letter_names_its_object_in_every_shape(body: str) -> None:
+    assert queues.keys_named(body) == {"bronze/a b.jsonl"}
+
+
+def test_a_dead_letter_that_is_no_json_names_nothing() -> None:
+    assert queues.keys_named("not json") == set()
+
+
+# -- requeue ---------------------------------------------------------------------------------------------------------
+
+
+def test_requeue_copies_the_origin_version_with_its_identity(stack: FakeStack) -> None:
+    name = runs.recent(ledger(stack))[2]["object_id"]
+    done = requeue(stack, name, NOON)  # type: ignore[arg-type]
+    assert done.copy == f"bronze/_requeue/20250301T120000000000Z/{name}/a.jsonl"
+    copied = stack.s3.objects["bronze-b", done.copy][0]
+    assert copied.body == stack.s3.objects["bronze-b", "bronze/shipments/a.jsonl"][0].body
+    assert copied.metadata["sluice-origin-key"] == "bronze/shipments/a.jsonl"
+    assert copied.metadata["sluice-origin-version"] == "v1"
+
+
+def test_requeue_takes_in_an_object_that_the_ledger_does_not_know(stack: FakeStack) -> None:
+    stack.s3.put_object("bronze-b", "bronze/shipments/lost é.jsonl", b"{}\n")
+    done = requeue(stack, "s3://bronze-b/bronze/shipments/lost é.jsonl")  # type: ignore[arg-type]
+    assert done.origin.key == "bronze/shipments/lost é.jsonl"
+    assert stack.s3.objects["bronze-b", done.copy][0].metadata["sluice-origin-key"].isascii()
+
+
+def test_requeue_of_an_object_that_is_gone_says_so(stack: FakeStack) -> None:
+    name = runs.recent(ledger(stack))[2]["object_id"]
+    stack.s3.delete("bronze-b", "bronze/shipments/a.jsonl")
+    for asked, message in ((name, "cannot read"), ("bronze/none.jsonl", "there is no")):
+        with pytest.raises(SluiceError, match=message) as error:
+            requeue(stack, asked)  # type: ignore[arg-type]
+        assert error.value.code == 1
