@@ -1,8 +1,8 @@
-# One encrypted queue, reachable over TLS only, and, when it has a dead-letter queue, the redrive policy to it.
+# One encrypted queue, reachable over TLS only, and, where it has one, its dead-letter queue.
 
 locals {
-  # Built, not read: a policy that waited for the queue's own ARN would be a second resource, and the provider
-  # spends 25 s watching each write of a queue attribute.
+  # Built, not read: a policy that waited for the queue's own ARN would be a second resource, and the provider watches
+  # each write of a queue's attributes for 25 s.
   arn = "arn:${var.account.partition}:sqs:${var.account.region}:${var.account.id}:${var.name}"
 }
 
@@ -12,6 +12,13 @@ resource "aws_sqs_queue" "this" {
   message_retention_seconds  = var.retention_days * 86400
   receive_wait_time_seconds  = 20
   sqs_managed_sse_enabled    = true
+
+  # Inside the queue, though it then waits for its dead-letter queue (SQS refuses one that does not exist): as a resource
+  # of its own the setting is watched for 25 s at creation and again at destruction, and a queue could work without it.
+  redrive_policy = var.dead_letter == null ? null : jsonencode({
+    deadLetterTargetArn = var.dead_letter.arn
+    maxReceiveCount     = var.dead_letter.max_receive_count
+  })
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -38,17 +45,4 @@ resource "aws_sqs_queue" "this" {
       ]
     })
   )
-}
-
-# A resource of its own, because SQS refuses a dead-letter queue that does not exist: the two queues are made side by
-# side (25 s) and whoever only needs the queue's URL goes on while this setting is watched for another 25 s.
-resource "aws_sqs_queue_redrive_policy" "this" {
-  count = var.dead_letter == null ? 0 : 1
-
-  queue_url = aws_sqs_queue.this.id
-
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = var.dead_letter.arn
-    maxReceiveCount     = var.dead_letter.max_receive_count
-  })
 }

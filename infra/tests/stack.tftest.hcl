@@ -1,0 +1,349 @@
+# The whole stack with a mocked account. tests/infra reads the state of the first run to check every policy in it.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+override_resource {
+  target = module.bucket["bronze"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-bronze"
+  }
+}
+
+override_resource {
+  target = module.bucket["silver"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-silver"
+  }
+}
+
+override_resource {
+  target = module.bucket["quarantine"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-quarantine"
+  }
+}
+
+override_resource {
+  target = module.bucket["artifacts"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-artifacts"
+  }
+}
+
+override_resource {
+  target = module.notifications.aws_sns_topic.this
+  values = {
+    arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+  }
+}
+
+override_resource {
+  target = module.event_bus.aws_cloudwatch_event_bus.this
+  values = {
+    arn = "arn:aws:events:us-east-1:123456789012:event-bus/sluice-test-events"
+  }
+}
+
+override_resource {
+  target = module.idempotency_table.aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-idempotency"
+  }
+}
+
+override_resource {
+  target = module.ledger_table.aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-ledger"
+  }
+}
+
+override_resource {
+  target = module.ingest.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-ingest"
+  }
+}
+
+override_resource {
+  target = module.transform.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-transform"
+  }
+}
+
+override_resource {
+  target = module.chunk_queue.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-chunks"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-chunks"
+  }
+}
+
+override_resource {
+  target = module.chunk_dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-chunks-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-chunks-dlq"
+  }
+}
+
+override_resource {
+  target = module.ingest_dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-ingest-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest-dlq"
+  }
+}
+
+variables {
+  env           = "test"
+  artifacts_dir = "./tests/artifacts"
+}
+
+run "the_core_stack" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition = [output.bronze_bucket, output.silver_bucket, output.quarantine_bucket, output.artifacts_bucket] == [
+      for thing in ["bronze", "silver", "quarantine", "artifacts"] : "sluice-test-${thing}"
+    ]
+    error_message = "buckets must be named <project>-<env>-<thing>"
+  }
+
+  assert {
+    condition = [output.ingest_function, output.transform_function, output.ledger_table, output.idempotency_table, output.event_bus_name] == [
+      for thing in ["ingest", "transform", "ledger", "idempotency", "events"] : "sluice-test-${thing}"
+    ]
+    error_message = "functions, tables and bus must be named <project>-<env>-<thing>"
+  }
+
+  assert {
+    condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_dlq_url] == [
+      for thing in ["chunks", "chunks-dlq", "ingest-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
+    ]
+    error_message = "the queues must be told apart"
+  }
+
+  assert {
+    condition     = output.account_id == "123456789012" && output.region == "us-east-1"
+    error_message = "account and region must be read from the topic"
+  }
+}
+
+run "a_suffix_makes_bucket_names_unique_and_nothing_else" {
+  variables {
+    bucket_suffix = "acme"
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition     = output.bronze_bucket == "sluice-test-bronze-acme" && output.ledger_table == "sluice-test-ledger"
+    error_message = "bucket_suffix must end the bucket names"
+  }
+}
+
+run "bad_names_are_refused" {
+  command = plan
+
+  variables {
+    project       = "My_Project"
+    env           = "Prod!"
+    region        = "here"
+    bucket_suffix = "-x"
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.project, var.env, var.region, var.bucket_suffix]
+}
+
+run "chunks_too_small_are_refused" {
+  command = plan
+
+  variables {
+    chunk_bytes = 65535
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.chunk_bytes]
+}
+
+run "a_limit_below_a_chunk_is_refused" {
+  command = plan
+
+  variables {
+    chunk_bytes              = 131072
+    single_chunk_limit_bytes = 131071
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.single_chunk_limit_bytes]
+}
+
+run "a_visibility_below_six_timeouts_and_the_window_is_refused" {
+  command = plan
+
+  variables {
+    transform_timeout_seconds         = 60
+    transform_batching_window_seconds = 5
+    chunk_visibility_seconds          = 364
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.chunk_visibility_seconds]
+}
+
+run "a_receive_count_below_five_and_a_chunk_that_outlives_dead_letters_are_refused" {
+  command = plan
+
+  variables {
+    max_receive_count    = 4
+    chunk_retention_days = 14
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.max_receive_count, var.chunk_retention_days]
+}
+
+run "a_concurrency_outside_lambdas_limits_is_refused" {
+  command = plan
+
+  variables {
+    transform_maximum_concurrency = 1001
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.transform_maximum_concurrency]
+}
+
+run "a_reservation_below_the_queues_concurrency_is_refused" {
+  command = plan
+
+  variables {
+    transform_maximum_concurrency  = 8
+    transform_reserved_concurrency = 7
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.transform_reserved_concurrency]
+}
+
+run "protection_of_data_that_is_to_be_destroyed_is_refused" {
+  command = plan
+
+  variables {
+    force_destroy       = true
+    deletion_protection = true
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.deletion_protection]
+}
+
+run "bad_settings_are_refused" {
+  command = plan
+
+  variables {
+    log_level            = "LOUD"
+    log_retention_days   = 8
+    tracing_mode         = "On"
+    notification_email   = "nobody"
+    event_archive_days   = -1
+    idempotency_ttl_days = 0
+    kms_key_arn          = "alias/mine"
+    topic_kms_key_arn    = "alias/mine"
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.kms_key_arn, var.topic_kms_key_arn]
+}
+
+run "bad_function_sizes_are_refused" {
+  command = plan
+
+  variables {
+    ingest_timeout_seconds         = 0
+    ingest_memory_mb               = 64
+    ingest_ephemeral_storage_mb    = 100
+    ingest_reserved_concurrency    = 0
+    transform_memory_mb            = 256
+    transform_ephemeral_storage_mb = 10241
+    transform_batch_size           = 11
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.ingest_timeout_seconds, var.ingest_memory_mb, var.ingest_ephemeral_storage_mb, var.ingest_reserved_concurrency, var.transform_memory_mb, var.transform_ephemeral_storage_mb, var.transform_batch_size]
+}
+
+run "missing_zips_are_refused" {
+  command = plan
+
+  variables {
+    artifacts_dir = "./tests/mocks"
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.artifacts_dir]
+}
+
+run "branches_that_are_not_built_refuse_to_be_switched_on" {
+  command = plan
+
+  variables {
+    observability_enabled = true
+    ops_enabled           = true
+    warehouse_enabled     = true
+    api_enabled           = true
+    feedback_enabled      = true
+    checkin_enabled       = true
+    lake_enabled          = true
+    quality_gate_enabled  = true
+    taxi_enabled          = true
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.observability_enabled, var.ops_enabled, var.warehouse_enabled, var.api_enabled, var.feedback_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+}
