@@ -76,7 +76,7 @@ def _prepare(steps: Steps) -> Stack:
     from sluice import build, engine, terraform
     from sluice.instance import Instance
     from sluice.paths import ENVS_DIR
-    from sluice.stack import Stack, var_file
+    from sluice.stack import Stack
     from sluice.verbs.engine import choose_engine
 
     choose_engine()
@@ -85,9 +85,10 @@ def _prepare(steps: Steps) -> Stack:
     steps.done("engine", f"LocalStack and PostgreSQL at {info.endpoint_url}")
     manifest = build.build()
     steps.done("build", f"{len(manifest.artifacts)} packages")
-    terraform.apply(instance, var_file("dev", ENVS_DIR))
+    applied = terraform.apply(instance, ENVS_DIR / "dev.tfvars")
     stack = Stack.load(instance)
-    steps.done("deploy", "infra/stack with infra/envs/dev.tfvars")
+    changes = f"{applied.added} added, {applied.changed} changed, {applied.removed} removed"
+    steps.done("deploy", f"infra/envs/dev.tfvars: {changes}")
     return stack
 
 

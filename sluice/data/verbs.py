@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PANEL = "Data"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Env = Annotated[str | None, typer.Option("--env", help="Environment of a real account; without it the local engine.")]
+Target = Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")]
+Env = Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")]
 FEEDS = ("flights", "shipping", "all")
 
 
@@ -44,7 +45,8 @@ def seed(
     prefix: Annotated[str, typer.Option(help="Folder below bronze/<dataset>/.")] = "",
     seed_: Annotated[int, typer.Option("--seed", help="Seed of the generated feed.")] = 0,
     rows: Annotated[int, typer.Option(min=0, help="Lines of the generated feed.")] = 20_000,
-    env: Env = None,
+    target: Target = "local",
+    env: Env = "dev",
     json: Json = False,
 ) -> None:
     """Upload input to bronze: a year of real flights, a generated shipping feed with bad lines, or both."""
@@ -56,7 +58,7 @@ def seed(
     if feed not in FEEDS:
         console.fail(f"there is no feed {feed!r}: {', '.join(FEEDS)}")
     chosen = seeding.parse_months(months)
-    stack = _stack(env)
+    stack = _stack(target, env)
     uploads = list(
         chain(
             seeding.flights(chosen, prefix) if feed != "shipping" else (),
@@ -79,13 +81,14 @@ def verify(
     prefix: Annotated[
         list[str] | None, typer.Option(help="Only objects whose bronze key begins so (repeatable).")
     ] = None,
-    env: Env = None,
+    target: Target = "local",
+    env: Env = "dev",
     json: Json = False,
 ) -> None:
     """Reconcile source, ledger, silver and quarantine, object by object; exit code 1 on any difference."""
     from sluice.data import verify as verifying
 
-    stack = _stack(env)
+    stack = _stack(target, env)
     with console.progress() as bar:
         task = bar.add_task("reading", total=None)
         report = verifying.verify(
@@ -144,7 +147,8 @@ def runs(
     state: Annotated[str | None, typer.Option(help="planned, committing, committed, failed or missing.")] = None,
     since: Annotated[str | None, typer.Option(help="30m, 2h, 1d, or an ISO 8601 time.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many objects.")] = 20,
-    env: Env = None,
+    target: Target = "local",
+    env: Env = "dev",
     json: Json = False,
 ) -> None:
     """Show the ledger: the objects that changed last, or one object with its chunks."""
@@ -152,7 +156,7 @@ def runs(
     from sluice.data.ledger import LedgerView
 
     after = ledger_runs.parse_since(since) if since else None
-    stack = _stack(env)
+    stack = _stack(target, env)
     ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
     if object_id is not None:
         entry = ledger_runs.one(ledger, object_id)
@@ -174,13 +178,14 @@ def runs(
 
 def query(
     sql: Annotated[str, typer.Argument(help="SQL; each dataset in silver is a table.")],
-    env: Env = None,
+    target: Target = "local",
+    env: Env = "dev",
     json: Json = False,
 ) -> None:
     """Ask silver in SQL (DuckDB, read-only): sluice query "SELECT carrier, count(*) FROM flights GROUP BY ALL"."""
     from sluice.data import query as querying
 
-    result = querying.run(querying.silver(_stack(env)), sql)
+    result = querying.run(querying.silver(_stack(target, env)), sql)
     if json:
         console.print_json(result.to_dicts())
     else:
@@ -199,7 +204,8 @@ def show_result(result: Result, title: str | None = None) -> None:
 
 def requeue(
     name: Annotated[str, typer.Argument(metavar="OBJECT", help="Object id, or the bronze key of an unplanned object.")],
-    env: Env = None,
+    target: Target = "local",
+    env: Env = "dev",
     json: Json = False,
 ) -> None:
     """Have one object taken in again; its silver and quarantine files are written anew, under the same names."""
@@ -207,7 +213,7 @@ def requeue(
 
     from sluice.data import requeue as requeueing
 
-    done = requeueing.requeue(_stack(env), name)
+    done = requeueing.requeue(_stack(target, env), name)
     if json:
         console.print_json(asdict(done))
     else:
@@ -216,7 +222,9 @@ def requeue(
         )
 
 
-def _stack(env: str | None) -> Stack:
+def _stack(target: str, env: str) -> Stack:
     from sluice.stack import Stack
 
-    return Stack.load(env=env)
+    if target not in ("local", "aws"):
+        console.fail(f"target {target!r} is not known: use local or aws")
+    return Stack.load() if target == "local" else Stack.load(env=env)
