@@ -1,0 +1,106 @@
+"""An engine and a stack of the session's own, or with STACK=running the ones of `make up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sluice import build, engine, terraform
+from sluice.instance import Instance
+from sluice.paths import ROOT
+from sluice.stack import Stack
+
+from tests.e2e.support import Mailbox, Pipeline
+
+DEV = ROOT / "infra" / "envs" / "dev.tfvars"
+# Small chunks, so that a small object has several; a short timeout, so that a message whose function died comes back
+# while the test still waits (its visibility timeout is six times as long).
+TEST_VARS = {"chunk_bytes": 2 * 1024 * 1024, "transform_timeout_seconds": 12, "single_chunk_limit_bytes": 8 * 1024 * 1024}
+# Lambda waits one and two minutes before it retries an asynchronous event; here one and two seconds.
+ENGINE_ENV = {"LAMBDA_RETRY_BASE_DELAY": "1"}
+RUNNING = os.environ.get("STACK") == "running"
+
+
+@pytest.fixture(scope="session")
+def instance() -> Iterator[Instance]:
+    """The engine under test; what it printed is shown when a test fails."""
+    if RUNNING:
+        yield Instance.default()
+        return
+    home = Path(tempfile.mkdtemp(prefix="sluice-e2e-"))
+    own = Instance(home)
+    try:
+        engine.up(own, faults=True, env=ENGINE_ENV)
+        yield own
+    finally:
+        engine.down(own)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def infra(instance: Instance) -> Path:
+    """The Terraform that was applied: a copy of the project's own, for tflocal writes an override file beside it."""
+    if RUNNING:
+        return ROOT / "infra"
+    copy = instance.home / "infra"
+    if not copy.exists():
+        shutil.copytree(ROOT / "infra", copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def stack(instance: Instance, infra: Path) -> Iterator[Stack]:
+    if RUNNING:
+        yield Stack.load(instance)
+        return
+    build.build()
+    terraform.apply(instance, DEV, TEST_VARS, infra)
+    yield Stack.load(instance)
+
+
+@pytest.fixture(scope="session")
+def mailbox(stack: Stack) -> Iterator[Mailbox]:
+    """A queue that hears the event bus and the notifications topic, removed at the end."""
+    sqs, events, sns = stack.client("sqs"), stack.client("events"), stack.client("sns")
+    name = f"sluice-mailbox-{uuid.uuid4().hex[:8]}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    senders = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
+    policy = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
+    bus, topic = stack["event_bus_name"], stack["notifications_topic_arn"]
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["sluice"]}))
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "mailbox", "Arn": arn}])
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    yield Mailbox(sqs, url)
+    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    events.remove_targets(Rule=name, EventBusName=bus, Ids=["mailbox"])
+    events.delete_rule(Name=name, EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def pipe(stack: Stack, mailbox: Mailbox, instance: Instance) -> Pipeline:
+    info = instance.info()
+    return Pipeline(stack, mailbox, faults=bool(info and info.faults))
+
+
+@pytest.fixture
+def breakable(pipe: Pipeline) -> Pipeline:
+    """A pipeline whose engine allows faults."""
+    if not pipe.has_faults:
+        pytest.skip("the running engine was started without fault control; `make e2e` starts one of its own with it")
+    return pipe
+
+
+def pytest_report_header() -> str:
+    which = "the running stack" if RUNNING else "an engine of its own"
+    return f"sluice e2e: embedded engine ({which}), Python {sys.version.split()[0]}"

@@ -1,0 +1,253 @@
+"""What a scenario needs: put an object, wait for the ledger, read everything back, and break things on purpose."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fixtures import aws_events
+from pipeline.identity import ObjectRef, Origin
+from pipeline.messages import Chunk, ChunkMessage
+from sluice.data import queues, storage, verify
+from sluice.data.ledger import Entry, LedgerView
+from sluice.data.waiting import wait_for
+from sluice.stack import Stack
+
+DEADLINE = 90.0  # seconds; generous, for a test that waits is a test that polls
+
+
+def until[T](what: str, look: Callable[[], T | None], deadline: float = DEADLINE) -> T:
+    """The first result of ``look`` that is true, looked for again and again until the deadline."""
+    end = time.monotonic() + deadline
+    while True:
+        if found := look():
+            return found
+        assert time.monotonic() < end, f"{what}: not within {deadline:.0f} s"
+        threading.Event().wait(0.1)
+
+
+@dataclass(frozen=True)
+class Put:
+    """An object version in bronze."""
+
+    ref: ObjectRef
+
+    @property
+    def origin(self) -> Origin:
+        return self.ref.as_origin()
+
+    @property
+    def object_id(self) -> str:
+        return self.origin.object_id
+
+    def message(self, index: int = 0, start: int = 0, end: int | None = None, count: int = 1) -> ChunkMessage:
+        whole = self.ref.size if end is None else end
+        return ChunkMessage(self.ref, self.origin, self.ref.key.split("/")[1], Chunk(index, start, whole, count))
+
+
+@dataclass
+class Mailbox:
+    """Everything that the event bus and the topic of the stack sent since the session began."""
+
+    sqs: Any
+    url: str
+    received: list[dict[str, Any]] = field(default_factory=list)
+
+    def drain(self) -> list[dict[str, Any]]:
+        while messages := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+            self.received += [json.loads(message["Body"]) for message in messages]
+            entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
+            self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        return self.received
+
+    def committed(self, object_id: str) -> list[dict[str, Any]]:
+        """Details of the object.committed events of an object."""
+        events = [event for event in self.drain() if event.get("detail-type") == "object.committed"]
+        return [event["detail"] for event in events if event["detail"]["object_id"] == object_id]
+
+    def notices(self, object_id: str) -> list[dict[str, Any]]:
+        """SNS notices about an object, their message attributes as ``attributes``."""
+        found = []
+        for envelope in self.drain():
+            if envelope.get("Type") == "Notification":
+                body = json.loads(envelope["Message"])
+                attributes = {name: value["Value"] for name, value in envelope["MessageAttributes"].items()}
+                if body.get("object_id") == object_id:
+                    found.append(body | {"attributes": attributes})
+        return found
+
+
+class Pipeline:
+    """The deployed pipeline, seen by one test; every test has a prefix of its own."""
+
+    def __init__(self, stack: Stack, mailbox: Mailbox, faults: bool) -> None:
+        self.stack = stack
+        self.mail = mailbox
+        self.has_faults = faults
+        self.run = uuid.uuid4().hex[:10]
+        self.s3, self.sqs = stack.client("s3"), stack.client("sqs")
+        self.lambda_ = stack.client("lambda", read_timeout=120)
+        self.dynamodb = stack.client("dynamodb")
+        self.ledger = LedgerView(self.dynamodb, stack["ledger_table"])
+
+    # -- in ----------------------------------------------------------------------------------------------------------
+
+    def key(self, dataset: str, name: str = "rows.jsonl") -> str:
+        return f"bronze/{dataset}/{self.run}/{name}"
+
+    def put(self, dataset: str, body: bytes, name: str = "rows.jsonl", **options: Any) -> Put:
+        return self.put_key(self.key(dataset, name), body, **options)
+
+    def put_key(self, key: str, body: bytes, **options: Any) -> Put:
+        bucket = self.stack["bronze_bucket"]
+        answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body, **options)
+        return Put(ObjectRef(bucket, key, answer["VersionId"], answer["ETag"].strip('"'), len(body)))
+
+    def event(self, put: Put) -> dict[str, Any]:
+        """The notification that S3 sends for an object."""
+        ref = put.ref
+        return aws_events.object_created(
+            ref.bucket, ref.key, version_id=ref.version_id, etag=ref.etag, size=ref.size, region=self.stack.region
+        )
+
+    def deliver(self, put: Put) -> dict[str, Any]:
+        """Delivers an object's event to ingest once more and waits for the answer."""
+        payload = json.dumps(self.event(put)).encode()
+        answer = self.lambda_.invoke(FunctionName=self.stack["ingest_function"], Payload=payload)
+        return {"error": answer.get("FunctionError"), "payload": json.loads(answer["Payload"].read() or b"null")}
+
+    def deliver_later(self, put: Put) -> None:
+        """Delivers an object's event as S3 does: asynchronously, with Lambda's own retries."""
+        payload = json.dumps(self.event(put)).encode()
+        self.lambda_.invoke(FunctionName=self.stack["ingest_function"], InvocationType="Event", Payload=payload)
+
+    def send(self, body: str) -> None:
+        self.sqs.send_message(QueueUrl=self.stack["chunk_queue_url"], MessageBody=body)
+
+    def send_together(self, bodies: list[str]) -> None:
+        entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]
+        answer = self.sqs.send_message_batch(QueueUrl=self.stack["chunk_queue_url"], Entries=entries)
+        assert not answer.get("Failed")
+
+    def replay(self, put: Put) -> Put:
+        """A copy that carries its origin, as a replay makes it."""
+        key = f"bronze/{put.ref.key.split('/')[1]}/replay-{uuid.uuid4().hex[:10]}/{put.ref.key.rsplit('/', 1)[-1]}"
+        body = self.s3.get_object(Bucket=put.ref.bucket, Key=put.ref.key, VersionId=put.ref.version_id)["Body"].read()
+        return self.put_key(key, body, Metadata=put.origin.to_metadata())
+
+    def forget_idempotency(self, put: Put) -> None:
+        """Removes ingest's record of an object, as its expiry does."""
+        table = self.stack["idempotency_table"]
+        for page in self.dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                if put.object_id in json.dumps(item) or put.origin.uri in json.dumps(item):
+                    self.dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    def wait(self, *puts: Put, deadline: float = DEADLINE) -> list[dict[str, Any]]:
+        """The ledger's items once all objects are committed, failed or missing and the chunk queue is empty."""
+        items = wait_for(self.stack, [put.object_id for put in puts], deadline=deadline)
+        return [items[put.object_id] for put in puts]
+
+    def wait_for_run(self, put: Put, run: int, deadline: float = DEADLINE) -> dict[str, Any]:
+        """The object's item once the run of this number is committed."""
+
+        def committed() -> dict[str, Any] | None:
+            entry = self.ledger.one(put.object_id)
+            done = entry and entry.number("run") == run and entry.state == "committed"
+            return entry.item if entry and done else None
+
+        return until(f"run {run} of {put.ref.key}", committed, deadline)
+
+    # -- out ---------------------------------------------------------------------------------------------------------
+
+    def entry(self, put: Put) -> Entry:
+        found = self.ledger.one(put.object_id)
+        assert found is not None, f"the ledger does not know {put.ref.key}"
+        return found
+
+    def files(self, put: Put, kind: str = "silver") -> dict[str, bytes]:
+        """Every file in silver (or quarantine) that belongs to the object, whatever the ledger says."""
+        bucket = self.stack[f"{kind}_bucket"]
+        keys = [key for key in storage.files(self.s3, bucket, f"{kind}/") if storage.owner_of(key) == put.object_id]
+        return {key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sorted(keys)}
+
+    def rows(self, put: Put) -> list[dict[str, Any]]:
+        """The object's silver rows in the order of the source."""
+        tables = [pq.read_table(io.BytesIO(body)) for body in self.files(put).values()]
+        rows = [row for table in tables for row in table.to_pylist()]
+        return sorted(rows, key=lambda row: int(row["_source_offset"]))
+
+    def table(self, put: Put, dataset: str) -> pa.Table:
+        files = [body for key, body in self.files(put).items() if key.startswith(f"silver/{dataset}/")]
+        return pa.concat_tables([pq.read_table(io.BytesIO(body)) for body in files])
+
+    def quarantined(self, put: Put) -> list[dict[str, Any]]:
+        bodies = self.files(put, "quarantine").values()
+        rows = [json.loads(line) for body in bodies for line in body.decode().splitlines()]
+        return sorted(rows, key=lambda row: int(row["offset"]))
+
+    def dead(self, queue: str, wanted: Callable[[str], bool], deadline: float = DEADLINE) -> list[dict[str, Any]]:
+        """Takes the wanted messages (body, receives) out of a dead-letter queue, at least one, and leaves the others."""
+        url = self.stack[queue]
+        taken: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            answer = self.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, AttributeNames=["All"]
+            )
+            for message in answer.get("Messages", []):
+                if wanted(message["Body"]):
+                    taken.append({"body": message["Body"], "attributes": message["Attributes"]})
+                    self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return bool(taken)
+
+        until(f"a dead letter in {queue}", look, deadline)
+        return taken
+
+    def depth(self, output: str = "chunk_queue_url") -> int:
+        return queues.depth(self.sqs, self.stack[output]).total
+
+    def verified(self, *prefixes: str) -> verify.Report:
+        """Reconciles what this test brought in; fails with the differences."""
+        report = verify.verify(self.stack, prefixes=prefixes)
+        assert report.ok, "\n".join(difference.line() for difference in report.differences)
+        return report
+
+    # -- breaking ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def fault(self, function: str, service: str, operation: str, action: str, **more: int) -> Iterator[None]:
+        """One fault (see the engine's fault control) while the block runs."""
+        name = self.stack[f"{function}_function"]
+        body = {"function": name, "service": service, "operation": operation, "action": action} | more
+        self._faults("POST", body)
+        try:
+            yield
+        finally:
+            self._faults("DELETE")
+
+    def fault_hits(self) -> int:
+        return sum(int(fault["hits"]) for fault in self._faults("GET")["faults"])
+
+    def _faults(self, method: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.stack.endpoint_url}/_sluice/faults",
+            method=method,
+            data=json.dumps(body).encode() if body else None,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            found: dict[str, Any] = json.loads(answer.read())
+        return found
