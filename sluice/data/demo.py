@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,16 @@ class Steps:
         if not self.quiet:
             console.stderr().print(f"[green]✓[/green] {name:<10} {text} [dim]{taken:.1f} s[/dim]")
         return taken
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Shows what a long step reports: on one line of a terminal, else line by line, and nothing when quiet."""
+        screen = console.stderr()
+        if self.quiet or not screen.is_terminal:
+            yield (lambda _: None) if self.quiet else console.note
+            return
+        with screen.status(text) as status:
+            yield status.update
 
     @property
     def total(self) -> float:
@@ -81,11 +92,14 @@ def _prepare(steps: Steps) -> Stack:
 
     choose_engine()
     instance = Instance.default()
-    info = engine.up(instance)
+    with steps.working("starting the engine") as report:
+        info = engine.up(instance, report=report)
     steps.done("engine", f"LocalStack and PostgreSQL at {info.endpoint_url}")
-    manifest = build.build()
+    with steps.working("packaging functions and layers") as report:
+        manifest = build.build(report=lambda artifact: report(f"build   {artifact.name}"))
     steps.done("build", f"{len(manifest.artifacts)} packages")
-    applied = terraform.apply(instance, ENVS_DIR / "dev.tfvars")
+    with steps.working("deploying") as report:
+        applied = terraform.apply(instance, ENVS_DIR / "dev.tfvars", report=report)
     stack = Stack.load(instance)
     changes = f"{applied.added} added, {applied.changed} changed, {applied.removed} removed"
     steps.done("deploy", f"infra/envs/dev.tfvars: {changes}")
@@ -145,6 +159,7 @@ def _show(given: Input, uploaded: Sequence[Uploaded], evidence: Evidence, found:
         _line("flights, by month", [item.key for item in given.flights], evidence, sizes),
         _line("mixed shipping feed", [given.mixed.key], evidence, sizes),
         _line("poison: binary rubbish", [given.poison.key], evidence, sizes),
+        _line("total", [item.key for item in given.uploads], evidence, sizes),
     ]
     columns = ("input", "objects", "size", "rows in", "silver rows", "quarantined", "dead letters", "silver files")
     console.print_table(columns, lines, title="What went in, what came out", right=columns[1:])

@@ -71,13 +71,15 @@ def gather(stack: Stack, given: Input, uploaded: Sequence[Uploaded]) -> Evidence
         for key in (mixed.files("quarantine") if mixed else {})
         for row in storage.quarantine_rows(s3, quarantine, key)
     ]
-    silver = querying.silver(stack, {item.object_id for item in uploaded})
+    # Read once, asked several times.
+    files = querying.silver(stack, {item.object_id for item in uploaded})
+    silver = {name: dataset.to_table() for name, dataset in files.items()}
     return Evidence(
         entries=entries,
         report=verifying.verify(stack, prefixes=given.prefixes),
         refused=refused,
         dead_letters=_dead_letters(stack, {item.key for item in uploaded}),
-        silver_rows={name: dataset.count_rows() for name, dataset in silver.items()},
+        silver_rows={name: table.num_rows for name, table in silver.items()},
         answers=_answers(silver, source_tables(given.months)),
     )
 

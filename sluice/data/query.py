@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sluice.console import fail
@@ -34,7 +36,8 @@ class Result:
     rows: list[tuple[Any, ...]]
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        """For JSON: decimals as numbers, dates and whatever else SQL has as text."""
+        return [dict(zip(self.columns, map(_plain, row), strict=True)) for row in self.rows]
 
 
 def run(tables: Mapping[str, Any], sql: str) -> Result:
@@ -89,6 +92,18 @@ def file_system(stack: Stack) -> Any:
     return fs.S3FileSystem(
         access_key="test", secret_key="test", endpoint_override=stack.endpoint_url, region=stack.region
     )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ Nothing here talks to AWS. ``verify`` collects the snapshot, this module says wh
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,14 +169,19 @@ def unplanned(
     ]
 
 
-def orphans(listed: Mapping[str, int], entries: Mapping[str, Entry], bucket: str, kind: str) -> list[Difference]:
+def orphans(
+    listed: Mapping[str, int], entries: Mapping[str, Entry], known: Collection[str], bucket: str, kind: str
+) -> list[Difference]:
     """Files in silver (``outputs``) or quarantine that no chunk of the ledger names.
 
-    A file of a chunk that is still open is no orphan: its write comes before its entry.
+    A file of a chunk that is still open is no orphan: its write comes before its entry. Nor are the files of an
+    object that lies in bronze (its id is in ``known``) without an entry: taking it in again writes them anew.
     """
     found = []
     for key in listed:
         entry = entries.get(owner_of(key))
+        if entry is None and owner_of(key) in known:
+            continue
         if entry is None:
             what = "no object of the ledger wrote this file"
         elif key in entry.files(kind) or _is_open(entry, key):

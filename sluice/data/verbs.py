@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -134,7 +135,8 @@ def show_report(report: Report, most: int = 60) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(totals["states"].items())) or "none"
     for difference in report.differences:
         console.note(f"differs {difference.line()}")
-    verdict = "every row is accounted for" if report.ok else f"{len(report.differences)} differences"
+    count = len(report.differences)
+    verdict = "every row is accounted for" if report.ok else f"{count} difference{'s' if count > 1 else ''}"
     console.note(
         f"verify  {totals['objects']} objects ({states}), {totals['rows_source']:,} rows in committed sources, "
         f"{totals['rows_silver']:,} in silver, {totals['rows_quarantined']:,} in quarantine: {verdict}"
@@ -194,12 +196,10 @@ def query(
 
 def show_result(result: Result, title: str | None = None) -> None:
     """A query's result on screen; numbers to the right."""
-    numeric = [
-        name
-        for position, name in enumerate(result.columns)
-        if any(isinstance(row[position], int | float) for row in result.rows)
-    ]
-    console.print_table(result.columns, result.rows, title=title, right=numeric)
+    numbers = int, float, Decimal
+    right = [name for n, name in enumerate(result.columns) if any(isinstance(row[n], numbers) for row in result.rows)]
+    rows = [[f"{cell:,}" if isinstance(cell, Decimal) else cell for cell in row] for row in result.rows]
+    console.print_table(result.columns, rows, title=title, right=right)
 
 
 def requeue(

@@ -75,11 +75,12 @@ def verify(
             progress(len(results), len(wanted))
     results.sort(key=lambda row: (row.dataset, row.key))
     differences = [difference for row in results for difference in row.differences]
-    differences += reconcile.unplanned(versions, entries, collector.identify(versions, entries))
+    ids = collector.identify(versions, entries)
+    differences += reconcile.unplanned(versions, entries, ids)
     for kind, files in listed.items():
         # A file of another object is that object's affair; one that belongs to none is looked for in the whole lake.
         chosen = {key: size for key, size in files.items() if _concerns(key, wanted, entries, dataset, prefixes)}
-        differences += reconcile.orphans(chosen, entries, collector.bucket(kind), kind)
+        differences += reconcile.orphans(chosen, entries, set(ids.values()), collector.bucket(kind), kind)
     return Report(results, queues.depths(stack), differences)
 
 

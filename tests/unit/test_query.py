@@ -1,5 +1,6 @@
 """SQL over silver: the demo's two questions are right about the source, and nothing can be written."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_wrong_or_writing_sql_is_one_clear_line(sql: str, tmp_path: Path) -> Non
     assert error.value.code == 2
     assert "\n" not in str(error.value)
     assert not out.exists()
+
+
+def test_an_answer_is_plain_json() -> None:
+    sql = "SELECT 1.50::DECIMAL(9,2) AS price, DATE '2013-01-02' AS day, [1, 2] AS list, NULL AS none, 'a'::BLOB AS raw"
+    answer = query.run({}, sql).to_dicts()
+    assert json.loads(json.dumps(answer)) == [
+        {"price": 1.5, "day": "2013-01-02", "list": [1, 2], "none": None, "raw": "b'a'"}
+    ]
 
 
 def test_the_demo_input_knows_what_must_come_out() -> None:

@@ -95,6 +95,12 @@ def test_a_bronze_object_without_an_entry_is_found(stack: FakeStack) -> None:
     )
 
 
+def test_the_files_of_an_object_that_lost_its_entry_are_one_difference_with_it(stack: FakeStack) -> None:
+    name = stack.take_in(KEY, 5, 1)
+    stack.dynamodb.items.remove(stack.object_item(name))
+    assert only(run(stack)).endswith(f"repair: sluice requeue '{KEY}'")
+
+
 def test_every_version_wants_an_entry_not_only_the_latest(stack: FakeStack) -> None:
     stack.s3.put_object("bronze-b", KEY, b"first\n")
     stack.take_in(KEY, 5)
