@@ -78,7 +78,10 @@ bench-peer: bootstrap ## The same measurement on another emulator, side by side
 	@$(SLUICE) bench --peer $(ARGS)
 
 lint: bootstrap ## Checks style and types
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@for f in lambdas/*/handler.py; do d=$$(dirname $$f); MYPYPATH=$$d:lambdas/shared $(BIN)/mypy $$d; done
 
 fmt: bootstrap ## Formats Python and Terraform
 	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format . ; if command -v terraform >/dev/null; then terraform fmt -recursive infra; fi

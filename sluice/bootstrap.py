@@ -5,7 +5,7 @@ a fraction of a second because it compares content hashes and imports nothing he
 
     host/                the environment of `sluice` itself, pytest, ruff and mypy   (requirements/host.txt)
     engine/              LocalStack, Sluice's extension and PostgreSQL                (localstack/requirements.txt)
-    runtimes/python3.13/ what AWS's managed Lambda runtime holds, and nothing else   (localstack/runtime/requirements.txt)
+    runtimes/python3.13/ what AWS's managed Lambda runtime holds, no more  (localstack/runtime/requirements.txt)
     bin/                 uv and terraform, where the machine has none
 
 Package indexes, proxies and certificates are the machine's own: nothing about them is stored in the project.
@@ -293,7 +293,9 @@ def download_terraform(
                 digest.update(block)
                 out.write(block)
         if digest.hexdigest() != expected:
-            raise SetupError("{} has SHA-256 {}, expected {}: {}".format(address, digest.hexdigest(), expected, install))
+            raise SetupError(
+                "{} has SHA-256 {}, expected {}: {}".format(address, digest.hexdigest(), expected, install)
+            )
         with zipfile.ZipFile(str(partial)) as archive, archive.open("terraform") as source:
             unpacked = folder / "terraform.part"
             with unpacked.open("wb") as out:

@@ -83,7 +83,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _report("interrupted", 130)
     except BrokenPipeError:
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the user gets one line
+    except Exception as error:  # the last resort: whatever it is, the user gets one line
         if debugging():
             raise
         text = " ".join(str(error).split()) or type(error).__name__

@@ -1,8 +1,8 @@
 """One instance of the engine: a home folder, and what is written in it about the processes that serve it.
 
-    <home>/engine.json     pids with start times, ports, versions   (this module)
-    <home>/localstack/     LocalStack's files                       <home>/postgres/   PostgreSQL's data
-    <home>/logs/           engine.log, postgres.log                 <home>/terraform/  TF_DATA_DIR and state
+<home>/engine.json     pids with start times, ports, versions   (this module)
+<home>/localstack/     LocalStack's files                       <home>/postgres/   PostgreSQL's data
+<home>/logs/           engine.log, postgres.log                 <home>/terraform/  TF_DATA_DIR and state
 """
 
 from __future__ import annotations

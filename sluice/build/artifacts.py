@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import shutil
 import time
@@ -85,7 +86,8 @@ def build(
             if report:
                 report(built[name])
         for name, files in members.items():
-            built[name] = _artifact(folder, name, archive.digest_of(files, SCHEMA), lambda f=files: f, before.get(name))
+            inputs = archive.digest_of(files, SCHEMA)
+            built[name] = _artifact(folder, name, inputs, functools.partial(dict, files), before.get(name))
             if report:
                 report(built[name])
         for name, layers in FUNCTIONS.items():

@@ -193,7 +193,7 @@ def _start(
 def _wait[T](
     instance: Instance, name: str, process: subprocess.Popen[bytes], port: int, answer: Callable[[], T | None]
 ) -> T:
-    """Waits for a server's first answer. Raises SluiceError, with the log's last lines, when it ends or takes too long."""
+    """Waits for a server's first answer. Raises StartFailed, with its last log lines, when it ends or takes too long."""
     answers: list[T] = []
 
     def ready() -> bool:
@@ -201,7 +201,6 @@ def _wait[T](
             answers.extend(found for found in [answer()] if found is not None)
         return bool(answers) or process.returncode is not None
 
-    began = time.monotonic()
     wait_until(ready, START_SECONDS)
     if answers:
         return answers[0]

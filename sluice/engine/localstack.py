@@ -27,9 +27,7 @@ def base_environment(instance: Instance) -> dict[str, str]:
     return environment
 
 
-def start(
-    instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[str, str]
-) -> subprocess.Popen[bytes]:
+def start(instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[str, str]) -> subprocess.Popen[bytes]:
     """Starts LocalStack in a session of its own; its log is <home>/logs/engine.log."""
     python = ENGINE_ENV / "bin/python"
     if not python.exists():

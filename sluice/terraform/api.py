@@ -99,7 +99,9 @@ def ensure_init(instance: Instance, *, report: Report = note) -> None:
         _init(space, report)
 
 
-def aws_apply(env: str, var_file: Path, extra_vars: Mapping[str, Any] | None = None, *, report: Report = note) -> Applied:
+def aws_apply(
+    env: str, var_file: Path, extra_vars: Mapping[str, Any] | None = None, *, report: Report = note
+) -> Applied:
     """Deploys to the account whose credentials the environment holds."""
     return _apply(aws.workspace(env), var_file, extra_vars, report)
 
@@ -109,7 +111,9 @@ def aws_plan(env: str, var_file: Path, extra_vars: Mapping[str, Any] | None = No
     return _plan(aws.workspace(env), var_file, extra_vars, report)
 
 
-def aws_destroy(env: str, var_file: Path, extra_vars: Mapping[str, Any] | None = None, *, report: Report = note) -> Applied:
+def aws_destroy(
+    env: str, var_file: Path, extra_vars: Mapping[str, Any] | None = None, *, report: Report = note
+) -> Applied:
     """Removes what was deployed to the account."""
     return _destroy(aws.workspace(env), var_file, extra_vars, report)
 
@@ -122,7 +126,11 @@ def aws_outputs(env: str) -> dict[str, Any]:
     with _exclusive(space):
         _init(space, note)
         done = subprocess.run(
-            [*space.command, "output", "-json"], cwd=space.stack, env=space.environment, capture_output=True, check=False
+            [*space.command, "output", "-json"],
+            cwd=space.stack,
+            env=space.environment,
+            capture_output=True,
+            check=False,
         )
     if done.returncode != 0:
         fail(f"terraform output failed: {done.stderr.decode(errors='replace').strip().splitlines()[-1:]}", 1)
@@ -214,7 +222,7 @@ def _init_key(space: Workspace) -> str:
 
 @contextmanager
 def _exclusive(space: Workspace) -> Iterator[None]:
-    """One run at a time per workspace. Removes tflocal's file when a killed run left it behind: it would refuse to start."""
+    """One run at a time per workspace. Removes tflocal's file when a killed run left it: it would refuse to start."""
     space.data.mkdir(parents=True, exist_ok=True)
     with (space.data / ".sluice.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -41,6 +41,7 @@ def workspace(env: str) -> Workspace:
     stack = settings.copy_infra(home / "infra") / "stack"
     bucket = os.environ.get(STATE_BUCKET_VARIABLE)
     state = None if bucket else home / "terraform.tfstate"
+    backend: tuple[str, ...]
     if bucket:
         (stack / "backend_override.tf").write_text('terraform {\n  backend "s3" {}\n}\n')
         backend = (f"bucket={bucket}", f"key=sluice/{env}/terraform.tfstate", f"region={region()}", "encrypt=true")

@@ -78,7 +78,7 @@ def execute(space: Workspace, verb: str, arguments: list[str], report: Report, t
         for line in _lines(command, space, run):
             run.take(line)
             bar.update(task, completed=run.done, total=run.total or None)
-            if not sys.stderr.isatty() and run.total and time.monotonic() - said >= REPORT_SECONDS:
+            if verb != "plan" and not sys.stderr.isatty() and run.total and time.monotonic() - said >= REPORT_SECONDS:
                 said = time.monotonic()
                 report(f"{title:<7} {run.done}/{run.total} resources, {said - began:.0f} s")
     run.seconds = time.monotonic() - began

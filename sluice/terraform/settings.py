@@ -85,7 +85,8 @@ def cli_config(home: Path) -> Path | None:
         names = sorted(f"{REGISTRY}/{path.parent.name}/{path.name}" for path in (mirror / REGISTRY).glob("*/*"))
         listed = json.dumps(names)
         text = (
-            f'provider_installation {{\n  filesystem_mirror {{\n    path    = "{mirror}"\n    include = {listed}\n  }}\n'
+            f'provider_installation {{\n  filesystem_mirror {{\n    path    = "{mirror}"\n'
+            f"    include = {listed}\n  }}\n"
             f"  direct {{\n    exclude = {listed}\n  }}\n}}\n"
         )
     path = home / "terraform" / "cli.tfrc"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 PANEL = "Deployment"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Target = Annotated[str, typer.Option("--target", envvar="TARGET", metavar="local|aws", help="The engine or an account.")]
+Target = Annotated[
+    str, typer.Option("--target", envvar="TARGET", metavar="local|aws", help="The engine or an account.")
+]
 Env = Annotated[str, typer.Option("--env", help="Environment: infra/envs/<env>.tfvars.")]
 VarFile = Annotated[Path | None, typer.Option("--var-file", help="Another tfvars file than the environment's.")]
 Var = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="One more variable; repeatable.")]
@@ -124,9 +126,7 @@ def destroy(
         console.note(f"destroy {done.removed} removed ({done.seconds:.0f} s)")
 
 
-def outputs(
-    target: Target = "local", env: Env = "dev", json: Json = False
-) -> None:
+def outputs(target: Target = "local", env: Env = "dev", json: Json = False) -> None:
     """Print the outputs of what is deployed, with endpoint_url and region."""
     from sluice.stack import Stack
 
