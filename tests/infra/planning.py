@@ -1,0 +1,141 @@
+"""Plain Terraform on a copy of infra/, without credentials and without an account.
+
+Nothing here talks to an engine: the provider gets dummy keys, and every address it could call leads to a listener that
+counts. `planned_addresses` is for suites that compare what they applied with what the plain provider would create.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sluice.paths import ROOT
+from sluice.terraform.settings import common_environment, executable
+
+INFRA = ROOT / "infra"
+ENVS = INFRA / "envs"
+ARTIFACTS = INFRA / "tests/artifacts"
+"""Empty zips: a plan needs their names and hashes only."""
+
+OFFLINE_PROVIDER = """
+provider "aws" {
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+"""
+
+
+@dataclass
+class Listener:
+    """Accepts connections on a local port, counts them and hangs up."""
+
+    port: int
+    first_bytes: list[bytes] = field(default_factory=list)
+
+
+@contextmanager
+def listener() -> Iterator[Listener]:
+    """A listener for as long as the context lasts."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        heard = Listener(server.getsockname()[1])
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:  # closed: the context has ended
+                    return
+                with connection:
+                    connection.settimeout(2)
+                    try:
+                        heard.first_bytes.append(connection.recv(200))
+                    except OSError:
+                        heard.first_bytes.append(b"")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            # shutdown, because close alone does not wake a thread in accept
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=5)
+
+
+def copy_infra(target: Path) -> Path:
+    """The code under infra/, without what Terraform or tflocal left in the checkout."""
+    ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*_override.tf", ".terraform.lock.hcl")
+    shutil.copytree(INFRA, target, ignore=ignored)
+    return target
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Variables for Terraform: the host tool's provider mirror, nothing of the user's AWS account."""
+    variables = {k: v for k, v in common_environment(home).items() if not k.startswith(("AWS_", "TF_VAR_", "TF_DATA"))}
+    # HOME is kept for Terraform's own settings; the AWS files in it are not to be read.
+    variables.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, TF_IN_AUTOMATION="1")
+    return variables | more
+
+
+def terraform(folder: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run Terraform in a folder; the caller looks at the return code."""
+    command = [executable(), f"-chdir={folder}", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+
+
+@dataclass(frozen=True)
+class OfflinePlan:
+    """A plan made without an account, and what the provider tried to reach while it was made."""
+
+    document: dict[str, Any]
+    contacted: tuple[bytes, ...]
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        changes = self.document["resource_changes"]
+        return frozenset(
+            c["address"] for c in changes if c["mode"] == "managed" and c["change"]["actions"] == ["create"]
+        )
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Planned values by address of all resources of a type."""
+        changes = self.document["resource_changes"]
+        return {c["address"]: c["change"]["after"] for c in changes if c["type"] == kind}
+
+
+@cache
+def offline_plan(var_file: Path) -> OfflinePlan:
+    """Plan the stack with a tfvars file and the plain provider. Raises AssertionError with Terraform's own words."""
+    with tempfile.TemporaryDirectory(prefix="sluice-plan-") as folder, listener() as heard:
+        stack = copy_infra(Path(folder) / "infra") / "stack"
+        (stack / "offline_override.tf").write_text(OFFLINE_PROVIDER)
+        env = environment(Path(folder))
+        made = terraform(stack, "init", "-input=false", "-no-color", env=env)
+        assert made.returncode == 0, made.stderr
+        nowhere = f"http://127.0.0.1:{heard.port}"
+        env |= {"AWS_ENDPOINT_URL": nowhere, "CHECKPOINT_DISABLE": "1", "NO_PROXY": "", "no_proxy": ""}
+        env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), nowhere)
+        options = (f"-var-file={var_file.resolve()}", f"-var=artifacts_dir={ARTIFACTS}")
+        made = terraform(stack, "plan", "-input=false", "-no-color", "-out=plan", *options, env=env)
+        assert made.returncode == 0, made.stderr
+        shown = terraform(stack, "show", "-json", "plan", env=env)
+        assert shown.returncode == 0, shown.stderr
+        return OfflinePlan(json.loads(shown.stdout), tuple(heard.first_bytes))
+
+
+def planned_addresses(var_file: Path) -> frozenset[str]:
+    """Addresses of every resource that the plain provider would create with this tfvars file."""
+    return offline_plan(var_file).addresses

@@ -1,0 +1,72 @@
+"""The Terraform code itself: formatted, valid, its own tests pass, every variable typed and described."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.infra.conftest import MockRun
+from tests.infra.planning import INFRA, copy_infra, environment, terraform
+
+TEST_FILES = sorted(path.name for path in (INFRA / "tests").glob("*.tftest.hcl"))
+SOURCES = sorted(
+    path for path in INFRA.rglob("*.tf") if ".terraform" not in path.parts and "_override" not in path.name
+)
+MODULES = sorted(path for path in (INFRA / "modules").iterdir() if path.is_dir())
+
+
+def test_code_is_formatted(tmp_path: Path) -> None:
+    done = terraform(copy_infra(tmp_path / "infra"), "fmt", "-check", "-recursive", "-diff", env=environment(tmp_path))
+    assert done.returncode == 0, f"run `terraform fmt -recursive infra`:\n{done.stdout}{done.stderr}"
+
+
+def test_stack_is_valid(tmp_path: Path) -> None:
+    stack = copy_infra(tmp_path / "infra") / "stack"
+    env = environment(tmp_path)
+    made = terraform(stack, "init", "-backend=false", "-input=false", "-no-color", env=env)
+    assert made.returncode == 0, made.stderr
+    done = terraform(stack, "validate", "-no-color", env=env)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TEST_FILES)
+def test_every_mocked_run_passes(mock_run: MockRun, name: str) -> None:
+    assert name in mock_run.runs, (mock_run.errors, mock_run.stderr)
+    assert mock_run.errors.get(name, []) == []
+    assert {run: status for run, status in mock_run.runs[name].items() if status != "pass"} == {}
+
+
+def test_every_module_is_tested() -> None:
+    tests = "".join((INFRA / "tests" / name).read_text() for name in TEST_FILES)
+    assert [module.name for module in MODULES if f'source = "./modules/{module.name}"' not in tests] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_a_module_has_the_usual_files(module: Path) -> None:
+    assert {"main.tf", "variables.tf", "outputs.tf", "versions.tf"} <= {path.name for path in module.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["variable", "output"])
+def test_everything_declared_is_described(kind: str) -> None:
+    missing = []
+    for path in SOURCES:
+        for name, body in re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', path.read_text(), re.MULTILINE | re.DOTALL):
+            wanted = ["description"] + (["type"] if kind == "variable" else [])
+            missing += [
+                f"{path.relative_to(INFRA)}: {name} has no {word}" for word in wanted if f"  {word} " not in body
+            ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(INFRA)))
+def test_code_does_not_know_where_it_runs(path: Path) -> None:
+    found = re.findall(
+        r"localstack|localhost|127\.0\.0\.1|emulat|is_local|000000000000", path.read_text(), re.IGNORECASE
+    )
+    assert found == []
+
+
+def test_nothing_is_looked_up_while_planning() -> None:
+    """A data source would call AWS during plan, and a plan without credentials would fail."""
+    assert [str(path) for path in SOURCES if re.search(r'^data "', path.read_text(), re.MULTILINE)] == []

@@ -1,0 +1,87 @@
+"""Plans of dev and prod with the plain provider, dummy keys and no network."""
+
+from collections import Counter
+
+from tests.infra.planning import ENVS, OfflinePlan, planned_addresses
+
+NAMED = {
+    "aws_sqs_queue": "name",
+    "aws_sns_topic": "name",
+    "aws_dynamodb_table": "name",
+    "aws_lambda_function": "function_name",
+    "aws_iam_role": "name",
+    "aws_s3_bucket": "bucket",
+    "aws_cloudwatch_event_bus": "name",
+    "aws_lambda_layer_version": "layer_name",
+}
+
+
+def test_a_plan_needs_no_account_and_no_network(env_plan: tuple[str, OfflinePlan]) -> None:
+    _, plan = env_plan
+    assert plan.contacted == ()
+
+
+def test_a_plan_creates_the_core_and_nothing_else(env_plan: tuple[str, OfflinePlan]) -> None:
+    env, plan = env_plan
+    kinds = Counter(change["type"] for change in plan.document["resource_changes"])
+    assert kinds == {
+        "aws_s3_bucket": 4,
+        "aws_s3_bucket_lifecycle_configuration": 4,
+        "aws_s3_bucket_ownership_controls": 4,
+        "aws_s3_bucket_policy": 4,
+        "aws_s3_bucket_public_access_block": 4,
+        "aws_s3_bucket_server_side_encryption_configuration": 4,
+        "aws_s3_bucket_versioning": 4,
+        "aws_s3_bucket_notification": 1,
+        "aws_s3_object": 4,
+        "aws_sqs_queue": 3,
+        "aws_dynamodb_table": 2,
+        "aws_sns_topic": 1,
+        "aws_sns_topic_policy": 1,
+        "aws_cloudwatch_event_bus": 1,
+        "aws_cloudwatch_log_group": 2,
+        "aws_iam_role": 2,
+        "aws_iam_role_policy": 3,
+        "aws_lambda_function": 2,
+        "aws_lambda_function_event_invoke_config": 1,
+        "aws_lambda_layer_version": 2,
+        "aws_lambda_permission": 1,
+        "aws_lambda_event_source_mapping": 1,
+    } | ({"aws_cloudwatch_event_archive": 1} if env == "prod" else {})
+    assert len(plan.addresses) == kinds.total()
+
+
+def test_dev_and_prod_differ_in_the_archive_only() -> None:
+    dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
+    assert dev ^ prod == {"module.event_bus.aws_cloudwatch_event_archive.this[0]"}
+
+
+def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> None:
+    env, plan = env_plan
+    for kind, attribute in NAMED.items():
+        for address, values in plan.resources(kind).items():
+            assert values[attribute].startswith(f"sluice-{env}-"), address
+            if "tags_all" in values:
+                assert values["tags_all"] == {"project": "sluice", "env": env, "managed-by": "terraform"}, address
+
+
+def test_a_chunk_is_hidden_for_six_timeouts(env_plan: tuple[str, OfflinePlan]) -> None:
+    _, plan = env_plan
+    function = plan.resources("aws_lambda_function")["module.transform.aws_lambda_function.this"]
+    queue = plan.resources("aws_sqs_queue")["module.chunk_queue.aws_sqs_queue.this"]
+    mapping = plan.resources("aws_lambda_event_source_mapping")[
+        "module.chunk_trigger.aws_lambda_event_source_mapping.this"
+    ]
+    window = mapping["maximum_batching_window_in_seconds"]
+    assert queue["visibility_timeout_seconds"] >= 6 * function["timeout"] + window
+
+
+def test_prod_keeps_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan]) -> None:
+    env, plan = env_plan
+    prod = env == "prod"
+    assert {b["force_destroy"] for b in plan.resources("aws_s3_bucket").values()} == {not prod}
+    tables = plan.resources("aws_dynamodb_table").values()
+    assert {t["deletion_protection_enabled"] for t in tables} == {prod}
+    assert {t["point_in_time_recovery"][0]["enabled"] for t in tables} == {prod}
+    retention = {g["retention_in_days"] for g in plan.resources("aws_cloudwatch_log_group").values()}
+    assert retention == ({90} if prod else {7})
