@@ -36,7 +36,10 @@ def handler(event, context):
         key = "out/" + record["body"].removeprefix("in/")
         s3.put_object(Bucket=os.environ["BUCKET"], Key=key, Body=repr(time.time()).encode())
 """
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}],
+}
 
 
 def _zip(code: str) -> bytes:
@@ -87,7 +90,10 @@ class Hop:
             EventSourceArn=queue, FunctionName=f"{self.name}-b", BatchSize=10
         )["UUID"]
         self.lam.add_permission(
-            FunctionName=f"{self.name}-a", StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+            FunctionName=f"{self.name}-a",
+            StatementId="s3",
+            Action="lambda:InvokeFunction",
+            Principal="s3.amazonaws.com",
         )
         rule = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}
         target = {"LambdaFunctionArn": first, "Events": ["s3:ObjectCreated:*"], "Filter": rule}

@@ -21,7 +21,9 @@ def replace(owner: Any, name: str, new: Any, expect: str | None = None) -> Any:
     if expect is not None:
         found = plain_signature(old)
         if found != expect:
-            raise UnexpectedEngine(f"{where} takes {found}, expected {expect}; this extension needs localstack-core 4.14.0")
+            raise UnexpectedEngine(
+                f"{where} takes {found}, expected {expect}; this extension needs localstack-core 4.14.0"
+            )
     setattr(owner, name, new)
     return old
 

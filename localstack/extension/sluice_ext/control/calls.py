@@ -20,7 +20,13 @@ _number = 0
 
 # Request parameters worth recording: which thing the call was about.
 _SUBJECTS = ("Bucket", "Key", "TableName", "QueueUrl", "TopicArn", "FunctionName", "logGroupName", "VersionId")
-_STATUS = {"SlowDown": 503, "ServiceUnavailable": 503, "InternalError": 500, "InternalServerError": 500, "AccessDenied": 403}
+_STATUS = {
+    "SlowDown": 503,
+    "ServiceUnavailable": 503,
+    "InternalError": 500,
+    "InternalServerError": 500,
+    "AccessDenied": 403,
+}
 
 
 def install() -> None:

@@ -62,7 +62,7 @@ class EventQueue:
             heapq.heappush(self._due, (time.monotonic() + delay, next(self._number), event))
             if self._idle:
                 self._changed.notify()
-            elif self._workers < max(1, self.limit()):
+            elif not self._workers or (not delay and self._workers < max(1, self.limit())):
                 self._workers += 1
                 threading.Thread(target=self._work, name="lambda-async", daemon=True).start()
 
@@ -84,9 +84,9 @@ class EventQueue:
                 if self._due and self._due[0][0] <= now:
                     return heapq.heappop(self._due)[2]
                 # One worker stays as long as something is to be retried later.
-                until = self._due[0][0] if self._due and self._idle == 0 else give_up
-                if until <= now:
+                if now >= give_up and (self._idle or not self._due):
                     break
+                until = self._due[0][0] if self._due else give_up
                 self._idle += 1
                 self._changed.wait(until - now)
                 self._idle -= 1
@@ -173,7 +173,11 @@ class AsyncEventManager:
         if not result.is_error:
             self._destinations.process_success_destination(wrapped, result, options)
             return None
-        allowed = _MAX_RETRIES if options is None or options.maximum_retry_attempts is None else options.maximum_retry_attempts
+        allowed = (
+            _MAX_RETRIES
+            if options is None or options.maximum_retry_attempts is None
+            else options.maximum_retry_attempts
+        )
         if event.retries >= allowed:
             return self._give_up(event, result, options, "RetriesExhausted")
         delay = float((event.retries + 1) * config.LAMBDA_RETRY_BASE_DELAY_SECONDS)

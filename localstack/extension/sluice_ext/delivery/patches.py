@@ -1,12 +1,14 @@
 """Where event delivery takes LocalStack's place.
 
 Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings are
-made (see `sqs_mapping`), and `LambdaProvider.validate_event_source_mapping`, which does not refuse a queue whose
-visibility timeout is less than the function's timeout.
+made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, and
+`LambdaProvider.validate_event_source_mapping`, which does not refuse a queue whose visibility timeout is less than the
+function's timeout.
 """
 
 from typing import Any
 
+from localstack.aws.api import CommonServiceException
 from localstack.aws.api.lambda_ import InvalidParameterValueException
 from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
@@ -16,6 +18,9 @@ from localstack.utils.aws.arns import parse_arn
 from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller, _queue
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
+
+# Largest event of an invocation, by its type (bytes).
+_EVENT_LIMITS = {"RequestResponse": 6_291_456, "Event": 1_048_576}
 
 
 def install() -> None:
@@ -27,12 +32,34 @@ def install() -> None:
     replace(esm_worker_factory, "EsmWorker", PromptEsmWorker, expect=worker)
     for name, signature in (
         ("process_success_destination", "(self, sqs_invocation, invocation_result, event_invoke_config)"),
-        ("process_failure_destination", "(self, sqs_invocation, invocation_result, event_invoke_config, failure_cause)"),
+        (
+            "process_failure_destination",
+            "(self, sqs_invocation, invocation_result, event_invoke_config, failure_cause)",
+        ),
         ("process_dead_letter_queue", "(self, sqs_invocation, invocation_result)"),
     ):
         if (found := plain_signature(getattr(event_manager.Poller, name))) != signature:
             raise UnexpectedEngine(f"Poller.{name} takes {found}, expected {signature}")
     _refuse_short_visibility()
+    _refuse_large_events()
+
+
+def _refuse_large_events() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+    def invoke(self: Any, *args: Any, **kwargs: Any) -> Any:
+        payload, kind = kwargs.get("payload") or b"", kwargs.get("invocation_type") or "RequestResponse"
+        limit = _EVENT_LIMITS.get(kind, _EVENT_LIMITS["RequestResponse"])
+        if len(payload) > limit:
+            message = f"{len(payload)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
+            raise CommonServiceException("RequestEntityTooLargeException", message, status_code=413, sender_fault=True)
+        return original(self, *args, **kwargs)
+
+    signature = (
+        "(self, function_name, qualifier, region, account_id, invocation_type, client_context, request_id, payload, "
+        "trace_context, user_agent)"
+    )
+    original = replace(lambda_service.LambdaService, "invoke", invoke, expect=signature)
 
 
 def _refuse_short_visibility() -> None:

@@ -100,7 +100,11 @@ def _write(backend: Any, kind: str, op: dict[str, Any], key: dict[str, Any]) -> 
         # The condition was looked at already; moto parses it once more only to validate names.
         condition = op.get("ConditionExpression")
         backend.update_item(
-            op["TableName"], key, update_expression=op["UpdateExpression"], condition_expression=condition, **expressions
+            op["TableName"],
+            key,
+            update_expression=op["UpdateExpression"],
+            condition_expression=condition,
+            **expressions,
         )
 
 

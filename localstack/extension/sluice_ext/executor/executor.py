@@ -186,7 +186,9 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         """Wait until the runtime asks for its first event. Returns why it did not, and how long it took (s)."""
         assert self._api and self._process
         if phase == "init":
-            lines.append(f"INIT_START Runtime Version: {self._variables['AWS_EXECUTION_ENV'].removeprefix('AWS_Lambda_')}\n")
+            lines.append(
+                f"INIT_START Runtime Version: {self._variables['AWS_EXECUTION_ENV'].removeprefix('AWS_Lambda_')}\n"
+            )
         failure, began = None, self._started
         limit = self.function_version.config.timeout
         try:

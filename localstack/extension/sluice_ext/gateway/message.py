@@ -116,9 +116,7 @@ class Connection:
             environ["wsgi.input"] = io.BufferedReader(body, _WHOLE_BODY)
         return environ, body
 
-    def _environ(
-        self, method: str, target: str, protocol: str, headers: list[tuple[bytes, bytes]]
-    ) -> dict[str, Any]:
+    def _environ(self, method: str, target: str, protocol: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         if not target.startswith("/"):
             parts = urlsplit(target)  # absolute form, as sent to proxies
             path, query = parts.path or "/", parts.query
