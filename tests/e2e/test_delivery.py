@@ -67,30 +67,29 @@ def test_a_message_that_sqs_delivers_again_after_success_changes_nothing(pipe: P
     assert_unchanged(pipe, put, before)
 
 
-@pytest.mark.parametrize(
-    ("service", "operation", "action"),
-    [
-        ("s3", "PutObject", "kill-after"),
-        ("dynamodb", "TransactWriteItems", "kill-before"),
-        ("dynamodb", "TransactWriteItems", "kill-after"),
-        ("events", "PutEvents", "kill-before"),
-        ("lambda", "Return", "kill-after"),
-    ],
-)
-def test_a_crash_before_the_acknowledgement_is_made_good_by_redelivery(
-    breakable: Pipeline, service: str, operation: str, action: str
-) -> None:
+CRASHES = [
+    ("s3", "PutObject", "kill-after"),
+    ("dynamodb", "TransactWriteItems", "kill-before"),
+    ("dynamodb", "TransactWriteItems", "kill-after"),
+    ("events", "PutEvents", "kill-before"),
+    ("lambda", "Return", "kill-after"),
+]
+
+
+def test_a_crash_before_the_acknowledgement_is_made_good_by_redelivery(breakable: Pipeline) -> None:
     pipe = breakable
-    with pipe.fault("transform", service, operation, action):
-        put = pipe.put("shipments", formats.jsonl(shipping.records("shipments", 12, ROWS)))
-        until("the crash", lambda: pipe.fault_hits() == 1)
-    [item] = pipe.wait(put, deadline=180)  # the message comes back when its visibility timeout is over
-    assert (item["state"], item["rows_in"], item["rows_silver"]) == ("committed", ROWS, ROWS)
-    assert [row["shipment_id"] for row in pipe.rows(put)] == [
-        record["shipment_id"] for record in shipping.records("shipments", 12, ROWS)
-    ]
-    until("object.committed", lambda: pipe.mail.committed(put.object_id))
-    assert len(pipe.mail.committed(put.object_id)) == 1
+    records = shipping.records("shipments", 12, ROWS)
+    puts = []
+    for number, (service, operation, action) in enumerate(CRASHES):
+        with pipe.fault("transform", service, operation, action):
+            puts.append(pipe.put("shipments", formats.jsonl(records), f"crash-{number}.jsonl"))
+            until(f"the crash at {operation} ({action})", lambda: pipe.fault_hits() == 1)
+    # each message comes back when its visibility timeout is over; they wait side by side
+    for put, item in zip(puts, pipe.wait(*puts, deadline=180), strict=True):
+        assert (item["state"], item["rows_in"], item["rows_silver"]) == ("committed", ROWS, ROWS)
+        assert [row["shipment_id"] for row in pipe.rows(put)] == [record["shipment_id"] for record in records]
+        until("object.committed", lambda put=put: pipe.mail.committed(put.object_id))
+        assert len(pipe.mail.committed(put.object_id)) == 1
     pipe.verified(pipe.key("shipments", ""))
 
 

@@ -1,0 +1,192 @@
+"""Ingest's plan: how an object is cut, and what a second look at a known object does."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from events import UnknownEvent, objects_in
+from fixtures import aws_events, formats, shipping
+from pipeline.catalog import compile_catalog, parse_catalog
+from pipeline.failures import Failure, ObjectFailed
+from pipeline.identity import ObjectRef, Origin
+from pipeline.items import ChunkState, State
+from pipeline.messages import Chunk, ChunkMessage
+from pipeline.storage import Head
+from planner import ChunkQueue, Limits, Planner
+
+CATALOG = parse_catalog(compile_catalog(Path(__file__).parents[2] / "datasets"))
+LIMITS = Limits(chunk_bytes=1000, single_chunk_bytes=5000)
+
+
+@dataclass
+class FakeStorage:
+    body: bytes
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def head(self, ref: ObjectRef, size: int) -> Head:
+        assert ref.size == len(self.body)
+        return Head(self.body[:size], self.metadata)
+
+    def blocks(self, _ref: ObjectRef) -> Iterator[bytes]:
+        yield self.body
+
+
+@dataclass
+class FakeLedger:
+    item: dict[str, Any] | None = None
+    plan: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+
+    def object(self, _object_id: str) -> dict[str, Any] | None:
+        return self.item
+
+    def chunks(self, _object_id: str) -> Iterator[dict[str, Any]]:
+        return iter(self.plan)
+
+    def create_plan(self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk]) -> bool:
+        self.item = asdict(ref) | {"origin": asdict(origin), "dataset": dataset, "state": State.PLANNED}
+        self._store(ref, chunks)
+        return True
+
+    def replan(self, ref: ObjectRef, _origin: Origin, old: dict[str, Any], chunks: Sequence[Chunk]) -> None:
+        self.item = dict(old) | asdict(ref) | {"state": State.PLANNED}
+        self._store(ref, chunks)
+
+    def _store(self, ref: ObjectRef, chunks: Sequence[Chunk]) -> None:
+        assert self.item is not None
+        self.item |= {"chunk_count": len(chunks), "source": ref.source}
+        self.plan = [{"start": c.start, "end": c.end, "chunk_state": ChunkState.PENDING} for c in chunks]
+        self.runs.append(ref.source)
+
+
+@dataclass
+class FakeQueue:
+    sent: list[ChunkMessage] = field(default_factory=list)
+
+    def send(self, messages: Iterable[ChunkMessage]) -> None:
+        self.sent += list(messages)
+
+
+class Bench:
+    """A planner with everything around it faked."""
+
+    def __init__(self, body: bytes, key: str = "bronze/shipments/a.jsonl", metadata: dict[str, str] | None = None) -> None:
+        self.ref = ObjectRef("b", key, "v1", "e1", len(body))
+        self.ledger, self.queue = FakeLedger(), FakeQueue()
+        self.storage = FakeStorage(body, metadata or {})
+
+    def plan(self, ref: ObjectRef | None = None) -> list[ChunkMessage]:
+        before = len(self.queue.sent)
+        Planner(self.storage, self.ledger, self.queue, CATALOG, LIMITS).plan(ref or self.ref)  # type: ignore[arg-type]
+        return self.queue.sent[before:]
+
+
+LINES = formats.jsonl(shipping.records("shipments", 0, 20))
+
+
+def test_json_lines_are_cut_into_chunks_of_the_limit() -> None:
+    messages = Bench(LINES).plan()
+    assert len(messages) == -(-len(LINES) // 1000)
+    assert (messages[0].chunk.start, messages[-1].chunk.end) == (0, len(LINES))
+    assert {m.dataset for m in messages} == {"shipments"}
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.json", formats.array(shipping.records("shipments", 0, 10))),
+        ("a.jsonl.gz", formats.gzipped(LINES)),
+        ("a.csv", formats.table([r | {"carrier": 'a "b"'} for r in shipping.records("shipments", 0, 20)])),
+        ("a.jsonl", b""),
+    ],
+)
+def test_what_cannot_be_cut_is_one_chunk(name: str, body: bytes) -> None:
+    [message] = Bench(body, f"bronze/shipments/{name}").plan()
+    assert (message.chunk.start, message.chunk.end, message.chunk.count) == (0, len(body), 1)
+
+
+def test_a_csv_without_quotes_is_cut() -> None:
+    body = formats.table(shipping.records("shipments", 0, 20))
+    assert len(Bench(body, "bronze/shipments/a.csv").plan()) == -(-len(body) // 1000)
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "code"),
+    [
+        ("bronze/telegrams/a.jsonl", LINES, Failure.UNKNOWN_DATASET),
+        ("elsewhere/a.jsonl", LINES, Failure.UNKNOWN_DATASET),
+        ("bronze/shipments/a.jsonl", formats.rubbish().body, Failure.UNREADABLE),
+        ("bronze/shipments/a.json", formats.over_limit_array(5000).body, Failure.OVER_LIMIT),
+    ],
+)
+def test_what_can_never_be_taken_in_fails_with_its_reason(key: str, body: bytes, code: Failure) -> None:
+    bench = Bench(body, key)
+    with pytest.raises(ObjectFailed) as failed:
+        bench.plan()
+    assert failed.value.code == code
+    assert bench.queue.sent == []
+
+
+def test_an_event_that_comes_again_sends_only_what_is_open() -> None:
+    bench = Bench(LINES)
+    first = bench.plan()
+    bench.ledger.plan[1]["chunk_state"] = ChunkState.DONE
+    assert bench.plan() == [m for m in first if m.chunk.index != 1]
+    assert len(bench.ledger.runs) == 1
+
+
+def test_a_committed_object_is_left_alone_also_when_its_bytes_are_uploaded_again() -> None:
+    bench = Bench(LINES)
+    bench.plan()
+    assert bench.ledger.item is not None
+    bench.ledger.item["state"] = State.COMMITTED
+    assert bench.plan() == []
+    assert bench.plan(ObjectRef("b", bench.ref.key, "v2", "e1", len(LINES))) == []
+
+
+def test_a_replay_copy_keeps_its_origins_identity_and_ranges_and_is_read_itself() -> None:
+    bench = Bench(LINES)
+    first = bench.plan()
+    assert bench.ledger.item is not None
+    bench.ledger.item["state"] = State.COMMITTED
+    bench.storage.metadata = bench.ref.as_origin().to_metadata()
+    copy = ObjectRef("b", "bronze/shipments/replay/a.jsonl", "v9", "other-etag", len(LINES))
+    again = bench.plan(copy)
+    assert [m.chunk for m in again] == [m.chunk for m in first]
+    assert {m.object for m in again} == {copy}
+    assert {m.origin.object_id for m in again} == {bench.ref.as_origin().object_id}
+
+
+def test_a_missing_object_that_is_uploaded_again_is_read_in_its_new_version() -> None:
+    bench = Bench(LINES)
+    bench.plan()
+    assert bench.ledger.item is not None
+    bench.ledger.item["state"] = State.MISSING
+    restored = ObjectRef("b", bench.ref.key, "v2", "e1", len(LINES))
+    assert {m.object for m in bench.plan(restored)} == {restored}
+
+
+def test_a_refused_queue_entry_is_an_error_and_not_a_loss() -> None:
+    class Sqs:
+        def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+            assert QueueUrl == "url"
+            assert len(Entries) <= 10
+            return {"Failed": [{"Id": Entries[-1]["Id"], "Code": "InternalError"}]}
+
+    with pytest.raises(RuntimeError, match="refused 1 of 10"):
+        ChunkQueue(Sqs(), "url").send(Bench(LINES * 4).plan())
+
+
+def test_s3_events_name_the_exact_version_with_the_key_decoded() -> None:
+    event = aws_events.object_created("b", "bronze/shipments/a b+c=ü.jsonl", version_id="v", etag='"e"', size=3)
+    assert objects_in(event) == [ObjectRef("b", "bronze/shipments/a b+c=ü.jsonl", "v", "e", 3)]
+    assert objects_in(aws_events.load("s3_test_event")) == []
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": [{}]}, {"Records": "x"}, {"Records": [{"eventName": "ObjectCreated:Put"}]}])
+def test_what_is_no_s3_event_is_refused(event: dict[str, Any]) -> None:
+    with pytest.raises(UnknownEvent):
+        objects_in(json.loads(json.dumps(event)))
