@@ -78,7 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if "\n" in message or not message:
             typer.echo(message, err=True)
             return error.exit_code
-        return _report(f"{message} See `sluice --help`.", error.exit_code)
+        return _report(f"{message.rstrip('.')}. See `sluice --help`.", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _report("interrupted", 130)
     except BrokenPipeError:
