@@ -9,6 +9,8 @@ import pytest
 
 from tests.infra.planning import ENVS, OfflinePlan, copy_infra, environment, offline_plan, terraform
 
+CORE = "core.tftest.hcl"
+
 
 @dataclass
 class MockRun:
@@ -33,20 +35,27 @@ def infra_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mock_run(infra_copy: Path) -> MockRun:
     """All tests under infra/tests, run once with mocked providers."""
-    done = terraform(infra_copy, "test", "-json", "-verbose", env=environment(infra_copy.parent))
-    result = MockRun(stderr=done.stderr)
-    for line in done.stdout.splitlines():
-        message = json.loads(line)
-        kind, file = message.get("type"), message.get("@testfile", "")
-        if kind == "test_run" and "status" in message["test_run"]:
-            result.runs.setdefault(Path(file).name, {})[message["test_run"]["run"]] = message["test_run"]["status"]
-        elif kind == "test_state":
-            result.states[message["@testrun"]] = message["test_state"]
-        elif kind == "diagnostic" and message["diagnostic"]["severity"] == "error":
-            found = message["diagnostic"]
-            text = f"{message.get('@testrun', '')}: {found['summary']}: {found.get('detail', '')}"
-            result.errors.setdefault(Path(file).name, []).append(text)
+    result = MockRun()
+    others = [f"-filter=tests/{path.name}" for path in (infra_copy / "tests").glob("*.tftest.hcl") if path.name != CORE]
+    # -verbose prints states, and 13 MB of provider schema with each: only for the one that is read.
+    for options in (["-verbose", f"-filter=tests/{CORE}"], others):
+        done = terraform(infra_copy, "test", "-json", *options, env=environment(infra_copy.parent))
+        result.stderr += done.stderr
+        for line in done.stdout.splitlines():
+            _record(json.loads(line), result)
     return result
+
+
+def _record(message: dict[str, Any], result: MockRun) -> None:
+    kind, file = message.get("type"), Path(message.get("@testfile", "")).name
+    if kind == "test_run" and "status" in message["test_run"]:
+        result.runs.setdefault(file, {})[message["test_run"]["run"]] = message["test_run"]["status"]
+    elif kind == "test_state":
+        result.states[message["@testrun"]] = message["test_state"]
+    elif kind == "diagnostic" and message["diagnostic"]["severity"] == "error":
+        found = message["diagnostic"]
+        text = f"{message.get('@testrun', '')}: {found['summary']}: {found.get('detail', '')}"
+        result.errors.setdefault(file, []).append(text)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,137 @@
+# The whole stack with a mocked account in which every resource has an ARN of its own. tests/infra reads the state of
+# this run to check every policy in it.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+override_resource {
+  target = module.bucket["bronze"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-bronze"
+  }
+}
+
+override_resource {
+  target = module.bucket["silver"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-silver"
+  }
+}
+
+override_resource {
+  target = module.bucket["quarantine"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-quarantine"
+  }
+}
+
+override_resource {
+  target = module.bucket["artifacts"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-artifacts"
+  }
+}
+
+override_resource {
+  target = module.notifications.aws_sns_topic.this
+  values = {
+    arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+  }
+}
+
+override_resource {
+  target = module.event_bus.aws_cloudwatch_event_bus.this
+  values = {
+    arn = "arn:aws:events:us-east-1:123456789012:event-bus/sluice-test-events"
+  }
+}
+
+override_resource {
+  target = module.idempotency_table.aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-idempotency"
+  }
+}
+
+override_resource {
+  target = module.ledger_table.aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-ledger"
+  }
+}
+
+override_resource {
+  target = module.ingest.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-ingest"
+  }
+}
+
+override_resource {
+  target = module.transform.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-transform"
+  }
+}
+
+override_resource {
+  target = module.chunk_queue.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-chunks"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-chunks"
+  }
+}
+
+override_resource {
+  target = module.chunk_dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-chunks-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-chunks-dlq"
+  }
+}
+
+override_resource {
+  target = module.ingest_dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-ingest-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest-dlq"
+  }
+}
+
+variables {
+  env           = "test"
+  artifacts_dir = "./tests/artifacts"
+}
+
+run "the_core_stack" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition = [output.bronze_bucket, output.silver_bucket, output.quarantine_bucket, output.artifacts_bucket] == [
+      for thing in ["bronze", "silver", "quarantine", "artifacts"] : "sluice-test-${thing}"
+    ]
+    error_message = "buckets must be named <project>-<env>-<thing>"
+  }
+
+  assert {
+    condition = [output.ingest_function, output.transform_function, output.ledger_table, output.idempotency_table, output.event_bus_name] == [
+      for thing in ["ingest", "transform", "ledger", "idempotency", "events"] : "sluice-test-${thing}"
+    ]
+    error_message = "functions, tables and bus must be named <project>-<env>-<thing>"
+  }
+
+  assert {
+    condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_dlq_url] == [
+      for thing in ["chunks", "chunks-dlq", "ingest-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
+    ]
+    error_message = "the queues must be told apart"
+  }
+
+  assert {
+    condition     = output.account_id == "123456789012" && output.region == "us-east-1"
+    error_message = "account and region must be read from the topic"
+  }
+}
