@@ -18,7 +18,8 @@ from sluice.instance import EngineInfo, Instance, localhost_environment
 from sluice.processes import MARKER, ProcessId, family, leftovers, stop, wait_until
 
 SLEEP = "import signal, time; print('up', flush=True); time.sleep(600)"
-STUBBORN = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SLEEP}"
+IGNORE = "".join(f"signal.signal(signal.{name}, signal.SIG_IGN); " for name in ("SIGINT", "SIGTERM"))
+STUBBORN = f"import signal; {IGNORE}\n{SLEEP}"
 PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True).wait()"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
-import os
 import stat
 import subprocess
 import sys
@@ -228,4 +227,4 @@ def test_the_sluice_command_is_linked_to_the_checkout(tmp_path: Path) -> None:
     (env.folder / "bin").mkdir()
     bootstrap.link_project(env)
     assert (site / "_sluice_checkout.pth").read_text().splitlines() == [str(tmp_path / "a"), str(tmp_path / "b")]
-    assert os.stat(env.folder / "bin/sluice").st_mode & stat.S_IXUSR
+    assert (env.folder / "bin/sluice").stat().st_mode & stat.S_IXUSR
