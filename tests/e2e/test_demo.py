@@ -8,11 +8,11 @@ import subprocess
 
 from sluice.instance import Instance
 from sluice.paths import ROOT
-from sluice.stack import Stack
+
+from tests.e2e.support import Pipeline
 
 
-def test_the_demo_accounts_for_every_row(stack: Stack, instance: Instance) -> None:
-    del stack  # deployed
+def test_the_demo_accounts_for_every_row(pipe: Pipeline, instance: Instance) -> None:
     done = subprocess.run(
         [".sluice/host/bin/sluice", "demo", "--skip-deploy", "--json"],
         cwd=ROOT,
@@ -27,3 +27,5 @@ def test_the_demo_accounts_for_every_row(stack: Stack, instance: Instance) -> No
     assert report["ok"] is True
     assert all(check["ok"] for check in report["checks"])
     assert len(report["checks"]) > 5
+    [letter] = pipe.dead("ingest_dlq_url", lambda text: "/demo-" in text)  # the poison object, left on purpose
+    assert json.loads(letter["body"])["reason"] == "unreadable"
