@@ -4,6 +4,7 @@ Sets LocalStack's variables (see `sluice_ext.settings`) and hands over to LocalS
 cleanly on SIGTERM and SIGINT.
 """
 
+import logging
 import os
 
 from sluice_ext import settings
@@ -15,6 +16,8 @@ def main() -> None:
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
     settings.apply_engine_defaults()
+    # It warns of TMPDIR and PROVIDER_OVERRIDE_LAMBDA, which older versions read in another way.
+    logging.getLogger("localstack.deprecations").setLevel(logging.ERROR)
     from localstack.runtime.main import main as localstack_main
 
     localstack_main()

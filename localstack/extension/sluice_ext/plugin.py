@@ -1,4 +1,4 @@
-"""Entry points: everything LocalStack loads from this package. Imports stay inside the functions: plux reads these early."""
+"""Entry points: everything LocalStack loads from this package. Imports stay in the functions: plux reads this early."""
 
 import logging
 from typing import Any
@@ -41,13 +41,23 @@ def dynamodb() -> Service:
     return create_service()
 
 
-@hooks.on_infra_start()
-def install() -> None:
-    """Replace the parts of LocalStack that Sluice does differently and add the /_sluice routes."""
-    from sluice_ext import control, delivery, executor
+@aws_provider(api="lambda", name="sluice")
+def lambda_() -> Service:
+    """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider, its parts replaced first (on first use: it is large)."""
+    from localstack.services.lambda_.provider import LambdaProvider
+
+    from sluice_ext import delivery, executor
 
     executor.install()
     delivery.install()
+    return Service.for_provider(LambdaProvider())
+
+
+@hooks.on_infra_start()
+def install() -> None:
+    """Add the /_sluice routes."""
+    from sluice_ext import control
+
     control.install()
 
 

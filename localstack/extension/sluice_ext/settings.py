@@ -18,18 +18,20 @@ that is already there) before LocalStack is imported. The rest are read by the e
 """
 
 import os
+import shutil
 
 ENGINE_DEFAULTS: dict[str, str] = {
     # Loads this extension's parts.
     "LAMBDA_RUNTIME_EXECUTOR": "process",
     "PROVIDER_OVERRIDE_DYNAMODB": "sluice",
+    "PROVIDER_OVERRIDE_LAMBDA": "sluice",
     "GATEWAY_SERVER": "sluice",
     # Nothing is looked up, downloaded or reported on the network.
     "SKIP_SSL_CERT_DOWNLOAD": "1",
     "DISABLE_EVENTS": "1",
     "DNS_ADDRESS": "0",
     "EAGER_SERVICE_LOADING": "0",
-    # Queue URLs and endpoints that need no name resolution; Terraform's AWS provider takes http://host/account/name only.
+    # Queue URLs that need no name resolution; Terraform's AWS provider takes http://host/account/name only.
     "SQS_ENDPOINT_STRATEGY": "off",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
@@ -90,5 +92,7 @@ def apply_engine_defaults() -> None:
     if root:
         # Unpacked code and function scratch space live in the instance's folder, so removing it removes everything.
         scratch = os.path.join(os.path.abspath(root), "tmp")
+        # Code and scratch space of an engine that was killed.
+        shutil.rmtree(os.path.join(scratch, "lambda"), ignore_errors=True)
         os.makedirs(scratch, exist_ok=True)
         os.environ["TMPDIR"] = scratch

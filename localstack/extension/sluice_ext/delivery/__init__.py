@@ -1,5 +1,7 @@
 """Event delivery without fixed waits, with AWS's retry, batching, partial-failure and concurrency semantics."""
 
+import sys
+
 
 def install() -> None:
     """Replace LocalStack's asynchronous event queue and SQS pollers."""
@@ -10,6 +12,5 @@ def install() -> None:
 
 def shutdown() -> None:
     """Write what is still gathered."""
-    from sluice_ext.delivery import logs
-
-    logs.WRITER.flush()
+    if logs := sys.modules.get("sluice_ext.delivery.logs"):
+        logs.WRITER.flush()

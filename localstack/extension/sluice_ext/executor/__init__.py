@@ -1,5 +1,8 @@
 """Lambda executor `process`: each execution environment is a process running AWS's own runtime client."""
 
+import tempfile
+from pathlib import Path
+
 
 def install() -> None:
     """Use our execution environment and its pool in LocalStack's Lambda service."""
@@ -9,7 +12,8 @@ def install() -> None:
 
 
 def shutdown() -> None:
-    """Kill every function process."""
+    """Kill every function process and remove code, layers and scratch space."""
     from sluice_ext.executor import process
 
     process.kill_all()
+    process.remove_tree(Path(tempfile.gettempdir()) / "lambda")

@@ -199,12 +199,12 @@ class Pool(AssignmentService):  # type: ignore[misc]
         with self._changed:
             group = self.environments.pop(version_manager_id, {})
             idle = [e for e in group.values() if e.status != RuntimeStatus.INVOKING]
-            for environment in group.values():
-                if environment not in idle:
-                    environment.runtime_executor.healthy = False
+            for busy in group.values():
+                if busy not in idle:
+                    busy.runtime_executor.healthy = False
             self._changed.notify_all()
-        for environment in idle:
-            self._stop(environment)
+        for unused in idle:
+            self._stop(unused)
 
     def scale_provisioned_concurrency(self, version_manager_id: str, function_version: Any, target: int) -> list[Any]:
         """Replace all provisioned environments of a version by ``target`` new ones."""
