@@ -4,8 +4,10 @@ Sets LocalStack's variables (see `sluice_ext.settings`) and hands over to LocalS
 cleanly on SIGTERM and SIGINT.
 """
 
+import atexit
 import logging
 import os
+import sys
 
 from sluice_ext import settings
 
@@ -20,7 +22,17 @@ def main() -> None:
     logging.getLogger("localstack.deprecations").setLevel(logging.ERROR)
     from localstack.runtime.main import main as localstack_main
 
-    localstack_main()
+    try:
+        localstack_main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 1
+    # Everything is stopped by now. Taking the interpreter apart object by object would only cost seconds, and waiting
+    # for threads that still serve a request would cost more.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
