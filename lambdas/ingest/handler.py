@@ -36,7 +36,9 @@ idempotency = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"
 once = IdempotencyConfig(expires_after_seconds=int(os.environ["IDEMPOTENCY_TTL_SECONDS"]))
 
 
-@idempotent_function(data_keyword_argument="uri", persistence_store=idempotency, config=once)
+@idempotent_function(  # type: ignore[untyped-decorator]
+    data_keyword_argument="uri", persistence_store=idempotency, config=once
+)
 def plan_once(*, uri: str, ref: ObjectRef) -> dict[str, Any]:
     """Once for each ``s3://bucket/key#etag``; an exception removes the record, so that a retry may try again."""
     logger.debug("planning", extra={"uri": uri})

@@ -164,5 +164,3 @@ def _csv(records: Lines) -> tuple[Lines, Reader]:
     except UnicodeDecodeError as error:
         raise ObjectFailed(Failure.UNREADABLE, f"the CSV header is not UTF-8: {error}") from error
     return records.slice(1, len(records) - 1), CsvReader(header)
-
-

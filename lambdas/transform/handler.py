@@ -83,9 +83,7 @@ def _record(message: ChunkMessage, state: State, code: str, detail: str) -> None
 
 def _release(record: SQSRecord, seconds: int) -> None:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
-    sqs.change_message_visibility(
-        QueueUrl=QUEUE_URL, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
-    )
+    sqs.change_message_visibility(QueueUrl=QUEUE_URL, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds)
 
 
 @metrics.log_metrics

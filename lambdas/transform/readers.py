@@ -35,7 +35,10 @@ class Refused(ValueError):
 
 
 class Reader(Protocol):
-    malformed: Reason
+    @property
+    def malformed(self) -> Reason:
+        """What a row is that is none in this format."""
+        ...
 
     def read(self, lines: Lines, columns: Columns) -> pa.Table:
         """One row for each line, one column for each of ``columns``; a missing value is null.
@@ -195,7 +198,7 @@ def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _parsed_from_text(kind: pa.DataType) -> bool:
-    return pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 def _may_be(value: object, kind: pa.DataType) -> bool:

@@ -12,17 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from sluice import build, engine, terraform
 from sluice.instance import Instance
 from sluice.paths import ROOT
 from sluice.stack import Stack
-
 from tests.e2e.support import Mailbox, Pipeline
 
 DEV = ROOT / "infra" / "envs" / "dev.tfvars"
 # Small chunks, so that a small object has several; a short timeout, so that a message whose function died comes back
 # while the test still waits (its visibility timeout is six times as long).
-TEST_VARS = {"chunk_bytes": 2 * 1024 * 1024, "transform_timeout_seconds": 6, "single_chunk_limit_bytes": 8 * 1024 * 1024}
+TEST_VARS = {
+    "chunk_bytes": 2 * 1024 * 1024,
+    "transform_timeout_seconds": 6,
+    "single_chunk_limit_bytes": 8 * 1024 * 1024,
+}
 # Lambda waits one and two minutes before it retries an asynchronous event; here one and two seconds.
 ENGINE_ENV = {"LAMBDA_RETRY_BASE_DELAY": "1"}
 RUNNING = os.environ.get("STACK") == "running"

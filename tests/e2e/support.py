@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from fixtures import aws_events
 from pipeline.identity import ObjectRef, Origin
 from pipeline.messages import Chunk, ChunkMessage
@@ -199,7 +200,7 @@ class Pipeline:
         return sorted(rows, key=lambda row: int(row["offset"]))
 
     def dead(self, queue: str, wanted: Callable[[str], bool], deadline: float = DEADLINE) -> list[dict[str, Any]]:
-        """Takes the wanted messages (body, receives) out of a dead-letter queue, at least one, and leaves the others."""
+        """Takes the wanted messages out of a dead-letter queue, at least one, and leaves the others."""
         url = self.stack[queue]
         taken: list[dict[str, Any]] = []
 
@@ -242,12 +243,12 @@ class Pipeline:
         return sum(int(fault["hits"]) for fault in self._faults("GET")["faults"])
 
     def _faults(self, method: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        request = urllib.request.Request(  # noqa: S310
+        request = urllib.request.Request(
             f"{self.stack.endpoint_url}/_sluice/faults",
             method=method,
             data=json.dumps(body).encode() if body else None,
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:
             found: dict[str, Any] = json.loads(answer.read())
         return found

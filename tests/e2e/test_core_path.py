@@ -7,8 +7,8 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from fixtures import formats, shipping
 
+from fixtures import formats, shipping
 from tests.e2e.support import Pipeline
 
 SAMPLES = list(formats.every_format(rows=25))
@@ -68,7 +68,14 @@ def test_every_format_gives_the_same_rows(pipe: Pipeline, sample: formats.Sample
 
 @pytest.mark.parametrize(
     "name",
-    ["with space.jsonl", "plus+plus.jsonl", "equals=sign.jsonl", "Übergröße-東京.jsonl", "all +=&?%20 ü.jsonl", "a//b.jsonl"],
+    [
+        "with space.jsonl",
+        "plus+plus.jsonl",
+        "equals=sign.jsonl",
+        "Übergröße-東京.jsonl",
+        "all +=&?%20 ü.jsonl",
+        "a//b.jsonl",
+    ],
 )
 def test_keys_survive_the_url_encoding_of_the_event(pipe: Pipeline, name: str) -> None:
     put = pipe.put("shipments", formats.jsonl(shipping.records("shipments", 3, 5)), name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fixtures import formats, shipping
 
+from fixtures import formats, shipping
 from tests.e2e.support import Pipeline, Put, until
 
 ROWS = 60
@@ -157,7 +157,7 @@ def test_a_version_deleted_before_it_is_read_is_marked_and_not_retried_for_ever(
     assert pipe.depth("ingest_dlq_url") == 0
     # the same bytes, uploaded again, are taken in: the key names the same object, in a version that exists
     again = pipe.put("shipments", formats.jsonl(shipping.records("shipments", 32, ROWS)))
-    item = until("the restored object", lambda: (i := pipe.entry(again).item)["state"] == "committed" and i or None)
+    item = until("the restored object", lambda: ((i := pipe.entry(again).item)["state"] == "committed" and i) or None)
     assert (item["rows_in"], item["rows_silver"], item["version_id"]) == (ROWS, ROWS, again.ref.version_id)
 
 

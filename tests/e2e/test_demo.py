@@ -8,7 +8,6 @@ import subprocess
 
 from sluice.instance import Instance
 from sluice.paths import ROOT
-
 from tests.e2e.support import Pipeline
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fixtures import formats, shipping
 
+from fixtures import formats, shipping
 from tests.e2e.support import Pipeline, until
 
 ROWS = 30

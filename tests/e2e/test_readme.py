@@ -8,12 +8,13 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+
 from sluice.instance import Instance
 from sluice.paths import ROOT
 from sluice.stack import Stack
-
 from tests.e2e.conftest import RUNNING, TEST_VARS
 
+BY_HAND = "test_terraform_by_hand_shares_the_state_of_the_deployment"
 # A command that a test session cannot run inside itself, and where it is run instead.
 ELSEWHERE = {
     "make demo": "test_demo.py runs `sluice demo`, which is all the target does after set-up",
@@ -25,9 +26,9 @@ ELSEWHERE = {
     "make plan TARGET=aws ENV=prod": "needs an account; tests/infra plans prod without one",
     "make deploy TARGET=aws ENV=prod": "needs an account",
     "aws s3 ls": "any client the reader has; test_env_serves_any_client asks with boto3",
-    "tflocal apply -var-file=../envs/dev.tfvars": "test_terraform_by_hand_shares_the_state_of_the_deployment",
-    "tflocal plan -detailed-exitcode -var-file=../envs/dev.tfvars": "test_terraform_by_hand_shares_the_state_of_the_deployment",
-    "cd infra/stack": "test_terraform_by_hand_shares_the_state_of_the_deployment",
+    "tflocal apply -var-file=../envs/dev.tfvars": BY_HAND,
+    "tflocal plan -detailed-exitcode -var-file=../envs/dev.tfvars": BY_HAND,
+    "cd infra/stack": BY_HAND,
     'eval "$(.sluice/host/bin/sluice env)"': "run before each of the others here",
 }
 

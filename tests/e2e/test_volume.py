@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from fixtures import formats, shipping
-
 from tests.e2e.support import Pipeline, Put
 
 

@@ -8,7 +8,6 @@ from sluice import terraform
 from sluice.data import queues, verify
 from sluice.instance import Instance
 from sluice.stack import Stack
-
 from tests.e2e.conftest import DEV, RUNNING, TEST_VARS
 
 

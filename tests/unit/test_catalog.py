@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from pipeline.catalog import CatalogError, compile_catalog, parse_catalog
 
 ROOT = Path(__file__).parents[2]

@@ -1,8 +1,11 @@
 """Whatever the file and the chunk size, each line belongs to exactly one chunk."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pipeline import chunks
 from pipeline.chunks import read_owned, split
 from pipeline.failures import Failure, ObjectFailed
@@ -23,7 +26,7 @@ def test_ranges_cover_the_object_without_gap_or_overlap(size: int, chunk_bytes: 
     parts = split(size, chunk_bytes)
     assert parts[0].start == 0
     assert parts[-1].end == size
-    assert all(left.end == right.start for left, right in zip(parts, parts[1:], strict=False))
+    assert all(left.end == right.start for left, right in pairwise(parts))
     assert all(part.end - part.start <= chunk_bytes for part in parts)
     assert [part.index for part in parts] == list(range(parts[0].count))
 

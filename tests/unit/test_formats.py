@@ -3,6 +3,7 @@
 import gzip
 
 import pytest
+
 from pipeline.failures import Failure, ObjectFailed
 from pipeline.formats import Format, detect, gunzip
 

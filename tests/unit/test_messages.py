@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pipeline.identity import ObjectRef, Origin
 from pipeline.keys import dataset_of
 from pipeline.messages import Chunk, ChunkMessage, MalformedMessage

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from events import UnknownEvent, objects_in
 from fixtures import aws_events, formats, shipping
 from pipeline.catalog import compile_catalog, parse_catalog
@@ -73,7 +74,9 @@ class FakeQueue:
 class Bench:
     """A planner with everything around it faked."""
 
-    def __init__(self, body: bytes, key: str = "bronze/shipments/a.jsonl", metadata: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, body: bytes, key: str = "bronze/shipments/a.jsonl", metadata: dict[str, str] | None = None
+    ) -> None:
         self.ref = ObjectRef("b", key, "v1", "e1", len(body))
         self.ledger, self.queue = FakeLedger(), FakeQueue()
         self.storage = FakeStorage(body, metadata or {})
@@ -186,7 +189,9 @@ def test_s3_events_name_the_exact_version_with_the_key_decoded() -> None:
     assert objects_in(aws_events.load("s3_test_event")) == []
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": [{}]}, {"Records": "x"}, {"Records": [{"eventName": "ObjectCreated:Put"}]}])
+@pytest.mark.parametrize(
+    "event", [{}, {"Records": [{}]}, {"Records": "x"}, {"Records": [{"eventName": "ObjectCreated:Put"}]}]
+)
 def test_what_is_no_s3_event_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(UnknownEvent):
         objects_in(json.loads(json.dumps(event)))

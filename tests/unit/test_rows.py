@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lines import csv_records, document_records, split_lines
 from pipeline.catalog import Catalog, compile_catalog, parse_catalog
 from pipeline.failures import Failure, ObjectFailed, Reason
@@ -108,9 +109,7 @@ def test_types_are_real_types() -> None:
 
 
 def test_money_with_more_than_two_decimals_is_no_money() -> None:
-    result = sort_rows(
-        split_lines(row(INVOICE, unit_price=1.005), 0), CATALOG.datasets["invoice_lines"], JsonReader()
-    )
+    result = sort_rows(split_lines(row(INVOICE, unit_price=1.005), 0), CATALOG.datasets["invoice_lines"], JsonReader())
     assert result.bad[0].errors == (("unit_price", Reason.WRONG_TYPE),)
 
 
@@ -184,7 +183,9 @@ def test_documents_give_one_row_for_each_object(document: str) -> None:
     assert all(data[o : o + 1] == b"{" for o in result.tables["shipments"].column("_source_offset").to_pylist())
 
 
-@pytest.mark.parametrize("document", ['[{"a":1},', '[{"a":1}', '[{"a":1} {"a":2}]', '{"a":', "[}", '[{"a":1}] x', "[" * 9999])
+@pytest.mark.parametrize(
+    "document", ['[{"a":1},', '[{"a":1}', '[{"a":1} {"a":2}]', '{"a":', "[}", '[{"a":1}] x', "[" * 9999]
+)
 def test_a_broken_document_fails_as_a_whole(document: str) -> None:
     with pytest.raises(ObjectFailed) as failed:
         document_records(document.encode())

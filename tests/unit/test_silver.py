@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from lines import split_lines
 from pipeline.catalog import compile_catalog, parse_catalog
 from pipeline.failures import Reason
@@ -66,7 +67,10 @@ def test_quarantine_lines_say_where_what_why_and_keep_the_raw_text() -> None:
         BadRow("shipments", 10, "{ü".encode(), (("", Reason.MALFORMED_JSON),)),
         BadRow("mixed", 0, b"{}", (("record_type", Reason.MISSING_REQUIRED),)),
     ]
-    found = {entry["key"]: [json.loads(line) for line in body.splitlines()] for entry, body in quarantine_files(bad, ORIGIN, 0)}
+    found = {
+        entry["key"]: [json.loads(line) for line in body.splitlines()]
+        for entry, body in quarantine_files(bad, ORIGIN, 0)
+    }
     assert sorted(found) == [f"quarantine/{name}/{ORIGIN.object_id}-00000.jsonl" for name in ("mixed", "shipments")]
     first, second = found[f"quarantine/shipments/{ORIGIN.object_id}-00000.jsonl"]
     assert (first["offset"], first["raw"], first["reason"], first["field"]) == (10, "{ü", "malformed_json", "")

@@ -1,7 +1,7 @@
 """AWS clients for functions: made once, with timeouts that end well before the function's own."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.config import Config
@@ -23,4 +23,4 @@ def client(service: str) -> Any:
         response_checksum_validation="when_required",
         region_name=os.environ.get("AWS_REGION"),
     )
-    return boto3.client(service, config=config)
+    return cast(Any, boto3).client(service, config=config)

@@ -58,7 +58,7 @@ class Announcements:
             "run": int(item["run"]),
             "dataset": item["dataset"],
             "origin": item["origin"],
-            "object": {name: item[name] for name in ("bucket", "key", "version_id", "etag")},  # type: ignore[literal-required]
+            "object": {name: item[name] for name in ("bucket", "key", "version_id", "etag")},
             "size": int(item["size"]),
             "chunk_count": int(item["chunk_count"]),
             "rows_in": int(item["rows_in"]),
