@@ -153,7 +153,7 @@ class FakeSqs:
         self.hidden |= {name for name, _ in visible}
         return {"Messages": [{"MessageId": n, "Body": b, "ReceiptHandle": n} for n, b in visible]} if visible else {}
 
-    def change_message_visibility_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> None:  # noqa: N803, ARG002
+    def change_message_visibility_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> None:  # noqa: N803
         self.hidden -= {entry["ReceiptHandle"] for entry in Entries}
 
 
