@@ -257,9 +257,11 @@ variable "ingest_timeout_seconds" {
   type        = number
   default     = 30
 
+  # Lambda retries an asynchronous event after one minute. A planner that died holds the idempotency lock until its own
+  # timeout would have ended it: were that later than the retry, the retry would find the lock held and give up too.
   validation {
-    condition     = var.ingest_timeout_seconds >= 1 && var.ingest_timeout_seconds <= 900
-    error_message = "ingest_timeout_seconds must lie between 1 and 900."
+    condition     = var.ingest_timeout_seconds >= 1 && var.ingest_timeout_seconds <= 55
+    error_message = "ingest_timeout_seconds must lie between 1 and 55: a planner must be over before Lambda retries its event."
   }
 }
 
