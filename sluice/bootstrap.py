@@ -43,6 +43,12 @@ TERRAFORM_SHA256 = {  # of terraform_1.11.4_<platform>.zip, from HashiCorp's ter
 # What infra/stack/versions.tf asks for.
 TERRAFORM_MINIMUM = {"terraform": (1, 9), "tofu": (1, 9)}
 
+# Large packages that LocalStack brings along and no start imports; compiled when they are first used.
+NOT_COMPILED = (
+    r"/(sympy|networkx|cfnlint|awscli|amazon_kclpy|samtranslator|opensearchpy|opensearch_protobufs|mpmath|pymongo|grpc"
+    r"|docutils|graphql|mypy_boto3_\w+|hypothesis|mypy|tests?)/"
+)
+
 
 class SetupError(Exception):
     """Set-up cannot go on; the message is one line that says what to do."""
@@ -170,7 +176,11 @@ def pip_settings(python: str) -> Dict[str, str]:
     A variable that the user has set for uv is left alone.
     """
     found: Dict[str, str] = {}
-    for line in (answers([python, "-m", "pip", "config", "list"]) or "").splitlines():
+    # An environment made by uv has no pip; the interpreter it was made from, or the machine's pip, knows the same files.
+    base = os.path.join(sys.base_prefix, "bin", "python3")
+    pips = ([python, "-m", "pip"], [base, "-m", "pip"], ["pip3"], ["pip"])
+    listed = next((text for text in (answers([*pip, "config", "list"]) for pip in pips) if text is not None), "")
+    for line in listed.splitlines():
         key, _, value = line.partition("=")
         try:
             found[key.rpartition(".")[2]] = str(ast.literal_eval(value))
@@ -193,7 +203,7 @@ def pip_settings(python: str) -> Dict[str, str]:
 
 def uv_environment(python: str) -> Dict[str, str]:
     """The environment uv runs in: this process's, and pip's settings where uv has none."""
-    env = dict(os.environ, UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy", NO_COLOR="1")
+    env = dict(os.environ, UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never", NO_COLOR="1")
     env.pop("VIRTUAL_ENV", None)
     env.update(pip_settings(python))
     return env
@@ -238,10 +248,14 @@ def build_environment(env: Env, root: Path, python: str, uv: str, log: Path) -> 
             run(install, variables, log)
     if env.paths:
         link_project(env)
-    # Compiled now, the first start is as fast as the second; sources that do not compile are not ours to mend.
-    subprocess.run([str(env.folder / "bin/python"), "-m", "compileall", "-qq", "-j", "0", str(env.folder / "lib")],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    compile_modules(env)
     stamp.write_text(stamp_of(env, root))
+
+
+def compile_modules(env: Env) -> None:
+    """Compiles what a start imports, so that the first is as fast as the second. Nobody minds a source that fails."""
+    command = [str(env.folder / "bin/python"), "-m", "compileall", "-qq", "-j", "0", "-x", NOT_COMPILED]
+    subprocess.run([*command, str(env.folder / "lib")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def link_project(env: Env) -> None:

@@ -40,7 +40,6 @@ def start(instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[
         SLUICE_POSTGRES_DSN=dsn,
         SLUICE_FAULTS="1" if faults else "0",
         PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1",
         **extra,
     )
     instance.localstack_dir.mkdir(parents=True, exist_ok=True)

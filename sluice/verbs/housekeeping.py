@@ -43,4 +43,5 @@ def clean(
     if json:
         console.print_json({"removed": [str(path) for path in removed]})
     else:
-        console.note(f"clean   {len(removed)} folders and files removed")
+        # Not through rich: the environment that holds it is gone by now.
+        typer.echo(f"clean   {len(removed)} folders and files removed", err=True)
