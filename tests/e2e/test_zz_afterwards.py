@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from sluice import terraform
 from sluice.data import queues, verify
 from sluice.instance import Instance
 from sluice.stack import Stack
+from sluice.terraform import settings
 from tests.e2e.conftest import DEV, RUNNING, TEST_VARS
+from tests.infra.planning import planned_addresses
 
 
 def test_every_queue_is_empty(stack: Stack) -> None:
@@ -25,7 +29,24 @@ def test_source_ledger_silver_and_quarantine_agree_on_every_object(stack: Stack)
     assert report.ok, "\n".join(difference.line() for difference in report.differences)
 
 
+def test_what_was_applied_is_what_the_plain_provider_plans_for_an_account(stack: Stack, instance: Instance) -> None:
+    del stack  # deployed
+    state = json.loads(settings.state_file(instance).read_text())
+    applied = {
+        ".".join(filter(None, [resource.get("module"), resource["type"], resource["name"]])) + _key(found)
+        for resource in state["resources"]
+        if resource["mode"] == "managed"
+        for found in resource["instances"]
+    }
+    assert applied == planned_addresses(DEV)
+
+
 def test_a_second_plan_is_empty(stack: Stack, instance: Instance, infra: Path) -> None:
     del stack  # deployed
     plan = terraform.plan(instance, DEV, {} if RUNNING else TEST_VARS, infra)
     assert [str(change) for change in plan.changes] == []
+
+
+def _key(found: dict[str, Any]) -> str:
+    """``[0]`` or ``["name"]``, as Terraform writes the address of one of several."""
+    return f"[{json.dumps(found['index_key'])}]" if "index_key" in found else ""
