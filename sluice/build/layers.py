@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice import bootstrap
+from sluice import machine
 from sluice.build.archive import tree
 from sluice.console import fail
 from sluice.paths import LAMBDAS_DIR, ROOT, SLUICE_DIR
@@ -58,12 +58,12 @@ def install(layer: Layer, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True)
     log = SLUICE_DIR / "setup.log"
     try:
-        uv = bootstrap.find_uv(ROOT, sys.executable, log)
+        uv = machine.find_uv(ROOT, sys.executable, log)
         command = [uv, "pip", "install", "-q", "--no-deps", "--require-hashes", "--only-binary", ":all:",
                    "--python", sys.executable, "--target", str(folder), "--python-platform", PLATFORM,
                    "--python-version", PYTHON, "-r", str(layer.lock)]  # fmt: skip
-        bootstrap.run(command, bootstrap.uv_environment(sys.executable), log)
-    except (bootstrap.SetupError, subprocess.SubprocessError) as error:
+        machine.run(command, machine.uv_environment(sys.executable), log)
+    except (machine.SetupError, subprocess.SubprocessError) as error:
         fail(f"layer {layer.name} could not be installed from {layer.lock.relative_to(ROOT)}: {error}", 1)
     left_out = (*_INSTALL_RECORDS, *layer.unused)
     files = tree(folder)

@@ -20,11 +20,12 @@ def register(app: typer.Typer) -> None:
 def setup(json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False) -> None:
     """Bring the environments under .sluice/ up to date (every make target does it first)."""
     from sluice import bootstrap
+    from sluice.machine import SetupError
     from sluice.paths import ROOT
 
     try:
         changed = bootstrap.setup(ROOT)
-    except bootstrap.SetupError as error:
+    except SetupError as error:
         console.fail(str(error), 1)
     if json:
         console.print_json({"changed": changed})

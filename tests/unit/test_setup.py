@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import http.server
 import io
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice import bootstrap
+from sluice import bootstrap, machine, terraform_binary
 from sluice.paths import ROOT
 
 PLATFORM = "linux_amd64"
@@ -40,7 +41,7 @@ def terraform_zip(member: str = "terraform") -> bytes:
 def releases(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A server of Terraform releases on the loopback address: its URL, and the folder it serves."""
     folder = tmp_path / "releases"
-    (folder / bootstrap.TERRAFORM_VERSION).mkdir(parents=True)
+    (folder / terraform_binary.TERRAFORM_VERSION).mkdir(parents=True)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:
@@ -51,19 +52,19 @@ def releases(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", folder / bootstrap.TERRAFORM_VERSION
+        yield f"http://127.0.0.1:{server.server_port}", folder / terraform_binary.TERRAFORM_VERSION
         server.shutdown()
 
 
 def publish(folder: Path, data: bytes) -> dict[str, str]:
-    (folder / f"terraform_{bootstrap.TERRAFORM_VERSION}_{PLATFORM}.zip").write_bytes(data)
+    (folder / f"terraform_{terraform_binary.TERRAFORM_VERSION}_{PLATFORM}.zip").write_bytes(data)
     return {PLATFORM: hashlib.sha256(data).hexdigest()}
 
 
 def test_terraform_is_downloaded_checked_and_runs(releases: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = releases
     checksums = publish(folder, terraform_zip())
-    path = bootstrap.download_terraform(tmp_path / "bin", url, checksums, PLATFORM)
+    path = terraform_binary.download_terraform(tmp_path / "bin", url, checksums, PLATFORM)
     assert subprocess.run([path], capture_output=True, text=True, check=True).stdout == "it runs\n"
     assert sorted(p.name for p in (tmp_path / "bin").iterdir()) == ["terraform"]
 
@@ -73,31 +74,31 @@ def test_a_download_with_another_checksum_is_refused_and_nothing_is_left(
 ) -> None:
     url, folder = releases
     publish(folder, terraform_zip())
-    with pytest.raises(bootstrap.SetupError, match="expected 0000"):
-        bootstrap.download_terraform(tmp_path / "bin", url, {PLATFORM: "0000"}, PLATFORM)
+    with pytest.raises(machine.SetupError, match="expected 0000"):
+        terraform_binary.download_terraform(tmp_path / "bin", url, {PLATFORM: "0000"}, PLATFORM)
     assert list((tmp_path / "bin").iterdir()) == []
 
 
 def test_a_zip_without_terraform_is_refused(releases: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = releases
     checksums = publish(folder, terraform_zip("README"))
-    with pytest.raises(bootstrap.SetupError, match="install terraform 1.9 or later"):
-        bootstrap.download_terraform(tmp_path / "bin", url, checksums, PLATFORM)
+    with pytest.raises(machine.SetupError, match="install terraform 1.9 or later"):
+        terraform_binary.download_terraform(tmp_path / "bin", url, checksums, PLATFORM)
 
 
 def test_a_missing_release_says_what_to_install(releases: tuple[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(bootstrap.SetupError, match="cannot be had .*: install terraform 1.9 or later"):
-        bootstrap.download_terraform(tmp_path / "bin", releases[0], {PLATFORM: "0000"}, PLATFORM)
+    with pytest.raises(machine.SetupError, match="cannot be had .*: install terraform 1.9 or later"):
+        terraform_binary.download_terraform(tmp_path / "bin", releases[0], {PLATFORM: "0000"}, PLATFORM)
 
 
 def test_a_platform_without_a_pinned_checksum_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(bootstrap.SetupError, match="none is pinned for plan9_amd64: install terraform"):
-        bootstrap.download_terraform(tmp_path / "bin", platform_name="plan9_amd64")
+    with pytest.raises(machine.SetupError, match="none is pinned for plan9_amd64: install terraform"):
+        terraform_binary.download_terraform(tmp_path / "bin", platform_name="plan9_amd64")
 
 
 def test_every_pinned_checksum_is_a_sha256() -> None:
-    assert set(bootstrap.TERRAFORM_SHA256) == {"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"}
-    assert all(len(bytes.fromhex(value)) == 32 for value in bootstrap.TERRAFORM_SHA256.values())
+    assert set(terraform_binary.TERRAFORM_SHA256) == {"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"}
+    assert all(len(bytes.fromhex(value)) == 32 for value in terraform_binary.TERRAFORM_SHA256.values())
 
 
 @pytest.mark.parametrize(
@@ -107,22 +108,22 @@ def test_every_pinned_checksum_is_a_sha256() -> None:
 )  # fmt: skip
 def test_a_terraform_is_usable_from_its_minimum_on(name: str, version: str, usable: str | None, tmp_path: Path) -> None:
     path = script(tmp_path / name, f"""echo '{{"terraform_version": "{version}"}}'""")
-    assert bootstrap.usable_version(str(path)) == usable
+    assert terraform_binary.usable_version(str(path)) == usable
 
 
 def test_a_terraform_that_fails_is_not_usable(tmp_path: Path) -> None:
-    assert bootstrap.usable_version(str(script(tmp_path / "terraform", "exit 1"))) is None
+    assert terraform_binary.usable_version(str(script(tmp_path / "terraform", "exit 1"))) is None
 
 
 def test_a_shim_that_exists_and_fails_is_passed_over(tmp_path: Path) -> None:
     shim = script(tmp_path / "python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127")
-    assert bootstrap.find_python(iter([str(shim), sys.executable])) == sys.executable
+    assert machine.find_python(iter([str(shim), sys.executable])) == sys.executable
 
 
 def test_a_python_of_another_version_is_passed_over(tmp_path: Path) -> None:
     other = script(tmp_path / "python3.13", "echo '3.12 /usr/bin/python3.12'")
-    with pytest.raises(bootstrap.SetupError, match=r"Python 3\.13 is missing: install it"):
-        bootstrap.find_python(iter([str(other), "", str(tmp_path / "absent")]))
+    with pytest.raises(machine.SetupError, match=r"Python 3\.13 is missing: install it"):
+        machine.find_python(iter([str(other), "", str(tmp_path / "absent")]))
 
 
 def test_pip_settings_reach_uv_where_it_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,13 +135,13 @@ def test_pip_settings_reach_uv_where_it_has_none(tmp_path: Path, monkeypatch: py
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", "/mine.pem")
-    assert bootstrap.pip_settings(str(python)) == {
+    assert machine.pip_settings(str(python)) == {
         "UV_DEFAULT_INDEX": "https://index.example/simple",
         "UV_INDEX": "https://a.example https://b.example",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
     monkeypatch.setenv("UV_INDEX_URL", "https://own.example")
-    assert "UV_DEFAULT_INDEX" not in bootstrap.pip_settings(str(python))
+    assert "UV_DEFAULT_INDEX" not in machine.pip_settings(str(python))
 
 
 @pytest.fixture
@@ -188,9 +189,8 @@ def test_a_finished_set_up_is_noticed_in_well_under_two_seconds() -> None:
 
 
 def test_set_up_can_be_read_by_python_3_8() -> None:
-    import ast
-
-    ast.parse((ROOT / "sluice/bootstrap.py").read_text(), feature_version=(3, 8))
+    for name in ("__init__", "bootstrap", "machine", "terraform_binary"):
+        ast.parse((ROOT / f"sluice/{name}.py").read_text(), feature_version=(3, 8))
 
 
 def test_set_up_fails_with_one_line_and_code_1(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_set_up_fails_with_one_line_and_code_1(tmp_path: Path) -> None:
     # No Python 3.13 anywhere: an interpreter that says it is another version stands for the machine's.
     fake = tmp_path / "run.py"
     fake.write_text(
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom sluice import bootstrap\n"
-        f"bootstrap.python_candidates = lambda: iter(())\nsys.exit(bootstrap.main(['--root', {str(tmp_path)!r}]))\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom sluice import bootstrap, machine\n"
+        f"machine.python_candidates = lambda: iter(())\nsys.exit(bootstrap.main(['--root', {str(tmp_path)!r}]))\n"
     )
     done = subprocess.run(
         [sys.executable, str(fake)], capture_output=True, text=True, env={"PATH": str(terraform.parent)}, check=False
