@@ -28,8 +28,8 @@ TEST_VARS = {
     "transform_timeout_seconds": 6,
     "ingest_timeout_seconds": 6,
 }
-# Lambda retries an asynchronous event after one and two minutes, here after 8 and 16 seconds: still longer than ingest's
-# timeout, as the stack demands, for until then a planner that died holds its lock.
+# Lambda retries an asynchronous event after one and two minutes, here after 8 and 16 seconds: longer than
+# the timeout of ingest, as the stack demands, for until then a planner that died holds its lock.
 ENGINE_ENV = {"LAMBDA_RETRY_BASE_DELAY": "8"}
 RUNNING = os.environ.get("STACK") == "running"
 

@@ -10,7 +10,8 @@ from tests.e2e.support import Pipeline, Put
 
 def test_a_thousand_objects_at_once_are_all_accounted_for(pipe: Pipeline) -> None:
     def upload(i: int) -> Put:
-        return pipe.put("tracking_events", formats.jsonl(shipping.records("tracking_events", i, 5)), f"{i:04d}.jsonl")
+        records = shipping.records("tracking_events", i, 5, days=1)
+        return pipe.put("tracking_events", formats.jsonl(records), f"{i:04d}.jsonl")
 
     with ThreadPoolExecutor(16) as pool:
         puts = list(pool.map(upload, range(1000)))
