@@ -41,6 +41,8 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "LAMBDA_KEEPALIVE_MS": "600000",
     "LAMBDA_RETRY_BASE_DELAY": "60",
     "LAMBDA_REMOVE_CONTAINERS": "1",
+    # Services call each other in this process instead of through the engine's own port.
+    "IN_MEMORY_CLIENT": "1",
     # Persist nothing.
     "PERSISTENCE": "0",
     "LS_LOG": "warn",

@@ -33,6 +33,8 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self._next: Call | None = None
         self._started = 0.0
         self._peak = 0
+        # How the init phase went, until the first invocation reports it: failure, time (s), log lines.
+        self._init_outcome: tuple[report.Failure | None, float, list[str]] | None = None
         self._served = False  # the runtime has asked for an event since it was launched
         self._tmp = Path(tempfile.gettempdir()) / "lambda" / "env" / f"{next(_counter)}-{id[:8]}"
 
@@ -44,6 +46,13 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self.healthy = True
         if not self._why_not():
             self._launch()
+
+    def await_init(self) -> None:
+        """Wait for the init phase to end, well or not; the first invocation reports how it went."""
+        if self._process and not self._init_outcome and not self._served:
+            lines: list[str] = []
+            failure, took = self._init("init", self._started + settings.INIT_SECONDS, self.id, lines)
+            self._init_outcome = (failure, took, lines)
 
     def stop(self) -> None:
         """Kill the process, whatever it does, and remove its /tmp."""
@@ -65,7 +74,8 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
         """Run one event. The result carries the log of this invocation, START to REPORT."""
-        request_id, lines = payload["invoke-id"], []
+        request_id = payload["invoke-id"]
+        lines: list[str] = []
         config = self.function_version.config
         version = self.function_version.id.qualifier
         init: float | None = None
@@ -74,10 +84,14 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             failure, body, is_error, seconds, peak = report.not_startable(request_id, reason), b"", True, 0.0, 0
             lines.append(f"START RequestId: {request_id} Version: {version}\n")
         else:
-            ready = self._next is not None or self._is_warm()
+            ready = self._is_warm()
             if not ready:
-                failure, init = self._init("init", self._started + settings.INIT_SECONDS, request_id, lines)
-                ready = failure is None
+                self.await_init()
+                assert self._init_outcome
+                failed, init, init_lines = self._init_outcome
+                self._init_outcome = None
+                lines += init_lines
+                ready = failed is None
             lines.append(f"START RequestId: {request_id} Version: {version}\n")
             began = time.monotonic()
             deadline = began + config.timeout
@@ -150,7 +164,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             bootstrap = Path(__file__).parent
             wanted = (task_root, opt, interpreter.parent.parent, interpreter.resolve().parent.parent, bootstrap)
             keep = sorted({str(path) for path in wanted if path and str(path).startswith("/tmp/")})
-        self._next, self._served = None, False
+        self._next, self._served, self._init_outcome = None, False, None
         self._started = time.monotonic()
         self._process = FunctionProcess(interpreter, values, config.handler or "", self._tmp, keep)
         self._api.attach(self._process.pid, self._process.output)
@@ -166,8 +180,10 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         if self._process is None:
             self._launch()
             return False
-        if not self._served:
+        if self._init_outcome or not self._served:
             return False
+        if self._next is not None and self._process.running:
+            return True
         assert self._api
         try:
             self._next = self._api.wait(time.monotonic() + 1.0)

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -36,7 +37,6 @@ class Environment(ExecutionEnvironment):  # type: ignore[misc]
 
     def start(self) -> None:
         """Launch the process."""
-        self.status = RuntimeStatus.STARTING
         credentials = self.get_credentials()
         version = self.function_version
         caller = identity.Caller(
@@ -51,7 +51,6 @@ class Environment(ExecutionEnvironment):  # type: ignore[misc]
             credentials=credentials,
         )
         self.runtime_executor.start(values)
-        self.status = RuntimeStatus.READY
 
     def stop(self) -> None:
         """Kill the process; an invocation that is running ends with an error."""
@@ -90,6 +89,10 @@ class Pool(AssignmentService):  # type: ignore[misc]
         self._closing = False
         # Versions that wait and have no environment at all: others make room for them.
         self._starving: set[str] = set()
+        # How many wait for an environment of a version.
+        self._waiting: Counter[str] = Counter()
+        # Why the last start for a version failed; goes to one of those who wait for it.
+        self._errors: dict[str, Exception] = {}
         threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
 
     @contextlib.contextmanager
@@ -107,9 +110,18 @@ class Pool(AssignmentService):  # type: ignore[misc]
             self._give_back(chosen)
 
     def _take(self, manager: str, version: Any, kind: InitializationType) -> Environment:
+        with self._changed:
+            self._waiting[manager] += 1
+        try:
+            return self._wait_for(manager, version, kind)
+        finally:
+            with self._changed:
+                self._waiting[manager] -= 1
+
+    def _wait_for(self, manager: str, version: Any, kind: InitializationType) -> Environment:
         asked = time.monotonic()
         while True:
-            victim = None
+            victim = new = None
             with self._changed:
                 mine = self.environments[manager]
                 idle = [e for e in mine.values() if e.status == RuntimeStatus.READY and e.initialization_type == kind]
@@ -119,35 +131,57 @@ class Pool(AssignmentService):  # type: ignore[misc]
                     return best
                 if kind == InitializationType.provisioned_concurrency:
                     raise AssignmentException("No provisioned concurrency environment available despite lease.")
+                if error := self._errors.pop(manager, None):
+                    raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}")
                 everyone = [e for group in self.environments.values() for e in group.values()]
                 # More processes than cores only help functions that wait; each further one needs a longer wait.
                 excess = len(mine) - settings.cores() + 1
                 patience = asked + settings.SCALE_UP_SECONDS * max(0, excess)
                 waited = time.monotonic() >= patience
-                if waited:
-                    if len(everyone) < settings.MAX_ENVIRONMENTS:
-                        new = self._add(manager, version)
-                        break
+                starting = sum(e.status == RuntimeStatus.STARTING for e in mine.values())
+                if starting >= self._waiting[manager]:
+                    pass  # the one for this event is on its way
+                elif waited and len(everyone) < settings.MAX_ENVIRONMENTS:
+                    new = self._add(manager, version)
+                    asked = time.monotonic()
+                elif waited:
                     # Idle ones of other functions give way, but not back and forth.
                     rested = time.monotonic() - (_REST_SECONDS if mine else 0.0)
                     others = [e for e in everyone if self._evictable(e, rested)]
                     if others:
                         victim = min(others, key=lambda e: e.last_used)
                         self._remove(victim)
-                if victim is None:
+                if new is None and victim is None:
                     if not mine:
                         self._starving.add(manager)
                     self._changed.wait(0.5 if waited else max(0.001, patience - time.monotonic()))
                     self._starving.discard(manager)
+            if new:
+                # Started beside the wait: whichever environment is ready first takes the event.
+                threading.Thread(target=self._start, args=(new,), name="lambda-cold-start", daemon=True).start()
             if victim:
                 self._stop(victim)
+
+    def _start(self, new: Environment) -> None:
+        """Start an environment and hand it to whoever waits."""
+        error: Exception | None = None
         try:
             new.start()
-        except Exception as error:
-            self.stop_environment(new)
-            raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}") from error
-        new.status = RuntimeStatus.INVOKING
-        return new
+            new.runtime_executor.await_init()
+        except Exception as caught:
+            error = caught
+        with self._changed:
+            stopped = new.status == RuntimeStatus.STOPPED
+            if error:
+                self._remove(new)
+                if not stopped:
+                    self._errors[new.version_manager_id] = error
+            elif not stopped:
+                new.status, new.last_used = RuntimeStatus.READY, time.monotonic()
+            self._changed.notify_all()
+        if error or stopped:
+            new.stop()
+            new.runtime_executor.close()
 
     @staticmethod
     def _evictable(environment: Environment, unused_since: float) -> bool:
@@ -186,7 +220,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
     def stop_environment(self, environment: Environment) -> None:
         """Stop an environment at once, even in mid-invocation."""
         with self._changed:
-            busy = environment.status == RuntimeStatus.INVOKING
+            busy = environment.status in (RuntimeStatus.INVOKING, RuntimeStatus.STARTING)
             self._remove(environment)
             self._changed.notify_all()
         if busy:
@@ -198,10 +232,12 @@ class Pool(AssignmentService):  # type: ignore[misc]
         """The version was deleted or replaced. A running invocation is left to finish, as on AWS."""
         with self._changed:
             group = self.environments.pop(version_manager_id, {})
-            idle = [e for e in group.values() if e.status != RuntimeStatus.INVOKING]
+            idle = [e for e in group.values() if e.status == RuntimeStatus.READY]
             for busy in group.values():
-                if busy not in idle:
+                if busy.status == RuntimeStatus.INVOKING:
                     busy.runtime_executor.healthy = False
+                elif busy.status == RuntimeStatus.STARTING:
+                    busy.status = RuntimeStatus.STOPPED
             self._changed.notify_all()
         for unused in idle:
             self._stop(unused)
@@ -214,7 +250,9 @@ class Pool(AssignmentService):  # type: ignore[misc]
             old = [e for e in group.values() if e.initialization_type == kind]
             new = [Environment(function_version, kind, self.on_timeout, version_manager_id) for _ in range(target)]
             group.update({e.id: e for e in new})
-        starts = [self.provisioning_pool.submit(e.start) for e in new]
+        for fresh in new:
+            fresh.status = RuntimeStatus.STARTING
+        starts = [self.provisioning_pool.submit(self._start, e) for e in new]
         return starts + [self.provisioning_pool.submit(self.stop_environment, e) for e in old]
 
     def stop(self) -> None:
