@@ -80,7 +80,7 @@ def pip_settings(python: str) -> Dict[str, str]:
     A variable that the user has set for uv is left alone.
     """
     found: Dict[str, str] = {}
-    # An environment made by uv has no pip; the interpreter it was made from, or the machine's pip, reads the same files.
+    # An environment made by uv has no pip; the interpreter it came from, or the machine's pip, reads the same files.
     base = os.path.join(sys.base_prefix, "bin", "python3")
     pips = ([python, "-m", "pip"], [base, "-m", "pip"], ["pip3"], ["pip"])
     listed = next((text for text in (answers([*pip, "config", "list"]) for pip in pips) if text is not None), "")

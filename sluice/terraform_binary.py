@@ -92,7 +92,10 @@ def download_terraform(
         unpacked.chmod(0o755)
         unpacked.replace(target)
     except (URLError, OSError, zipfile.BadZipFile, KeyError) as error:
-        raise SetupError("terraform is missing and {} cannot be had ({}): {}".format(address, error, install)) from None
+        reason = getattr(error, "reason", None) or error
+        raise SetupError(
+            "terraform is missing and {} cannot be had ({}): {}".format(address, reason, install)
+        ) from None
     finally:
         if partial.exists():
             partial.unlink()
