@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from events import objects_in
 from pipeline.catalog import load_catalog
+from pipeline.chunk_queue import ChunkQueue
 from pipeline.clients import client
 from pipeline.failures import Failure, ObjectFailed, ObjectMissing
 from pipeline.identity import ObjectRef
@@ -21,7 +22,7 @@ from pipeline.keys import dataset_of
 from pipeline.ledger import Ledger
 from pipeline.notices import Notices
 from pipeline.storage import Storage
-from planner import ChunkQueue, Limits, Planner, failed_event
+from planner import Limits, Planner, failed_event
 
 logger = Logger()
 sqs = client("sqs")

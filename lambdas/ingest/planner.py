@@ -1,23 +1,21 @@
 """Makes the plan of an object: which chunks it has, written to the ledger, then sent to the queue."""
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import batched
 from typing import Any, Final
 
 from pipeline import formats
 from pipeline.catalog import Catalog
+from pipeline.chunk_queue import ChunkQueue
 from pipeline.chunks import split
 from pipeline.failures import Failure, ObjectFailed
 from pipeline.identity import ObjectRef, Origin
-from pipeline.items import ChunkState, ObjectItem, State
+from pipeline.items import ObjectItem, State
 from pipeline.keys import dataset_of
-from pipeline.ledger import Ledger, chunks_of
-from pipeline.messages import Chunk, ChunkMessage
+from pipeline.ledger import Ledger
+from pipeline.messages import Chunk
 from pipeline.storage import Storage
 
-_BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _QUOTE: Final = b'"'
 
 
@@ -30,7 +28,7 @@ class Limits:
 
 
 class Planner:
-    def __init__(self, storage: Storage, ledger: Ledger, queue: "ChunkQueue", catalog: Catalog, limits: Limits) -> None:
+    def __init__(self, storage: Storage, ledger: Ledger, queue: ChunkQueue, catalog: Catalog, limits: Limits) -> None:
         self._storage = storage
         self._ledger = ledger
         self._queue = queue
@@ -49,42 +47,30 @@ class Planner:
         origin = replay_of or ref.as_origin()
         known = self._ledger.object(origin.object_id)
         if known is None or not int(known["chunk_count"]):
-            chunks = self._open(ref, origin, known, head.data)
+            sent = self._first_plan(ref, origin, head.data)
         else:
-            chunks = self._reopen(ref, origin, known, replay=replay_of is not None)
-        if known and chunks:
-            # what was planned is what is read: an event that comes again must not name another version
-            ref, origin = _planned(self._ledger.object(origin.object_id) or known)
-        dataset = known["dataset"] if known and int(known["chunk_count"]) else _dataset(origin.key)
-        self._queue.send(ChunkMessage(ref, origin, dataset, chunk) for chunk in chunks)
-        return {"object_id": origin.object_id, "version_id": ref.version_id, "sent": len(chunks)}
+            sent = self._known_plan(ref, known, replay=replay_of is not None)
+        return {"object_id": origin.object_id, "version_id": ref.version_id, "sent": sent}
 
-    def _open(self, ref: ObjectRef, origin: Origin, known: ObjectItem | None, head: bytes) -> Sequence[Chunk]:
-        """The first plan of an object, also of one that failed before it got a plan."""
-        dataset = _dataset(origin.key)
+    def _first_plan(self, ref: ObjectRef, origin: Origin, head: bytes) -> int:
+        """How many chunks were sent; none when another delivery planned it between our look and our write."""
+        dataset = dataset_of(origin.key) or "unknown"
         if not self._catalog.knows(dataset):
             have = ", ".join(sorted(self._catalog.datasets))
             raise ObjectFailed(Failure.UNKNOWN_DATASET, f"no dataset {dataset!r} for {ref.uri}; there are {have}")
         chunks = self._cut(ref, head)
-        if known is not None:
-            self._ledger.replan(ref, origin, known | {"dataset": dataset}, chunks)
-        elif not self._ledger.create_plan(ref, origin, dataset, chunks):
-            return []  # another delivery planned it between our look and our write, and sends it
-        return chunks
+        item = self._ledger.create_plan(ref, origin, dataset, chunks)
+        return self._queue.send(item, chunks) if item else 0
 
-    def _reopen(self, ref: ObjectRef, origin: Origin, known: ObjectItem, *, replay: bool) -> Sequence[Chunk]:
-        """The chunks of a known object that have to be (re)done; a new run for a replay or a restored version."""
-        planned = chunks_of(known, self._ledger.chunks(origin.object_id))
-        moved = ref.source != known["source"]
+    def _known_plan(self, ref: ObjectRef, known: ObjectItem, *, replay: bool) -> int:
+        """Sends what is open of a known object: all of it, as a new run, for a replay or a restored version."""
+        moved = (ref.key, ref.version_id) != (known["key"], known["version_id"])
+        item: ObjectItem | None = known
         if moved and (replay or known["state"] == State.MISSING):
-            chunks = [chunk for chunk, _ in planned]
-            self._ledger.replan(ref, origin, known, chunks)
-            return chunks
-        if known["state"] == State.COMMITTED:
-            return []
-        # An event that comes again for an object that is not committed asks for whatever is open; a chunk that is
-        # done only announces the object when nobody has.
-        return [chunk for chunk, state in planned if state != ChunkState.DONE] or [chunk for chunk, _ in planned[:1]]
+            item = self._ledger.open_run(ref, known)
+        if item is None or item["state"] == State.COMMITTED:
+            return 0
+        return self._queue.send(item, self._ledger.open_chunks(item))
 
     def _cut(self, ref: ObjectRef, head: bytes) -> list[Chunk]:
         if formats.is_gzip(head):
@@ -109,31 +95,6 @@ class Planner:
                 "cut it, or send JSON lines",
             )
         return split(ref.size, max(ref.size, 1))
-
-
-class ChunkQueue:
-    """Sends chunk messages and believes only what SQS says it took."""
-
-    def __init__(self, client: Any, url: str) -> None:
-        self._client = client
-        self._url = url
-
-    def send(self, messages: Iterable[ChunkMessage]) -> None:
-        """Raises RuntimeError when SQS refused a message; the retry of the event sends all open chunks again."""
-        for batch in batched(messages, _BATCH, strict=False):
-            entries = [{"Id": str(i), "MessageBody": message.to_json()} for i, message in enumerate(batch)]
-            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-            if failed := answer.get("Failed"):
-                raise RuntimeError(f"SQS refused {len(failed)} of {len(entries)} chunk messages: {json.dumps(failed)}")
-
-
-def _dataset(key: str) -> str:
-    return dataset_of(key) or "unknown"
-
-
-def _planned(item: ObjectItem) -> tuple[ObjectRef, Origin]:
-    ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
-    return ref, Origin(**item["origin"])
 
 
 def failed_event(ref: ObjectRef, code: str, detail: str) -> str:

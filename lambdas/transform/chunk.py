@@ -58,13 +58,15 @@ class ChunkProcessor:
         planned = self._ledger.chunk(object_id, chunk.index)
         if planned is None:
             raise NotPlanned(f"chunk {chunk.index} of {object_id} is not in the ledger")
-        if planned["source"] != message.object.source:
-            return None  # a newer run reads the object from elsewhere; its own messages do the work
+        if int(planned["run"]) != message.run:
+            if int(planned["run"]) < message.run:
+                raise NotPlanned(f"chunk {chunk.index} of {object_id} is not yet in run {message.run}")
+            return None  # a newer run has begun; its own messages do the work
         result = None
         if planned["chunk_state"] != ChunkState.DONE:
             result = self._write(message, self._sort(message))
             self._delete_left_over(planned, result)
-            self._ledger.complete_chunk(object_id, chunk, message.object.source, result)
+            self._ledger.complete_chunk(object_id, chunk, message.run, result)
         self._finish(message, result)
         return result
 

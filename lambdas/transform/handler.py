@@ -76,7 +76,7 @@ def _record(message: ChunkMessage, state: State, code: str, detail: str) -> None
     """Ledger first, then the notice: whoever gets the notice finds the ledger saying the same."""
     origin, ref = message.origin, message.object
     logger.error("the object is not taken in", extra={"object_id": origin.object_id, "reason": code, "detail": detail})
-    ledger.fail_chunk(origin.object_id, message.chunk, ref.source, f"{code}: {detail}")
+    ledger.fail_chunk(origin.object_id, message.chunk, message.run, f"{code}: {detail}")
     if ledger.record_failure(ref, origin, message.dataset, state, code, detail):
         notices.object_trouble(f"object.{state}", ref, origin, message.dataset, code, detail)
 

@@ -1,7 +1,7 @@
 """Ingest's plan: how an object is cut, and what a second look at a known object does."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ import pytest
 from events import UnknownEvent, objects_in
 from fixtures import aws_events, formats, shipping
 from pipeline.catalog import compile_catalog, parse_catalog
+from pipeline.chunk_queue import ChunkQueue
 from pipeline.failures import Failure, ObjectFailed
 from pipeline.identity import ObjectRef, Origin
 from pipeline.items import ChunkState, State
 from pipeline.messages import Chunk, ChunkMessage
 from pipeline.storage import Head
-from planner import ChunkQueue, Limits, Planner
+from planner import Limits, Planner
 
 CATALOG = parse_catalog(compile_catalog(Path(__file__).parents[2] / "datasets"))
 LIMITS = Limits(chunk_bytes=1000, single_chunk_bytes=5000)
@@ -37,38 +38,49 @@ class FakeStorage:
 
 @dataclass
 class FakeLedger:
+    """The ledger's promises in memory: one plan for each object, and runs that follow one another."""
+
     item: dict[str, Any] | None = None
     plan: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
 
     def object(self, _object_id: str) -> dict[str, Any] | None:
+        return dict(self.item) if self.item else None
+
+    def create_plan(
+        self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk]
+    ) -> dict[str, Any] | None:
+        if self.item and self.item["chunk_count"]:
+            return None
+        self.item = asdict(ref) | {"origin": asdict(origin), "dataset": dataset, "state": State.PLANNED}
+        self.item |= {"chunk_count": len(chunks), "run": 1}
+        self.plan = [{"chunk": chunk, "chunk_state": ChunkState.PENDING} for chunk in chunks]
         return self.item
 
-    def chunks(self, _object_id: str) -> Iterator[dict[str, Any]]:
-        return iter(self.plan)
-
-    def create_plan(self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk]) -> bool:
-        self.item = asdict(ref) | {"origin": asdict(origin), "dataset": dataset, "state": State.PLANNED}
-        self._store(ref, chunks)
-        return True
-
-    def replan(self, ref: ObjectRef, _origin: Origin, old: dict[str, Any], chunks: Sequence[Chunk]) -> None:
-        self.item = dict(old) | asdict(ref) | {"state": State.PLANNED}
-        self._store(ref, chunks)
-
-    def _store(self, ref: ObjectRef, chunks: Sequence[Chunk]) -> None:
+    def open_run(self, ref: ObjectRef, old: dict[str, Any]) -> dict[str, Any] | None:
         assert self.item is not None
-        self.item |= {"chunk_count": len(chunks), "source": ref.source}
-        self.plan = [{"start": c.start, "end": c.end, "chunk_state": ChunkState.PENDING} for c in chunks]
-        self.runs.append(ref.source)
+        if old["run"] != self.item["run"]:
+            return None
+        self.item |= asdict(ref) | {"state": State.PLANNED, "run": old["run"] + 1}
+        for chunk in self.plan:
+            chunk["chunk_state"] = ChunkState.PENDING
+        return self.item
+
+    def open_chunks(self, _item: dict[str, Any]) -> list[Chunk]:
+        return [chunk["chunk"] for chunk in self.plan if chunk["chunk_state"] != ChunkState.DONE]
 
 
 @dataclass
-class FakeQueue:
-    sent: list[ChunkMessage] = field(default_factory=list)
+class FakeSqs:
+    bodies: list[str] = field(default_factory=list)
+    refuse: bool = False
 
-    def send(self, messages: Iterable[ChunkMessage]) -> None:
-        self.sent += list(messages)
+    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        assert QueueUrl == "url"
+        assert len(Entries) <= 10
+        if self.refuse:
+            return {"Failed": [{"Id": Entries[-1]["Id"], "Code": "InternalError"}]}
+        self.bodies += [entry["MessageBody"] for entry in Entries]
+        return {}
 
 
 class Bench:
@@ -78,13 +90,15 @@ class Bench:
         self, body: bytes, key: str = "bronze/shipments/a.jsonl", metadata: dict[str, str] | None = None
     ) -> None:
         self.ref = ObjectRef("b", key, "v1", "e1", len(body))
-        self.ledger, self.queue = FakeLedger(), FakeQueue()
+        self.ledger, self.sqs = FakeLedger(), FakeSqs()
         self.storage = FakeStorage(body, metadata or {})
+        queue = ChunkQueue(self.sqs, "url")
+        self.planner = Planner(self.storage, self.ledger, queue, CATALOG, LIMITS)  # type: ignore[arg-type]
 
     def plan(self, ref: ObjectRef | None = None) -> list[ChunkMessage]:
-        before = len(self.queue.sent)
-        Planner(self.storage, self.ledger, self.queue, CATALOG, LIMITS).plan(ref or self.ref)  # type: ignore[arg-type]
-        return self.queue.sent[before:]
+        before = len(self.sqs.bodies)
+        self.planner.plan(ref or self.ref)
+        return [ChunkMessage.from_json(body) for body in self.sqs.bodies[before:]]
 
 
 LINES = formats.jsonl(shipping.records("shipments", 0, 20))
@@ -130,7 +144,7 @@ def test_what_can_never_be_taken_in_fails_with_its_reason(key: str, body: bytes,
     with pytest.raises(ObjectFailed) as failed:
         bench.plan()
     assert failed.value.code == code
-    assert bench.queue.sent == []
+    assert bench.sqs.bodies == []
 
 
 def test_an_event_that_comes_again_sends_only_what_is_open() -> None:
@@ -138,7 +152,6 @@ def test_an_event_that_comes_again_sends_only_what_is_open() -> None:
     first = bench.plan()
     bench.ledger.plan[1]["chunk_state"] = ChunkState.DONE
     assert bench.plan() == [m for m in first if m.chunk.index != 1]
-    assert len(bench.ledger.runs) == 1
 
 
 def test_a_committed_object_is_left_alone_also_when_its_bytes_are_uploaded_again() -> None:
@@ -160,6 +173,7 @@ def test_a_replay_copy_keeps_its_origins_identity_and_ranges_and_is_read_itself(
     again = bench.plan(copy)
     assert [m.chunk for m in again] == [m.chunk for m in first]
     assert {m.object for m in again} == {copy}
+    assert {m.run for m in again} == {2}
     assert {m.origin.object_id for m in again} == {bench.ref.as_origin().object_id}
 
 
@@ -173,14 +187,22 @@ def test_a_missing_object_that_is_uploaded_again_is_read_in_its_new_version() ->
 
 
 def test_a_refused_queue_entry_is_an_error_and_not_a_loss() -> None:
-    class Sqs:
-        def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
-            assert QueueUrl == "url"
-            assert len(Entries) <= 10
-            return {"Failed": [{"Id": Entries[-1]["Id"], "Code": "InternalError"}]}
-
+    bench = Bench(LINES * 4)
+    bench.sqs.refuse = True
     with pytest.raises(RuntimeError, match="refused 1 of 10"):
-        ChunkQueue(Sqs(), "url").send(Bench(LINES * 4).plan())
+        bench.plan()
+    bench.sqs.refuse = False
+    assert len(bench.plan()) == -(-len(LINES * 4) // 1000)
+
+
+def test_an_object_whose_chunks_are_done_but_that_nobody_announced_has_its_announcer_sent() -> None:
+    bench = Bench(LINES)
+    bench.plan()
+    for chunk in bench.ledger.plan:
+        chunk["chunk_state"] = ChunkState.DONE
+    assert bench.ledger.item is not None
+    bench.ledger.item |= {"state": State.COMMITTING, "committing_chunk": 2}
+    assert [message.chunk.index for message in bench.plan()] == [2]
 
 
 def test_s3_events_name_the_exact_version_with_the_key_decoded() -> None:

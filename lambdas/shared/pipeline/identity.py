@@ -71,10 +71,5 @@ class ObjectRef:
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
-    @property
-    def source(self) -> str:
-        """Names one planned reading of one object; a message of an older plan carries another source."""
-        return f"{self.key}#{self.version_id}"
-
     def as_origin(self) -> Origin:
         return Origin(self.bucket, self.key, self.etag, self.version_id)

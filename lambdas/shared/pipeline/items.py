@@ -53,7 +53,6 @@ class ObjectItem(TypedDict, total=False):
     version_id: str
     etag: str
     size: int
-    source: str
     origin: dict[str, str]
     dataset: str
     chunk_count: int
@@ -65,6 +64,7 @@ class ObjectItem(TypedDict, total=False):
     silver_files: int
     silver_bytes: int
     run: int
+    replay: str
     received_at: str
     updated_at: str
     committed_at: str
@@ -78,7 +78,7 @@ class ChunkItem(TypedDict, total=False):
     chunk_state: str
     start: int
     end: int
-    source: str
+    run: int
     rows_in: int
     rows_silver: int
     rows_quarantined: int

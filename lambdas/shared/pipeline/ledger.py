@@ -60,51 +60,83 @@ class Ledger:
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def create_plan(self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk]) -> bool:
-        """Writes the object and its chunks for the first time; False when the object is already there."""
+    def create_plan(self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk]) -> ObjectItem | None:
+        """The first plan of an object, also of one that failed before it got a plan; None when there is a plan."""
         new = _object_item(ref, origin, dataset, len(chunks))
-        head = self._table.put_action(new, "attribute_not_exists(pk)")
-        items = [_chunk_item(origin.object_id, chunk, ref.source) for chunk in chunks]
+        head = self._table.put_action(new, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})
+        items = [_chunk_item(origin.object_id, chunk, 1) for chunk in chunks]
         if len(items) < TRANSACTION_LIMIT:
-            return self._table.transact([head, *map(self._table.put_action, items)])
-        # Chunks first: nothing reads them before the object item makes the plan valid, and a second planner of the
-        # same origin writes the same items.
-        self._table.put_all(items)
-        return self._table.transact([head])
+            made = self._table.transact([head, *map(self._table.put_action, items)])
+        else:
+            # Chunks first: nothing reads them before the object item makes the plan valid, and a second planner of
+            # the same origin writes the same items.
+            self._table.put_all(items)
+            made = self._table.transact([head])
+        return cast("ObjectItem", new) if made else None
 
-    def replan(self, ref: ObjectRef, origin: Origin, old: ObjectItem, chunks: Sequence[Chunk]) -> None:
-        """Opens a new run of a known object, to be read from ``ref``.
+    def open_run(self, ref: ObjectRef, old: ObjectItem, replay: str = "") -> ObjectItem | None:
+        """Begins the next run of a planned object, to be read from ``ref``; None when somebody else has begun one.
 
-        Chunks keep the outputs of the run before, so that a chunk which now writes fewer partitions can delete the
-        rest. The object item comes last: a planner that dies before it has changed nothing that counts.
+        From here on nothing that an older run still does is counted. ``replay`` names the request, so that its retry
+        finds its own run.
         """
-        before = {item["sk"]: item for item in self.chunks(origin.object_id)}
-        items = []
-        for chunk in chunks:
-            item = _chunk_item(origin.object_id, chunk, ref.source)
-            done = before.get(item["sk"], ChunkItem())
-            items.append(item | {"outputs": done.get("outputs", []), "quarantine": done.get("quarantine", [])})
-        self._table.put_all(items)
-        fresh = _object_item(ref, origin, old["dataset"], len(chunks))
-        self._table.put(fresh | {"run": int(old["run"]) + 1, "received_at": old["received_at"]})
+        opened = self._table.update(
+            old["pk"],
+            OBJECT_SK,
+            "SET #run = #run + :one , #replay = :replay , #state = :planned , chunks_done = :zero , rows_in = :zero , "
+            "rows_silver = :zero , rows_quarantined = :zero , silver_files = :zero , silver_bytes = :zero , "
+            "#bucket = :bucket , #key = :key , version_id = :version , etag = :etag , #size = :size , "
+            "updated_at = :at REMOVE #error , failed_reason , committed_at , committing_chunk",
+            "#run = :run",
+            {":one": 1, ":zero": 0, ":planned": State.PLANNED, ":run": int(old["run"]), ":replay": replay, ":at": now()}
+            | {
+                ":bucket": ref.bucket,
+                ":key": ref.key,
+                ":version": ref.version_id,
+                ":etag": ref.etag,
+                ":size": ref.size,
+            },
+        )
+        return cast("ObjectItem | None", opened)
+
+    def open_chunks(self, item: ObjectItem) -> list[Chunk]:
+        """The chunks of an object's present run that are not done.
+
+        Those that an earlier run left are reset first, but keep their outputs, so that a chunk which now writes fewer
+        partitions can delete the rest. The ranges stay those of the first plan: files are named after them.
+        """
+        count, run = int(item["chunk_count"]), int(item["run"])
+        found, stale = [], []
+        for index, chunk in enumerate(self.chunks(item["object_id"])):
+            if index >= count:
+                break
+            part = Chunk(index, int(chunk["start"]), int(chunk["end"]), count)
+            if int(chunk["run"]) != run:
+                kept = {name: value for name, value in chunk.items() if name in ("outputs", "quarantine")}
+                stale.append(_chunk_item(item["object_id"], part, run) | kept)
+            elif chunk["chunk_state"] == ChunkState.DONE:
+                continue
+            found.append(part)
+        self._table.put_all(stale)
+        return found
 
     # -- a chunk's end ---------------------------------------------------------------------------------------------
 
-    def complete_chunk(self, object_id: str, chunk: Chunk, source: str, result: ChunkResult) -> bool:
-        """Counts a chunk once; False when another delivery has counted it or a newer plan has replaced it."""
+    def complete_chunk(self, object_id: str, chunk: Chunk, run: int, result: ChunkResult) -> bool:
+        """Counts a chunk once; False when another delivery has counted it or a newer run has begun."""
         counts = {
             ":rows_in": result.rows_in,
             ":rows_silver": result.rows_silver,
             ":rows_quarantined": result.rows_quarantined,
         }
-        common = {":at": now(), ":source": source}
+        common = {":at": now(), ":run": run}
         chunk_update = self._table.update_action(
             object_pk(object_id),
             chunk_sk(chunk.index),
             "SET chunk_state = :done , rows_in = :rows_in , rows_silver = :rows_silver , "
             "rows_quarantined = :rows_quarantined , outputs = :outputs , quarantine = :quarantine , done_at = :at "
             "REMOVE #error",
-            "chunk_state <> :done AND #source = :source",
+            "chunk_state <> :done AND #run = :run",
             counts
             | common
             | {":done": ChunkState.DONE, ":outputs": list(result.outputs), ":quarantine": list(result.quarantine)},
@@ -118,7 +150,7 @@ class Ledger:
             ("SET #state = :committing , committing_chunk = :index , " if claim else "SET ")
             + "updated_at = :at ADD chunks_done :one , rows_in :rows_in , rows_silver :rows_silver , "
             "rows_quarantined :rows_quarantined , silver_files :files , silver_bytes :bytes",
-            "#source = :source",
+            "#run = :run",
             counts | common | files | claim | {":one": 1},
         )
         return self._table.transact([chunk_update, object_update])
@@ -178,30 +210,20 @@ class Ledger:
         )
         return changed is not None
 
-    def fail_chunk(self, object_id: str, chunk: Chunk, source: str, error: str) -> None:
-        """Notes why a chunk is not done; a chunk that is done, or replaced by a newer plan, stays as it is."""
+    def fail_chunk(self, object_id: str, chunk: Chunk, run: int, error: str) -> None:
+        """Notes why a chunk is not done; a chunk that is done, or belongs to a newer run, stays as it is."""
         self._table.update(
             object_pk(object_id),
             chunk_sk(chunk.index),
             "SET chunk_state = :failed , #error = :error",
-            "chunk_state <> :done AND #source = :source",
+            "chunk_state <> :done AND #run = :run",
             {
                 ":failed": ChunkState.FAILED,
                 ":done": ChunkState.DONE,
                 ":error": error[:_ERROR_CHARACTERS],
-                ":source": source,
+                ":run": run,
             },
         )
-
-
-def chunks_of(item: ObjectItem, chunks: Iterator[ChunkItem]) -> list[tuple[Chunk, ChunkState]]:
-    """The ranges that an object's plan holds, and how far each is."""
-    count = int(item["chunk_count"])
-    return [
-        (Chunk(index, int(chunk["start"]), int(chunk["end"]), count), ChunkState(chunk["chunk_state"]))
-        for index, chunk in enumerate(chunks)
-        if index < count
-    ]
 
 
 def _object_item(ref: ObjectRef, origin: Origin, dataset: str, chunk_count: int) -> dict[str, Any]:
@@ -216,7 +238,6 @@ def _object_item(ref: ObjectRef, origin: Origin, dataset: str, chunk_count: int)
         version_id=ref.version_id,
         etag=ref.etag,
         size=ref.size,
-        source=ref.source,
         origin=asdict(origin),
         dataset=dataset,
         chunk_count=chunk_count,
@@ -233,13 +254,13 @@ def _object_item(ref: ObjectRef, origin: Origin, dataset: str, chunk_count: int)
     return dict(item)
 
 
-def _chunk_item(object_id: str, chunk: Chunk, source: str) -> dict[str, Any]:
+def _chunk_item(object_id: str, chunk: Chunk, run: int) -> dict[str, Any]:
     item = ChunkItem(
         pk=object_pk(object_id),
         sk=chunk_sk(chunk.index),
         chunk_state=ChunkState.PENDING,
         start=chunk.start,
         end=chunk.end,
-        source=source,
+        run=run,
     )
     return dict(item)

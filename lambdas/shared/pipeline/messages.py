@@ -25,10 +25,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkMessage:
+    """``run`` counts how often the object is taken in; a message of an older run than the ledger's has no work left."""
+
     object: ObjectRef
     origin: Origin
     dataset: str
     chunk: Chunk
+    run: int = 1
 
     def to_json(self) -> str:
         return json.dumps({"schema": SCHEMA} | asdict(self), separators=(",", ":"), ensure_ascii=False)
@@ -53,9 +56,12 @@ class ChunkMessage:
             origin=Origin(**_fields(raw, "origin", {"bucket": str, "key": str, "etag": str, "version_id": str})),
             dataset=_typed(raw, "dataset", str),
             chunk=Chunk(**_fields(raw, "chunk", {"index": int, "start": int, "end": int, "count": int})),
+            run=_typed(raw, "run", int),
         )
         chunk = message.chunk
-        if not (0 <= chunk.index < chunk.count and 0 <= chunk.start <= chunk.end <= message.object.size):
+        if not (
+            message.run >= 1 and 0 <= chunk.index < chunk.count and 0 <= chunk.start <= chunk.end <= message.object.size
+        ):
             raise MalformedMessage(f"chunk {chunk} does not lie in an object of {message.object.size} bytes")
         return message
 

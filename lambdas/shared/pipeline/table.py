@@ -39,9 +39,6 @@ class Table:
         for page in pages:
             yield from map(_plain, page["Items"])
 
-    def put(self, item: Mapping[str, Any]) -> None:
-        self._client.put_item(TableName=self.name, Item=typed(item))
-
     def put_all(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Puts items in batches, again and again until DynamoDB has taken every one."""
         for begin in range(0, len(items), _BATCH_LIMIT):
@@ -72,9 +69,13 @@ class Table:
             raise
         return _plain(answer["Attributes"])
 
-    def put_action(self, item: Mapping[str, Any], condition: str | None = None) -> dict[str, Any]:
+    def put_action(
+        self, item: Mapping[str, Any], condition: str = "", values: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         put: dict[str, Any] = {"TableName": self.name, "Item": typed(item)}
-        return {"Put": put | ({"ConditionExpression": condition} if condition else {})}
+        if condition:
+            put |= {"ConditionExpression": condition, "ExpressionAttributeValues": typed(values or {})}
+        return {"Put": put}
 
     def update_action(self, pk: str, sk: str, update: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
         return {
