@@ -1,7 +1,7 @@
 """Fixtures of the contract tests: an engine of their own and makers of tiny things in it.
 
-SLUICE_ENGINE_PYTHON names the engine's interpreter (default .sluice/engine/bin/python), SLUICE_LAMBDA_RUNTIMES the folder
-with the Lambda runtimes (default .sluice/runtimes). Each test makes things under random names, so tests do not meet.
+SLUICE_ENGINE_PYTHON names the engine's interpreter (default .sluice/engine/bin/python), SLUICE_LAMBDA_RUNTIMES the
+folder with the Lambda runtimes (default .sluice/runtimes). Tests make things under random names and do not meet.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def client(engine: Engine) -> Callable[..., Any]:
 
 @pytest.fixture
 def function(engine: Engine) -> Iterator[Callable[..., Function]]:
-    """Deploys functions: ``function(code, **CreateFunction arguments, variables={...})``; removes them after the test."""
+    """Deploys functions, ``function(code, **CreateFunction arguments, variables={...})``; removes them afterwards."""
     made: list[Function] = []
 
     def make(code: str, **options: Any) -> Function:

@@ -121,10 +121,12 @@ def test_a_transaction_writes_all_or_nothing_and_says_why(db: Any, table: str) -
     assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed", "None"]
     assert reasons[1]["Item"] == old
     assert "[None, ConditionalCheckFailed, None]" in caught.value.response["Error"]["Message"]
-    assert get(db, table, "a") is None and get(db, table, "b") is None
+    assert get(db, table, "a") is None
+    assert get(db, table, "b") is None
     assert get(db, table, "taken") == old
     db.transact_write_items(TransactItems=[put(table, "a"), put(table, "b", **condition)])
-    assert get(db, table, "a") and get(db, table, "b")
+    assert get(db, table, "a")
+    assert get(db, table, "b")
 
 
 def test_a_transaction_updates_checks_and_deletes(db: Any, table: str) -> None:
@@ -245,7 +247,8 @@ def test_an_index_follows_the_items(db: Any, table: str) -> None:
         ExpressionAttributeNames={"#s": "state"},
         ExpressionAttributeValues={":s": {"S": "done"}},
     )
-    assert query("new") == ["i2"] and query("done") == ["i1", "i0"]
+    assert query("new") == ["i2"]
+    assert query("done") == ["i1", "i0"]
 
 
 def test_a_query_pages(db: Any, table: str) -> None:

@@ -1,7 +1,6 @@
 """What a function process sees, and what becomes of one that does not end well."""
 
 import io
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,8 @@ def test_a_function_sees_aws_variables_and_its_own_and_nothing_of_the_host(engin
     assert seen["AWS_ENDPOINT_URL"] == engine.url
     assert "DEVELOPER_SECRET" not in seen
     assert "HOME" not in seen
-    assert "engine" not in seen["PATH"] and seen.get("PYTHONPATH", "") == ""
+    assert "engine" not in seen["PATH"]
+    assert seen.get("PYTHONPATH", "") == ""
 
 
 def test_only_the_runtime_and_the_functions_own_modules_can_be_imported(function: Make) -> None:
@@ -60,7 +60,10 @@ def test_context_carries_request_id_arn_deadline_and_log_names(function: Make) -
 
 
 def test_a_warm_environment_is_used_again(function: Make) -> None:
-    code = "import os\ncount = 0\ndef handler(event, context):\n    global count\n    count += 1\n    return [os.getpid(), count]\n"
+    code = (
+        "import os\ncount = 0\ndef handler(event, context):\n"
+        "    global count\n    count += 1\n    return [os.getpid(), count]\n"
+    )
     made = function(code)
     (first, one), (second, two) = made.invoke()["payload"], made.invoke()["payload"]
     assert (first, one, two) == (second, 1, 2)
@@ -118,7 +121,10 @@ def test_a_process_that_exits_fails_the_invocation_with_its_status(function: Mak
 
 
 def test_growing_beyond_the_memory_size_kills_the_function(function: Make) -> None:
-    code = "import time\ndef handler(event, context):\n    held = b'x' * 400_000_000\n    time.sleep(3)\n    return len(held)\n"
+    code = (
+        "import time\ndef handler(event, context):\n"
+        "    held = b'x' * 400_000_000\n    time.sleep(3)\n    return len(held)\n"
+    )
     answer = function(code, MemorySize=128).invoke()
     assert answer["payload"]["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
     assert "Memory Size: 128 MB\tMax Memory Used: 128 MB" in answer["log"]
@@ -172,7 +178,10 @@ def test_a_runtime_without_an_interpreter_fails_the_invocation_and_names_the_pat
 
 
 def test_log_lines_are_those_of_lambda(function: Make) -> None:
-    code = "import logging\nprint('at init')\ndef handler(event, context):\n    print('plain')\n    logging.error('logged')\n"
+    code = (
+        "import logging\nprint('at init')\n"
+        "def handler(event, context):\n    print('plain')\n    logging.error('logged')\n"
+    )
     made = function(code)
     made.invoke()
     lines = eventually(lambda: made.log() if made.starts() else [], 10, "the log")
@@ -181,7 +190,8 @@ def test_log_lines_are_those_of_lambda(function: Make) -> None:
     assert lines[1] == "at init"
     assert lines[2] == f"START RequestId: {request_id} Version: $LATEST"
     assert lines[3] == "plain"
-    assert lines[4].startswith("[ERROR]\t") and lines[4].endswith(f"\t{request_id}\tlogged")
+    assert lines[4].startswith("[ERROR]\t")
+    assert lines[4].endswith(f"\t{request_id}\tlogged")
     assert lines[5] == f"END RequestId: {request_id}"
     fields = dict(part.split(": ", 1) for part in lines[6].rstrip("\t").split("\t"))
     assert fields["REPORT RequestId"] == request_id
@@ -239,7 +249,7 @@ def test_reserved_concurrency_refuses_more_at_once(client: Callable[..., Any], f
             return str(made.invoke()["payload"])
         except api.exceptions.TooManyRequestsException as error:
             return str(error.response["Error"]["Code"])
-        except Exception as error:  # another client's class of the same exception
+        except Exception as error:  # noqa: BLE001 - another client's class of the same exception
             return type(error).__name__
 
     with ThreadPoolExecutor(3) as pool:
@@ -252,7 +262,8 @@ def test_a_deleted_function_leaves_no_process_and_no_files(engine: Engine) -> No
         engine, "import os\ndef handler(event, context):\n    return [os.getpid(), os.environ['LAMBDA_TASK_ROOT']]\n"
     )
     pid, root = made.invoke()["payload"]
-    assert os.path.exists(f"/proc/{pid}") and os.path.isdir(root)
+    assert Path(f"/proc/{pid}").exists()
+    assert Path(root).is_dir()
     engine.client("lambda").delete_function(FunctionName=made.name)
-    eventually(lambda: not os.path.exists(f"/proc/{pid}"), 10, "the process to end")
-    eventually(lambda: not os.path.exists(root), 10, "the code to be removed")
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), 10, "the process to end")
+    eventually(lambda: not Path(root).exists(), 10, "the code to be removed")

@@ -81,7 +81,8 @@ def test_the_nth_call_is_refused_with_the_code(engine: Engine, writer: Any) -> N
     }
     assert call(engine, "POST", "faults", fault)[0] == 201
     answer = writer.invoke()
-    assert answer["error"] == "Unhandled" and "AccessDenied" in answer["payload"]["errorMessage"]
+    assert answer["error"] == "Unhandled"
+    assert "AccessDenied" in answer["payload"]["errorMessage"]
     assert keys(engine, writer) == ["one"]
     assert writer.invoke()["payload"] == "done"
     (listed,) = call(engine, "GET", "faults")[1]["faults"]
@@ -129,7 +130,8 @@ def test_a_lost_answer_redelivers_an_sqs_batch(
 )  # fmt: skip
 def test_a_fault_that_makes_no_sense_is_refused(engine: Engine, body: Any) -> None:
     status, answer = call(engine, "POST", "faults", body)
-    assert status == 400 and answer["error"]
+    assert status == 400
+    assert answer["error"]
 
 
 def test_fault_control_is_refused_when_not_enabled_at_start(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def own(tmp_path: Path) -> Iterator[Engine]:
 
 def gone(pids: set[int]) -> bool:
     """Whether none of these processes runs any more."""
-    return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -93,7 +93,8 @@ def test_batches_are_not_larger_than_the_batch_size(function: Make, queue: Make,
     source.send(*sent)
     mapping(source, target, BatchSize=4)
     eventually(lambda: deliveries(target) == Counter(sent), 15, "all messages")
-    assert [len(batch) for batch in batches(target)] and max(len(batch) for batch in batches(target)) == 4
+    assert [len(batch) for batch in batches(target)]
+    assert max(len(batch) for batch in batches(target)) == 4
 
 
 def test_a_batching_window_gathers_messages(function: Make, queue: Make, mapping: Make) -> None:
@@ -155,7 +156,8 @@ def test_a_function_error_returns_the_batch_after_the_visibility_timeout(
     function: Make, queue: Make, mapping: Make
 ) -> None:
     code = (
-        "import time\ndef handler(event, context):\n    count = event['Records'][0]['attributes']['ApproximateReceiveCount']\n"
+        "import time\ndef handler(event, context):\n"
+        "    count = event['Records'][0]['attributes']['ApproximateReceiveCount']\n"
         "    print('COUNT', count, time.time())\n    assert count == '2'\n"
     )
     source, target = queue(VisibilityTimeout="3"), function(code, Timeout=3)
@@ -169,7 +171,8 @@ def test_a_function_error_returns_the_batch_after_the_visibility_timeout(
 
 def test_a_timeout_in_mid_batch_redelivers_the_whole_batch(function: Make, queue: Make, mapping: Make) -> None:
     code = (
-        "import json, time\ndef handler(event, context):\n    print('GOT ' + json.dumps([r['body'] for r in event['Records']]))\n"
+        "import json, time\ndef handler(event, context):\n"
+        "    print('GOT ' + json.dumps([r['body'] for r in event['Records']]))\n"
         "    if event['Records'][0]['attributes']['ApproximateReceiveCount'] == '1':\n        time.sleep(9)\n"
     )
     source, target = queue(VisibilityTimeout="3"), function(code, Timeout=1)

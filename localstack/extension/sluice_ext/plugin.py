@@ -3,10 +3,11 @@
 import logging
 from typing import Any
 
-from localstack.runtime import hooks
 from localstack.runtime.server.core import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.plugins import Service, aws_provider
+
+from localstack.runtime import hooks
 
 LOG = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
 
     name = "process"
 
-    def load(self, *args: Any, **kwargs: Any) -> Any:
+    def load(self, *_args: Any, **_kwargs: Any) -> Any:
         from sluice_ext.executor.executor import ProcessRuntimeExecutor
 
         return ProcessRuntimeExecutor
@@ -27,7 +28,7 @@ class ThreadedServerPlugin(RuntimeServerPlugin):  # type: ignore[misc]
 
     name = "sluice"
 
-    def load(self, *args: Any, **kwargs: Any) -> Any:
+    def load(self, *_args: Any, **_kwargs: Any) -> Any:
         from sluice_ext.gateway.server import ThreadedServer
 
         return ThreadedServer()
@@ -43,7 +44,7 @@ def dynamodb() -> Service:
 
 @aws_provider(api="lambda", name="sluice")
 def lambda_() -> Service:
-    """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider, its parts replaced first (on first use: it is large)."""
+    """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider, some parts replaced (on first use: it is large)."""
     from localstack.services.lambda_.provider import LambdaProvider
 
     from sluice_ext import delivery, executor

@@ -1,16 +1,16 @@
 """Every setting of the engine in one place.
 
-``ENGINE_DEFAULTS`` are LocalStack's own variables; `sluice_ext.main` puts them in the environment (never over a value
-that is already there) before LocalStack is imported. The rest are read by the extension:
+``ENGINE_DEFAULTS`` are LocalStack's own variables; `sluice_ext.main` puts them in the environment (never over a
+value that is already there) before LocalStack is imported. The rest are read by the extension:
 
 | variable | default | meaning |
 |---|---|---|
 | SLUICE_LAMBDA_RUNTIMES | (none) | folder holding `<runtime>/bin/python` for each Lambda runtime |
 | SLUICE_MAX_ENVIRONMENTS | 4 per core, at least 8 | execution environments alive at once, all functions together |
-| SLUICE_SCALE_UP_MS | 200 | wait (times the excess) before a function gets more environments than there are cores (ms) |
+| SLUICE_SCALE_UP_MS | 200 | wait, times the excess, before a function gets more environments than cores (ms) |
 | SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
-| SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the function's memory size, as on AWS |
-| SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = give each environment its own /tmp by a mount namespace where the kernel allows it |
+| SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the memory size, as on AWS |
+| SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = each environment has its own /tmp (mount namespace) where the kernel allows it |
 | SLUICE_TTL_SWEEP_SECONDS | 5 | how often expired DynamoDB items are removed (s) |
 | SLUICE_LOG_FLUSH_MS | 200 | how long function logs are gathered before one PutLogEvents (ms) |
 | SLUICE_METRIC_FLUSH_SECONDS | 5 | how often Lambda invocation metrics are published (s) |
@@ -19,6 +19,7 @@ that is already there) before LocalStack is imported. The rest are read by the e
 
 import os
 import shutil
+from pathlib import Path
 
 ENGINE_DEFAULTS: dict[str, str] = {
     # Loads this extension's parts.
@@ -93,8 +94,8 @@ def apply_engine_defaults() -> None:
     root = os.environ.get("FILESYSTEM_ROOT")
     if root:
         # Unpacked code and function scratch space live in the instance's folder, so removing it removes everything.
-        scratch = os.path.join(os.path.abspath(root), "tmp")
+        scratch = Path(root).resolve() / "tmp"
         # Code and scratch space of an engine that was killed.
-        shutil.rmtree(os.path.join(scratch, "lambda"), ignore_errors=True)
-        os.makedirs(scratch, exist_ok=True)
-        os.environ["TMPDIR"] = scratch
+        shutil.rmtree(scratch / "lambda", ignore_errors=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        os.environ["TMPDIR"] = str(scratch)

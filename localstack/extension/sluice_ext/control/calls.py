@@ -41,7 +41,7 @@ def since(number: int) -> dict[str, Any]:
         return {"calls": [dict(call) for call in _record if call["number"] > number], "next": _number}
 
 
-def _on_request(chain: Any, context: RequestContext, response: Response) -> None:
+def _on_request(_chain: Any, context: RequestContext, _response: Response) -> None:
     global _number
     if context.is_internal_call or context.operation is None:
         return
@@ -80,7 +80,7 @@ def _on_request(chain: Any, context: RequestContext, response: Response) -> None
         context.sluice_kill = caller.executor
 
 
-def _on_response(chain: Any, context: RequestContext, response: Response) -> None:
+def _on_response(_chain: Any, context: RequestContext, response: Response) -> None:
     call = getattr(context, "sluice_call", None)
     if call is not None:
         call["status"] = response.status_code

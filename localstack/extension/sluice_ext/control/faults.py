@@ -1,7 +1,7 @@
 """Fault control: let the n-th call of a function fail, wait, or cost the function its life.
 
-A fault (JSON): `function` (name) or `role` (name or ARN), `service`, `operation`, `nth` (default 1), `times` (default 1,
-0 = for ever), `action`. What is left out matches anything. Actions:
+A fault (JSON): `function` (name) or `role` (name or ARN), `service`, `operation`, `nth` (default 1), `times`
+(default 1, 0 = for ever), `action`. What is left out matches anything. Actions:
 
 | action | effect |
 |---|---|

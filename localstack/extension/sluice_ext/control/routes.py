@@ -3,11 +3,11 @@
 import importlib.metadata
 from typing import Any
 
-from localstack import config, constants
 from localstack.http import Request, Response
 from localstack.services.edge import ROUTER
 
 import sluice_ext
+from localstack import config, constants
 from sluice_ext import settings
 from sluice_ext.control import calls, faults
 
@@ -21,7 +21,7 @@ def install() -> None:
         calls.install()
 
 
-def _health(request: Request) -> Response:
+def _health(_request: Request) -> Response:
     from sluice_ext.executor import process
 
     body = {

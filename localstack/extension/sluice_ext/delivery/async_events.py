@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from localstack import config
 from localstack.aws.api.lambda_ import TooManyRequestsException
 from localstack.services.lambda_.invocation.event_manager import Poller, SQSInvocation
 from localstack.services.lambda_.invocation.lambda_models import Invocation, InvocationResult
 
+from localstack import config
 from sluice_ext import settings
 from sluice_ext.delivery import metrics
 
@@ -108,8 +108,8 @@ class AsyncEventManager:
     """Takes the place of LocalStack's LambdaEventManager: one for each running function version."""
 
     # Queues outlive an update of the function: (qualified ARN, instance of the function) -> queue.
-    _queues: dict[tuple[str, str], "EventQueue"] = {}
-    _current: dict[tuple[str, str], "AsyncEventManager"] = {}
+    _queues: ClassVar[dict[tuple[str, str], EventQueue]] = {}
+    _current: ClassVar[dict[tuple[str, str], "AsyncEventManager"]] = {}
 
     def __init__(self, version_manager: Any) -> None:
         self.version_manager = version_manager
@@ -155,7 +155,7 @@ class AsyncEventManager:
             return self._give_up(event, None, options, "EventAgeExceeded")
         try:
             result = self.version_manager.invoke(invocation=invocation)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the event must not be lost
             if function.reserved_concurrent_executions == 0:
                 return self._give_up(event, None, options, "ZeroReservedConcurrency")
             if isinstance(error, TooManyRequestsException):

@@ -49,7 +49,7 @@ class LogWriter:
             for stream, events in pending.items():
                 try:
                     self._write(stream, events)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - one stream must not stop the others
                     LOG.warning("Cannot write %d log events to %s: %s", len(events), stream[2], error)
 
     def _run(self) -> None:

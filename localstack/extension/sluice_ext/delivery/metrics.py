@@ -60,5 +60,5 @@ def flush() -> None:
                 "Unit": "Count",
             }
             client.put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one metric must not stop the others
             LOG.warning("Cannot publish %s of %s: %s", metric, function, error)

@@ -1,7 +1,7 @@
 """Where event delivery takes LocalStack's place.
 
-Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings are
-made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, and
+Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings
+are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, and
 `LambdaProvider.validate_event_source_mapping`, which does not refuse a queue whose visibility timeout is less than the
 function's timeout.
 """

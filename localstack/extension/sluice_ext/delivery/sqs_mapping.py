@@ -184,7 +184,7 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
         for message in messages:
             try:
                 queue.remove(message["ReceiptHandle"])
-            except Exception as error:  # a FIFO receipt that expired; the message will be delivered again
+            except Exception as error:  # noqa: BLE001 - an expired FIFO receipt: the message comes again
                 LOG.warning("Cannot delete message %s of %s: %s", message["MessageId"], self.source_arn, error)
 
 

@@ -31,7 +31,7 @@ def create_service() -> Service:
 
 
 def _operation(name: str) -> Callable[[RequestContext, ServiceRequest], Response]:
-    def call(context: RequestContext, request: ServiceRequest) -> Response:
+    def call(context: RequestContext, _request: ServiceRequest) -> Response:
         with LOCKS[(context.account_id, context.region)]:
             response = dispatch_to_moto(context)
         if response.status_code < 300 and not context.is_internal_call:

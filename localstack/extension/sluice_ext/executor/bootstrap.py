@@ -21,7 +21,7 @@ def _private_tmp(libc, folder, keep):
         if libc.unshare(_CLONE_NEWNS | _CLONE_NEWUSER) != 0:
             return False
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
+            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - pathlib would cost start-up time
                 file.write(text)
     if libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
         return False
@@ -29,7 +29,7 @@ def _private_tmp(libc, folder, keep):
     if libc.mount(os.fsencode(folder), b"/tmp", None, _MS_BIND, None) != 0:
         return False
     for path, handle in handles:
-        os.makedirs(path, exist_ok=True)
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103
         if libc.mount(f"/proc/self/fd/{handle}".encode(), os.fsencode(path), None, _MS_BIND | _MS_REC, None) != 0:
             raise OSError(f"cannot keep {path} visible")
         os.close(handle)

@@ -200,7 +200,8 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self, phase: str, deadline: float, request_id: str, lines: list[str]
     ) -> tuple[report.Failure | None, float]:
         """Wait until the runtime asks for its first event. Returns why it did not, and how long it took (s)."""
-        assert self._api and self._process
+        assert self._api
+        assert self._process
         if phase == "init":
             lines.append(
                 f"INIT_START Runtime Version: {self._variables['AWS_EXECUTION_ENV'].removeprefix('AWS_Lambda_')}\n"
@@ -236,7 +237,9 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self, payload: dict[str, str], deadline: float, lines: list[str]
     ) -> tuple[report.Failure | None, bytes, bool]:
         """Hand over the event and wait for the answer: failure or (body, is_error)."""
-        assert self._api and self._process and self._next
+        assert self._api
+        assert self._process
+        assert self._next
         request_id, body = payload["invoke-id"], payload["payload"].encode()
         config = self.function_version.config
         headers = {

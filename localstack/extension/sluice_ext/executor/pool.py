@@ -1,7 +1,7 @@
 """Execution environments: reuse, start, bound and expire them.
 
-Replaces LocalStack's AssignmentService and ExecutionEnvironment. What is different: the number of living environments is
-bounded (work waits instead of failing), idle ones of other functions give way, an environment whose process ended is
+Replaces LocalStack's AssignmentService and ExecutionEnvironment. What is different: the number of living environments
+is bounded (work waits instead of failing), idle ones of other functions give way, an environment whose process ended is
 not used again, and one thread expires idle environments where LocalStack starts a timer thread for every invocation.
 """
 
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from localstack import config
 from localstack.services.lambda_.invocation.assignment import AssignmentException, AssignmentService
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment, RuntimeStatus
 from localstack.services.lambda_.invocation.lambda_models import InitializationType, Invocation, InvocationResult
 from localstack.utils.strings import to_str
 from localstack.utils.xray.trace_header import TraceHeader
 
+from localstack import config
 from sluice_ext import settings
 from sluice_ext.executor import environment, identity
 
@@ -168,7 +168,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
         try:
             new.start()
             new.runtime_executor.await_init()
-        except Exception as caught:
+        except Exception as caught:  # noqa: BLE001 - goes to one of those who wait
             error = caught
         with self._changed:
             stopped = new.status == RuntimeStatus.STOPPED
@@ -209,24 +209,24 @@ class Pool(AssignmentService):  # type: ignore[misc]
         if broken or stopped:
             used.runtime_executor.close()
 
-    def _remove(self, environment: Environment) -> None:
-        self.environments.get(environment.version_manager_id, {}).pop(environment.id, None)
+    def _remove(self, gone: Environment) -> None:
+        self.environments.get(gone.version_manager_id, {}).pop(gone.id, None)
 
-    def _stop(self, environment: Environment) -> None:
+    def _stop(self, gone: Environment) -> None:
         """Stop an environment that no thread uses."""
-        environment.stop()
-        environment.runtime_executor.close()
+        gone.stop()
+        gone.runtime_executor.close()
 
-    def stop_environment(self, environment: Environment) -> None:
+    def stop_environment(self, gone: Environment) -> None:
         """Stop an environment at once, even in mid-invocation."""
         with self._changed:
-            busy = environment.status in (RuntimeStatus.INVOKING, RuntimeStatus.STARTING)
-            self._remove(environment)
+            busy = gone.status in (RuntimeStatus.INVOKING, RuntimeStatus.STARTING)
+            self._remove(gone)
             self._changed.notify_all()
         if busy:
-            environment.stop()
-        elif environment.status != RuntimeStatus.STOPPED:
-            self._stop(environment)
+            gone.stop()
+        elif gone.status != RuntimeStatus.STOPPED:
+            self._stop(gone)
 
     def stop_environments_for_version(self, version_manager_id: str) -> None:
         """The version was deleted or replaced. A running invocation is left to finish, as on AWS."""
@@ -263,8 +263,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
             everyone = [e for group in self.environments.values() for e in group.values()]
             self.environments.clear()
             self._changed.notify_all()
-        for environment in everyone:
-            environment.stop()
+        for remaining in everyone:
+            remaining.stop()
 
     def _expire_forever(self) -> None:
         keep = config.LAMBDA_KEEPALIVE_MS / 1000
@@ -278,7 +278,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
                     for e in group.values()
                     if e.status == RuntimeStatus.READY and e.initialization_type == _ON_DEMAND and e.last_used < limit
                 ]
-                for environment in old:
-                    self._remove(environment)
-            for environment in old:
-                self._stop(environment)
+                for expired in old:
+                    self._remove(expired)
+            for expired in old:
+                self._stop(expired)

@@ -76,7 +76,7 @@ class FunctionProcess:
 
     def _status(self, name: str) -> int:
         try:
-            with open(f"/proc/{self.pid}/status", "rb") as file:
+            with Path(f"/proc/{self.pid}/status").open("rb") as file:
                 for line in file:
                     if line.startswith(name.encode()):
                         return int(line.split()[1]) * 1024

@@ -85,7 +85,7 @@ class RuntimeApi:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=8)
         self._listener.setblocking(False)
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
         self._connections: dict[int, _Connection] = {}
@@ -195,7 +195,7 @@ class RuntimeApi:
         request = connection.take_request()
         if request is None:
             return None
-        method, path, headers, body = request
+        _, path, headers, body = request
         parts = path.strip("/").split("/")
         error_type = headers.get("lambda-runtime-function-error-type", "")
         kind, request_id = "other", ""

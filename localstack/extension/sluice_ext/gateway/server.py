@@ -32,8 +32,8 @@ class ThreadedServer(RuntimeServer):  # type: ignore[misc]
         self._open: dict[Connection, bool] = {}  # connection -> busy with a request
         self._closing = False
 
-    def register(self, gateway: Any, listen: list[Any], ssl_creds: tuple[str, str] | None = None) -> None:
-        """Listen on these addresses. Raises OSError when one is taken."""
+    def register(self, gateway: Any, listen: list[Any], ssl_creds: Any = None) -> None:  # noqa: ARG002
+        """Listen on these addresses (no TLS). Raises OSError when one is taken."""
         for address in listen:
             family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
             listener = socket.create_server((address.host, address.port), family=family, backlog=512)
@@ -94,7 +94,7 @@ class ThreadedServer(RuntimeServer):  # type: ignore[misc]
         self._open[connection] = True
         started: list[Any] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
             started[:] = [int(status.split(" ", 1)[0]), headers]
 
         result = application(environ, start_response)
