@@ -193,7 +193,7 @@ def _start(
 def _wait[T](
     instance: Instance, name: str, process: subprocess.Popen[bytes], port: int, answer: Callable[[], T | None]
 ) -> T:
-    """Waits for a server's first answer. Raises StartFailed, with its last log lines, when it ends or takes too long."""
+    """Waits for a server's first answer. Raises StartFailed, with its last log lines, when it ends or takes long."""
     answers: list[T] = []
 
     def ready() -> bool:

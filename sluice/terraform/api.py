@@ -125,25 +125,25 @@ def aws_outputs(env: str) -> dict[str, Any]:
         return _outputs_of(space.state)
     with _exclusive(space):
         _init(space, note)
-        done = subprocess.run(
-            [*space.command, "output", "-json"],
-            cwd=space.stack,
-            env=space.environment,
-            capture_output=True,
-            check=False,
-        )
-    if done.returncode != 0:
-        fail(f"terraform output failed: {done.stderr.decode(errors='replace').strip().splitlines()[-1:]}", 1)
-    return {name: entry["value"] for name, entry in json.loads(done.stdout).items()}
+        return _read_outputs(space)
 
 
 def _apply(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> Applied:
     arguments = _variables(space, var_file, extra)
     with _exclusive(space):
         _init(space, report)
-        run = runner.execute(space, "apply", ["-auto-approve", *arguments], report, "deploy")
+        # Planned first and apart: where nothing changes, the providers need not be started a second time.
+        planned = space.data / "deploy.tfplan"
+        try:
+            found = runner.execute(space, "plan", ["-detailed-exitcode", f"-out={planned}", *arguments], report, "plan")
+            if found.returncode == 0:
+                return Applied(0, 0, 0, found.seconds, _read_outputs(space))
+            run = runner.execute(space, "apply", [str(planned)], report, "deploy", total=found.total)
+        finally:
+            planned.unlink(missing_ok=True)  # it holds every value, secret ones too
     counts = {key: int(run.summary.get(key, 0)) for key in ("add", "change", "remove")}
-    return Applied(counts["add"], counts["change"], counts["remove"], run.seconds, run.outputs)
+    seconds = found.seconds + run.seconds
+    return Applied(counts["add"], counts["change"], counts["remove"], seconds, run.outputs)
 
 
 def _plan(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> Plan:
@@ -173,6 +173,18 @@ def _variables(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None
     for name, value in (extra or {}).items():
         arguments += ["-var", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return arguments
+
+
+def _read_outputs(space: Workspace) -> dict[str, Any]:
+    """Outputs of an initialised workspace: from the local state, or asked of Terraform."""
+    if space.state is not None:
+        return _outputs_of(space.state)
+    command = [*space.command, "output", "-json"]
+    done = subprocess.run(command, cwd=space.stack, env=space.environment, capture_output=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        fail(f"terraform output failed: {lines[-1] if lines else 'no output'}", 1)
+    return {name: entry["value"] for name, entry in json.loads(done.stdout).items()}
 
 
 def _outputs_of(state: Path) -> dict[str, Any]:

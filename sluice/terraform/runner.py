@@ -67,9 +67,12 @@ class Run:
                 self.total = sum(int(self.summary.get(key, 0)) for key in ("add", "change", "remove", "import"))
 
 
-def execute(space: Workspace, verb: str, arguments: list[str], report: Report, title: str) -> Run:
-    """Runs `terraform <verb> -json`. Raises SluiceError: code 2 when variables are wrong, 1 for other errors."""
-    run = Run(verb)
+def execute(space: Workspace, verb: str, arguments: list[str], report: Report, title: str, *, total: int = 0) -> Run:
+    """Runs `terraform <verb> -json`; `total` is how many changes are to come, where that is known.
+
+    Raises SluiceError: code 2 when variables are wrong, 1 for other errors.
+    """
+    run = Run(verb, total=total)
     began = time.monotonic()
     command = [*space.command, verb, "-json", "-input=false", *arguments]
     with progress() as bar:
