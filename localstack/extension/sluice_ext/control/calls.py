@@ -53,7 +53,7 @@ def _on_request(_chain: Any, context: RequestContext, _response: Response) -> No
     with _lock:
         # Counted and met under one lock, so that the record's order is the order in which faults saw the calls.
         _number += 1
-        action = faults.meet(caller, service, operation)
+        action = faults.meet(caller, service, operation, parameters)
         call = {
             "number": _number,
             "time": time.time(),

@@ -1,7 +1,8 @@
 """Fault control: let the n-th call of a function fail, wait, or cost the function its life.
 
 A fault (JSON): `function` (name) or `role` (name or ARN), `service`, `operation`, `nth` (default 1), `times`
-(default 1, 0 = for ever), `action`. What is left out matches anything. Actions:
+(default 1, 0 = for ever), `about` (a list of strings, one of which must occur in the call's parameters), `action`. What is left out
+matches anything. Actions:
 
 | action | effect |
 |---|---|
@@ -41,6 +42,7 @@ class Fault:
     operation: str = ""
     nth: int = 1
     times: int = 1
+    about: list[str] = field(default_factory=list)
     id: int = field(default_factory=lambda: next(_ids))
     seen: int = 0
     hits: int = 0
@@ -50,7 +52,7 @@ class Fault:
         """From JSON. Raises InvalidFault with the reason."""
         if not isinstance(body, dict):
             raise InvalidFault("a fault is a JSON object")
-        known = {"action", "function", "role", "service", "operation", "nth", "times"}
+        known = {"action", "function", "role", "service", "operation", "nth", "times", "about"}
         if unknown := set(body) - known:
             raise InvalidFault(f"unknown fields: {', '.join(sorted(unknown))}")
         kind, _, argument = str(body.get("action", "")).partition(":")
@@ -63,16 +65,21 @@ class Fault:
         for name in ("nth", "times"):
             if not isinstance(body.get(name, 1), int) or body.get(name, 1) < (name == "nth"):
                 raise InvalidFault(f"{name} must be a number")
+        about = body.get("about", [])
+        if not isinstance(about, list) or not all(isinstance(text, str) and text for text in about):
+            raise InvalidFault("about must be a list of strings")
         return cls(**body)
 
-    def matches(self, caller: Caller, service: str, operation: str) -> bool:
+    def matches(self, caller: Caller, service: str, operation: str, parameters: Any) -> bool:
         """Whether this call is one the fault counts."""
         if self.function and self.function not in (caller.function_name, caller.function_arn):
             return False
         if self.role and self.role not in (caller.role_arn, caller.role_arn.rsplit("/", 1)[-1]):
             return False
         same_service = not self.service or self.service.lower() == service.lower()
-        return same_service and (not self.operation or self.operation.lower() == operation.lower())
+        if not same_service or (self.operation and self.operation.lower() != operation.lower()):
+            return False
+        return not self.about or any(text in str(parameters) for text in self.about)
 
     def to_json(self) -> dict[str, Any]:
         """As GET shows it."""
@@ -100,15 +107,18 @@ def clear() -> int:
         return count
 
 
-def meet(caller: Caller, service: str, operation: str) -> str | None:
-    """Count this call; the action that hits it, if any (the first fault that does, wins)."""
+def meet(caller: Caller, service: str, operation: str, parameters: Any) -> str | None:
+    """Count this call; the action that hits it, if any (the first fault that does, wins).
+
+    ``parameters`` is what the call is about: the request's parameters, or for ``Return`` the function's event.
+    """
     hit = None
     with _lock:
         for fault in _faults:
             # `Return` is no AWS call: only a fault that names it means it.
             if operation == "Return" and fault.operation.lower() != "return":
                 continue
-            if not fault.matches(caller, service, operation):
+            if not fault.matches(caller, service, operation, parameters):
                 continue
             fault.seen += 1
             due = fault.seen >= fault.nth and (fault.times == 0 or fault.seen < fault.nth + fault.times)

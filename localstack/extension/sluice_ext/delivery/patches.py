@@ -1,24 +1,32 @@
 """Where event delivery takes LocalStack's place.
 
 Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings
-are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, and
+are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, `LambdaNotifier.notify`
+of S3, which makes a request for each notification, and
 `LambdaProvider.validate_event_source_mapping`, which does not refuse a queue whose visibility timeout is less than the
 function's timeout.
 """
 
+import json
+import logging
 from typing import Any
 
 from localstack.aws.api import CommonServiceException
-from localstack.aws.api.lambda_ import InvalidParameterValueException
+from localstack.aws.api.lambda_ import InvalidParameterValueException, InvocationType
+from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
 from localstack.services.lambda_.provider import LambdaProvider
+from localstack.services.s3.notifications import LambdaNotifier
 from localstack.utils.aws.arns import parse_arn
+from localstack.utils.strings import long_uid
 
+from sluice_ext.delivery import service
 from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller, _queue
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
 
+LOG = logging.getLogger(__name__)
 # Largest event of an invocation, by its type (bytes).
 _EVENT_LIMITS = {"RequestResponse": 6_291_456, "Event": 1_048_576}
 
@@ -42,6 +50,27 @@ def install() -> None:
             raise UnexpectedEngine(f"Poller.{name} takes {found}, expected {signature}")
     _refuse_short_visibility()
     _refuse_large_events()
+    replace(LambdaNotifier, "notify", notify_function, expect="(self, ctx, config)")
+
+
+def notify_function(self: Any, ctx: Any, config: Any) -> None:
+    """Hand an S3 notification to its function without a request through the gateway."""
+    arn = config["LambdaFunctionArn"]
+    name, qualifier, account, region = function_locators_from_arn(arn)
+    payload = self._get_event_payload(ctx, config.get("Id"))
+    try:
+        service.lambda_service().invoke(
+            function_name=name,
+            qualifier=qualifier,
+            region=region,
+            account_id=account,
+            invocation_type=InvocationType.Event,
+            client_context=None,
+            request_id=long_uid(),
+            payload=json.dumps(payload).encode(),
+        )
+    except Exception:
+        LOG.exception("S3 cannot notify %s of %s in %s", arn, ctx.key_name, ctx.bucket_name)
 
 
 def _refuse_large_events() -> None:

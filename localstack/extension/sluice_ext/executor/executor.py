@@ -275,7 +275,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             self._end()
             return failure, b"", True
         assert call
-        if settings.FAULTS and call.kind == "response" and self._lost_answer():
+        if settings.FAULTS and call.kind == "response" and self._lost_answer(payload["payload"]):
             self._end()
             return report.exited(request_id, -9), b"", True
         if call.kind == "response" and len(call.body) > report.RESPONSE_LIMIT:
@@ -285,11 +285,12 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self._api.reply(call, "202 Accepted", b'{"status":"OK"}')
         return None, call.body, call.kind != "response"
 
-    def _lost_answer(self) -> bool:
+    def _lost_answer(self, event: str) -> bool:
         """Whether fault control says that the function dies before the service has its answer."""
         identity = self.function_version.id
         role = self.function_version.config.role
-        action = faults.meet(Caller(identity.function_name, identity.unqualified_arn(), role, self), "lambda", "Return")
+        caller = Caller(identity.function_name, identity.unqualified_arn(), role, self)
+        action = faults.meet(caller, "lambda", "Return", event)
         kind, _, argument = (action or "").partition(":")
         if kind == "delay":
             time.sleep(int(argument) / 1000)
