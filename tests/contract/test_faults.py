@@ -142,3 +142,19 @@ def test_fault_control_is_refused_when_not_enabled_at_start(tmp_path: Path) -> N
         assert call(plain, "GET", "health")[1]["faults"] is False
     finally:
         plain.stop()
+
+
+def test_a_fault_may_be_about_one_thing_only(engine: Engine, writer: Any) -> None:
+    fault = {"function": writer.name, "operation": "PutObject", "action": "error:AccessDenied", "about": ["mine/", "nowhere/"]}
+    assert call(engine, "POST", "faults", fault)[0] == 201
+    assert writer.invoke({"prefix": "theirs/"})["error"] is None
+    assert writer.invoke({"prefix": "mine/"})["error"] == "Unhandled"
+    assert keys(engine, writer) == ["theirs/one", "theirs/two"]
+
+
+def test_a_lost_answer_may_be_about_one_event_only(engine: Engine, writer: Any) -> None:
+    fault = {"function": writer.name, "service": "lambda", "operation": "Return", "action": "kill-after", "about": ["b/"]}
+    assert call(engine, "POST", "faults", fault)[0] == 201
+    assert writer.invoke({"prefix": "a/"})["error"] is None
+    assert writer.invoke({"prefix": "b/"})["error"] == "Unhandled"
+    assert sorted(keys(engine, writer)) == ["a/one", "a/two", "b/one", "b/two"]
