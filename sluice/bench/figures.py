@@ -1,0 +1,154 @@
+"""Figures and what they are held against. Pure: nothing here measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure should reach: at least the value, or at most."""
+
+    value: float
+    at_least: bool = False
+
+    def met_by(self, value: float) -> bool:
+        return value >= self.value if self.at_least else value <= self.value
+
+
+def at_least(value: float) -> Target:
+    return Target(value, at_least=True)
+
+
+def at_most(value: float) -> Target:
+    return Target(value)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number. ``value`` is None when it could not be measured; ``note`` then says why."""
+
+    group: str
+    name: str
+    value: float | None
+    unit: str
+    target: Target | None = None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None without a target or a value."""
+        if self.value is None or self.target is None:
+            return None
+        return self.target.met_by(self.value)
+
+    def to_dict(self) -> dict[str, Any]:
+        target = None
+        if self.target:
+            target = {"at_least" if self.target.at_least else "at_most": self.target.value}
+        return {
+            "group": self.group,
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "target": target,
+            "met": self.met,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What came of putting objects one after the other. Latency: from a put's start to the object's end."""
+
+    objects: int
+    objects_per_s: float
+    p50_s: float
+    p99_s: float
+
+
+def summary(started: Sequence[float], ended: Sequence[float]) -> Hop:
+    """The hop of objects that started and ended at these times (s), pairwise. Raises ValueError without any."""
+    if not started:
+        raise ValueError("nothing was measured")
+    latencies = [end - begin for begin, end in zip(started, ended, strict=True)]
+    seconds = max(ended) - min(started)
+    return Hop(len(started), len(started) / seconds, percentile(latencies, 50), percentile(latencies, 99))
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The smallest value that at least ``percent`` per cent of the values do not exceed (nearest rank).
+
+    Raises ValueError without any value.
+    """
+    ordered = sorted(values)
+    if not ordered:
+        raise ValueError("no values")
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+COLUMNS = ("figure", "measured", "target", "met", "note")
+NUMBERS = ("measured", "target")
+
+
+def table(figures: Iterable[Figure]) -> list[tuple[str | None, ...]]:
+    """Rows of the table under COLUMNS."""
+    return [(f.name, shown(f.value, f.unit), _target(f), _met(f), f.note) for f in figures]
+
+
+def side_by_side(ours: Sequence[Figure], peers: Sequence[Figure]) -> list[tuple[str | None, ...]]:
+    """Rows of name, ours, the peer's, target, ratio (more than 1: ours is better) and the peer's note.
+
+    A figure that only one side has shows a dash for the other.
+    """
+    theirs = {figure.name: figure for figure in peers}
+    rows: list[tuple[str | None, ...]] = []
+    for figure in ours:
+        other = theirs.pop(figure.name, None)
+        value = other.value if other else None
+        note = other.note if other else ""
+        rows.append(
+            (figure.name, shown(figure.value, figure.unit), shown(value, figure.unit), _target(figure),
+             _ratio(figure, value), note)
+        )  # fmt: skip
+    rows += [(other.name, None, shown(other.value, other.unit), None, None, other.note) for other in theirs.values()]
+    return rows
+
+
+def by_group(figures: Iterable[Figure]) -> Mapping[str, list[Figure]]:
+    """Figures by group, groups in the order in which they first occur."""
+    groups: dict[str, list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(figure.group, []).append(figure)
+    return groups
+
+
+def shown(value: float | None, unit: str) -> str | None:
+    """A value as people read it: three digits that count, no more."""
+    if value is None:
+        return None
+    digits = 0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{digits}f} {unit}".strip()
+
+
+def _target(figure: Figure) -> str | None:
+    if figure.target is None:
+        return None
+    return f"{'≥' if figure.target.at_least else '≤'} {figure.target.value:,g} {figure.unit}".strip()
+
+
+def _met(figure: Figure) -> str | None:
+    return None if figure.met is None else "yes" if figure.met else "no"
+
+
+_MORE_IS_BETTER = ("/s",)
+
+
+def _ratio(figure: Figure, other: float | None) -> str | None:
+    if not figure.value or not other:
+        return None
+    better = figure.value / other if figure.unit.endswith(_MORE_IS_BETTER) else other / figure.value
+    return f"{better:.1f}x"

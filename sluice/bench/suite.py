@@ -1,0 +1,230 @@
+"""What is measured in which order, and the figures that come of it with the targets they are held against."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sluice.bench import bulk, hop_bare, hop_real, peer, row_per_message, stage
+from sluice.bench.figures import Figure, Hop, Target, at_least, at_most
+from sluice.bench.stage import Memory, Stage
+from sluice.console import SluiceError, human_bytes, note
+from sluice.paths import ROOT
+
+PARTS = ("setup", "hop", "bulk", "rows")
+MB = 1e6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and on how much."""
+
+    parts: Sequence[str]
+    objects: int
+    bulk_mb: int
+
+
+@dataclass
+class Result:
+    """Figures of ours and of the peer, and the machine they were taken on."""
+
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    figures: list[Figure] = field(default_factory=list)
+    peer: str | None = None
+    peer_figures: list[Figure] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "settings": self.settings,
+            "versions": self.versions,
+            "figures": [figure.to_dict() for figure in self.figures],
+            "peer": self.peer,
+            "peer_figures": [figure.to_dict() for figure in self.peer_figures],
+        }
+
+
+Report = Callable[[str], None]
+
+
+def run(plan: Plan, *, with_peer: bool, report: Report = note) -> Result:
+    """Measures everything of the plan on an engine and a stack of its own, then the hop on the peer's.
+
+    One engine runs at a time, for they would share the processors. What cannot be measured becomes a figure without a
+    value that says why. Raises SluiceError only when our own engine or stack cannot be had.
+    """
+    given = None
+    if "bulk" in plan.parts:
+        report(f"bench   input of {plan.bulk_mb} MB (made once, kept in .sluice/cache)")
+        given = bulk.generate(plan.bulk_mb)
+    settings = {"parts": list(plan.parts), "objects": plan.objects, "bulk_mb": plan.bulk_mb}
+    result = Result(machine_facts(), settings, {})
+    with stage.own_engine(report) as own:
+        info = own.instance.info()
+        result.versions = dict(info.versions) if info else {}
+        ours = result.figures
+        ours += start_figures(own, "`make up` with a new home: LocalStack and PostgreSQL")
+        if "setup" in plan.parts:
+            ours += _guarded("setup", "set-up", lambda: setup_figures(own, report))
+        if "hop" in plan.parts:
+            ours += hop_figures(own, plan.objects, report)
+        if "rows" in plan.parts:
+            report(f"bench   row per message, {row_per_message.ROWS:,} rows")
+            ours += _guarded("rows", "row per message", lambda: row_figures(own))
+        if given is not None:
+            report(f"bench   bulk, {human_bytes(given.size)}")
+            files = given
+            ours += _guarded("bulk", "bulk", lambda: bulk_figures(own, files))
+    if with_peer:
+        result.peer = f"{peer.NAME} {peer.VERSION}"
+        result.peer_figures = _guarded("hop", "hop", lambda: peer_figures(plan.objects, report))
+    return result
+
+
+def machine_facts() -> dict[str, Any]:
+    """The machine, and how busy it was before we began: figures of a busy machine say little."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_mb": round(psutil.virtual_memory().total / MB),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _guarded(group: str, name: str, measure: Callable[[], list[Figure]]) -> list[Figure]:
+    """A measurement that fails is a figure that says why; the others go on."""
+    try:
+        return measure()
+    except SluiceError as error:
+        return [Figure(group, name, None, "", note=str(error))]
+    except (BotoCoreError, ClientError, OSError, ArithmeticError, LookupError, ValueError) as error:
+        # an engine may answer anything; what it did is the result
+        return [Figure(group, name, None, "", note=f"{type(error).__name__}: {' '.join(str(error).split())}")]
+
+
+# -- set-up ------------------------------------------------------------------------------------------------------------
+
+
+def start_figures(where: Stage, up: str) -> list[Figure]:
+    """What it took to get an engine and the stack, and what the engine then holds."""
+    found = [
+        Figure("setup", "up", where.seconds["up"], "s", at_most(5), up),
+        Figure("setup", "deploy", where.seconds.get("deploy"), "s", at_most(100), "dev.tfvars as it is"),
+    ]
+    engine, functions = stage.memory(where.root())
+    return [
+        *found,
+        Figure("setup", "engine memory", engine / MB, "MB", at_most(700), "after the deployment"),
+        Figure("setup", "with functions", (engine + functions) / MB, "MB", None, "and the processes below it"),
+    ]
+
+
+def setup_figures(own: Stage, report: Report) -> list[Figure]:
+    report("bench   second set-up and no-change deployment")
+    bootstrap = [sys.executable, "-I", "-S", str(ROOT / "sluice/bootstrap.py")]
+    stage.run(bootstrap)
+    second = statistics.median(stage.timed(lambda: stage.run(bootstrap)) for _ in range(3))
+    return [
+        Figure("setup", "second set-up", second, "s", at_most(2), "median of 3"),
+        Figure("setup", "no-change deploy", stage.deploy(own, report), "s", at_most(15)),
+    ]
+
+
+# -- hop ---------------------------------------------------------------------------------------------------------------
+
+
+def hop_figures(where: Stage, objects: int, report: Report, *, deployed: bool = True) -> list[Figure]:
+    """The bare hop, and the real one where the stack is deployed."""
+    report(f"bench   hop on {where.name}: two bare functions, {objects} objects")
+    found = _guarded("hop", "bare hop", lambda: _bare(where, objects))
+    if deployed:
+        report(f"bench   hop on {where.name}: ingest and transform, {objects} objects")
+        found += _guarded("hop", "real hop", lambda: _real(where, objects))
+    return found
+
+
+def _bare(where: Stage, objects: int) -> list[Figure]:
+    return list(_hop("bare", hop_bare.measure(where.stack, objects), at_least(60), at_most(0.10)))
+
+
+def _real(where: Stage, objects: int) -> list[Figure]:
+    usage: list[stage.Usage] = []
+    with Memory(where.root()) as memory:
+        streamed, alone = hop_real.measure(where.stack, objects, around=lambda: usage.append(where.usage()))
+    cost = usage[1].per(usage[0], objects)
+    processor = "processor time, so it hardly depends on what else runs"
+    return [
+        *_hop("real", streamed, at_least(25), at_most(0.25)),
+        Figure(
+            "hop", "real, p50 of a single object", alone.p50_s, "s", None, f"{alone.objects} objects, one at a time"
+        ),
+        Figure("hop", "real, engine's work per object", cost.engine, "ms", None, processor),
+        Figure("hop", "real, functions' work per object", cost.functions, "ms", None, processor),
+        Figure("hop", "real, engine memory", memory.engine / MB, "MB", at_most(700), "highest"),
+        Figure("hop", "real, with functions", (memory.engine + memory.functions) / MB, "MB", None, "highest"),
+    ]
+
+
+def _hop(name: str, hop: Hop, rate: Target, middle: Target) -> Iterator[Figure]:
+    warm = hop_bare.WARM_UP if name == "bare" else hop_real.WARM_UP
+    text = f"{hop.objects} objects put one after the other, after a warm-up of {warm}"
+    yield Figure("hop", f"{name}, throughput", hop.objects_per_s, "objects/s", rate, text)
+    yield Figure("hop", f"{name}, p50", hop.p50_s, "s", middle)
+    yield Figure("hop", f"{name}, p99", hop.p99_s, "s")
+
+
+def peer_figures(objects: int, report: Report) -> list[Figure]:
+    with peer.engine(report) as other:
+        reason = peer.deploy(other, report)
+        found = start_figures(other, "its process alone")
+        found += hop_figures(other, objects, report, deployed=reason is None)
+        if reason is not None:
+            found.append(Figure("hop", "real hop", None, "", note=f"the Terraform cannot be applied: {reason}"))
+        return found
+
+
+# -- bulk and rows -----------------------------------------------------------------------------------------------------
+
+
+def bulk_figures(own: Stage, given: bulk.Input) -> list[Figure]:
+    before = own.usage()
+    with Memory(own.root()) as memory:
+        done = bulk.measure(own.stack, given)
+    cost = own.usage().per(before, 1)
+    what = f"{done.objects} objects, {done.rows:,} rows of {bulk.DATASET}, {bulk.DAYS} dates, all in silver"
+    return [
+        Figure("bulk", "throughput", done.mb_per_s, "MB/s", at_least(60), f"first put to last commit; {what}"),
+        Figure("bulk", "after the last put", done.after_last_put_mb_per_s, "MB/s", None, "last put to last commit"),
+        Figure("bulk", "upload alone", done.upload_mb_per_s, "MB/s", None, f"{bulk.UPLOADS} at a time"),
+        Figure("bulk", "size", given.size / MB, "MB", None, f"{done.silver_files} silver files, {done.seconds:.1f} s"),
+        Figure("bulk", "transform's peak memory", done.peak_memory_mb, "MB", at_most(512),
+               f"Max Memory Used in {done.invocations} REPORT lines"),
+        Figure("bulk", "engine's work", cost.engine / given.size * MB, "ms/MB", None, "processor time"),
+        Figure("bulk", "functions' work", cost.functions / given.size * MB, "ms/MB", None, "processor time"),
+        Figure("bulk", "engine memory", memory.engine / MB, "MB", at_most(700), "highest"),
+    ]  # fmt: skip
+
+
+def row_figures(own: Stage) -> list[Figure]:
+    messages, chunks = row_per_message.measure(own.stack)
+    rows = f"{row_per_message.ROWS:,} rows in one object"
+    return [
+        Figure("rows", "row per message", messages.rows_per_s, "rows/s", None, rows),
+        Figure("rows", "row per message, files", messages.files, "files"),
+        Figure("rows", "Sluice", chunks.rows_per_s, "rows/s", None, f"the same {rows}, checked and counted"),
+        Figure("rows", "Sluice, files", chunks.files, "files"),
+        Figure("rows", "times quicker", chunks.rows_per_s / messages.rows_per_s, "x"),
+    ]
