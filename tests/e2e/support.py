@@ -232,15 +232,24 @@ class Pipeline:
     def fault(self, function: str, service: str, operation: str, action: str, **more: int) -> Iterator[None]:
         """One fault (see the engine's fault control) while the block runs."""
         name = self.stack[f"{function}_function"]
-        body = {"function": name, "service": service, "operation": operation, "action": action} | more
-        self._faults("POST", body)
+        self.set_fault({"function": name, "service": service, "operation": operation, "action": action} | more)
         try:
             yield
         finally:
-            self._faults("DELETE")
+            self.clear_faults()
+
+    def set_fault(self, fault: dict[str, Any]) -> None:
+        self._faults("POST", fault)
+
+    def clear_faults(self) -> None:
+        self._faults("DELETE")
 
     def fault_hits(self) -> int:
         return sum(int(fault["hits"]) for fault in self._faults("GET")["faults"])
+
+    def unmet_faults(self) -> list[dict[str, Any]]:
+        """The faults that no call has met yet."""
+        return [fault for fault in self._faults("GET")["faults"] if not fault["hits"]]
 
     def _faults(self, method: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         request = urllib.request.Request(

@@ -70,7 +70,7 @@ class Fault:
             raise InvalidFault("about must be a list of strings")
         return cls(**body)
 
-    def matches(self, caller: Caller, service: str, operation: str, parameters: Any) -> bool:
+    def matches(self, caller: Caller, service: str, operation: str, parameters: str) -> bool:
         """Whether this call is one the fault counts."""
         if self.function and self.function not in (caller.function_name, caller.function_arn):
             return False
@@ -79,7 +79,7 @@ class Fault:
         same_service = not self.service or self.service.lower() == service.lower()
         if not same_service or (self.operation and self.operation.lower() != operation.lower()):
             return False
-        return not self.about or any(text in str(parameters) for text in self.about)
+        return not self.about or any(text in parameters for text in self.about)
 
     def to_json(self) -> dict[str, Any]:
         """As GET shows it."""
@@ -113,12 +113,15 @@ def meet(caller: Caller, service: str, operation: str, parameters: Any) -> str |
     ``parameters`` is what the call is about: the request's parameters, or for ``Return`` the function's event.
     """
     hit = None
+    if not _faults:
+        return None
+    text = str(parameters)
     with _lock:
         for fault in _faults:
             # `Return` is no AWS call: only a fault that names it means it.
             if operation == "Return" and fault.operation.lower() != "return":
                 continue
-            if not fault.matches(caller, service, operation, parameters):
+            if not fault.matches(caller, service, operation, text):
                 continue
             fault.seen += 1
             due = fault.seen >= fault.nth and (fault.times == 0 or fault.seen < fault.nth + fault.times)

@@ -1,0 +1,276 @@
+"""Every call that ingest and transform make is broken once; nothing is lost, doubled or left behind.
+
+One object runs undisturbed and its calls are recorded. Then, for every call, a twin of it (the same rows under another
+key) runs with the function killed before that call, killed after it, with the call throttled, and with the call hanging
+until the function's time is up. All twins run side by side: a fault is about one object only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import urllib.request
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fixtures import shipping
+from pipeline.identity import Origin
+from tests.e2e.conftest import TEST_VARS
+from tests.e2e.support import Pipeline, Put, until
+
+CHUNK = 64 * 1024  # the smallest that the stack allows: an object of several chunks stays small
+THROTTLE = {"dynamodb": "ProvisionedThroughputExceededException", "s3": "SlowDown"}
+SDK_TRIES = 4  # a throttle that goes away within the SDK's own tries is no test
+HANG_MS = (TEST_VARS["transform_timeout_seconds"] + 1) * 1000
+RETURN = ("lambda", "Return")
+# Sent again by whoever takes over when the function died after sending and before noting it.
+TWICE = {
+    ("events", "PutEvents", "kill-after"),
+    ("events", "PutEvents", "hang"),
+    ("dynamodb", "UpdateItem", "kill-before"),
+    ("dynamodb", "UpdateItem", "throttle"),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """The nth call of an operation by a function, and what happens to it."""
+
+    function: str
+    service: str
+    operation: str
+    nth: int
+    mode: str
+
+    def fault(self, about: list[str]) -> dict[str, Any]:
+        action = {
+            "throttle": f"error:{THROTTLE.get(self.service, 'ThrottlingException')}",
+            "hang": f"delay:{HANG_MS}",
+        }.get(self.mode, self.mode)
+        times = SDK_TRIES if self.mode == "throttle" else 1
+        fault = {"service": self.service, "operation": self.operation, "nth": self.nth, "times": times}
+        return fault | {"action": action, "about": about}
+
+    def __str__(self) -> str:
+        return f"{self.mode} at {self.function}'s {self.operation} #{self.nth}"
+
+
+FEED = shipping.feed(seed=77, rows=1000, days=2)
+
+
+class Sweep:
+    """Twins of one object, each with a fault of its own."""
+
+    def __init__(self, pipe: Pipeline) -> None:
+        self.pipe = pipe
+
+    def put(self, name: str) -> Put:
+        return self.pipe.put("mixed", FEED.body, name)
+
+    def about(self, name: str) -> list[str]:
+        """What occurs in the parameters of every call about a twin, before it is uploaded.
+
+        That is its key, its object id, or, in the idempotency table, Powertools' hash of its uri.
+        """
+        bucket, key = self.pipe.stack["bronze_bucket"], self.pipe.key("mixed", name)
+        origin = Origin(bucket, key, hashlib.md5(FEED.body).hexdigest())
+        return [key, origin.object_id, hashlib.md5(json.dumps(origin.uri).encode()).hexdigest()]
+
+    def calls_of_calm_run(self) -> tuple[Put, Counter[tuple[str, str, str]]]:
+        """The undisturbed run, and how often each function called each operation for it."""
+        before = self._calls(0)["next"]
+        calm = self.put("calm")
+        self.pipe.wait(calm)
+        until("object.committed", lambda: self.pipe.mail.committed(calm.object_id))
+        names = {self.pipe.stack[f"{name}_function"]: name for name in ("ingest", "transform")}
+        calls: Counter[tuple[str, str, str]] = Counter()
+        for call in self._calls(before)["calls"]:
+            if call["function"] in names:
+                calls[names[call["function"]], call["service"], call["operation"]] += 1
+        chunks = self.pipe.entry(calm).number("chunk_count")
+        calls["ingest", *RETURN] = 1
+        calls["transform", *RETURN] = chunks
+        return calm, calls
+
+    def run(self, points: list[Point]) -> dict[Point, Put]:
+        """Sets every fault, then brings in every twin."""
+        twins: dict[Point, Put] = {}
+        for number, point in enumerate(points):
+            name = f"twin-{number:04d}"
+            fault = point.fault(self.about(name)) | {"function": self.pipe.stack[f"{point.function}_function"]}
+            self.pipe.set_fault(fault)
+            twins[point] = self.put(name)
+        return twins
+
+    def outcome(self, put: Put) -> dict[str, Any]:
+        """Everything that must be the same for all twins: their files with their names and rows, and their counts."""
+
+        def plain(text: str) -> str:
+            return text.replace(put.object_id, "ID").replace(put.ref.key, "KEY").replace(put.ref.version_id, "VERSION")
+
+        silver = {}
+        for key, body in self.pipe.files(put).items():
+            table = pq.read_table(io.BytesIO(body))
+            rows = table.drop_columns(["_source_key", "_source_version", "_record_id"]).to_pylist()
+            ids = [plain(value) for value in table.column("_record_id").to_pylist()]
+            silver[plain(key)] = (rows, ids)
+        refused = {plain(key): plain(body.decode()) for key, body in self.pipe.files(put, "quarantine").items()}
+        entry = self.pipe.entry(put)
+        names = ("chunk_count", "chunks_done", "rows_in", "rows_silver", "rows_quarantined", "silver_files")
+        return {"state": entry.state, "silver": silver, "quarantine": refused} | {n: entry.number(n) for n in names}
+
+    def _calls(self, since: int) -> dict[str, Any]:
+        url = f"{self.pipe.stack.endpoint_url}/_sluice/calls?since={since}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+        return found
+
+
+@pytest.fixture
+def sweep(breakable: Pipeline) -> Iterator[Sweep]:
+    """Small chunks and one message a batch while the sweep runs: a kill must not count against a neighbour's five."""
+    pipe = breakable
+    ingest, mapping = pipe.stack["ingest_function"], pipe.stack["event_source_mapping_uuid"]
+    variables = pipe.lambda_.get_function_configuration(FunctionName=ingest)["Environment"]["Variables"]
+    batch = pipe.lambda_.get_event_source_mapping(UUID=mapping)["BatchSize"]
+
+    def change(environment: dict[str, str], batch_size: int) -> None:
+        pipe.lambda_.update_function_configuration(FunctionName=ingest, Environment={"Variables": environment})
+        pipe.lambda_.get_waiter("function_updated_v2").wait(FunctionName=ingest)
+        pipe.lambda_.update_event_source_mapping(UUID=mapping, BatchSize=batch_size)
+        until("the mapping", lambda: pipe.lambda_.get_event_source_mapping(UUID=mapping)["State"] == "Enabled")
+
+    change(variables | {"CHUNK_BYTES": str(CHUNK)}, 1)
+    try:
+        yield Sweep(pipe)
+    finally:
+        pipe.clear_faults()
+        change(variables, batch)
+
+
+def test_no_call_that_dies_loses_or_doubles_a_row(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = sweep.pipe
+    calm, calls = sweep.calls_of_calm_run()
+    expected = sweep.outcome(calm)
+    assert expected["chunk_count"] >= 3
+    assert len(expected["silver"]) >= 6
+    assert expected["rows_in"] == FEED.rows
+    assert expected["rows_quarantined"] == len(FEED.bad)
+    points = [
+        Point(function, service, operation, nth, mode)
+        for (function, service, operation), count in sorted(calls.items())
+        for nth in range(1, count + 1)
+        for mode in ("kill-before", "kill-after", "throttle", "hang")
+        if (service, operation) != RETURN or mode == "kill-after"
+    ]
+    twins = sweep.run(points)
+    pipe.wait(*twins.values(), deadline=500)
+    assert pipe.unmet_faults() == [], "a fault met no call, so its point was not tried"
+    lost = [str(point) for point, put in twins.items() if sweep.outcome(put) != expected]
+    with capsys.disabled():
+        print(f"\ncrash sweep: {len(points)} points, {len(points) - len(lost)} survived")
+    assert lost == []
+    for point, put in twins.items():
+        events = len(pipe.mail.committed(put.object_id))
+        twice = (point.service, point.operation, point.mode) in TWICE
+        assert events == 1 or (twice and events == 2), f"{events} events after {point}"
+    pipe.verified(pipe.key("mixed", ""))
+    assert pipe.depth() == pipe.depth("chunk_dlq_url") == pipe.depth("ingest_dlq_url") == 0
+
+
+MUTATIONS = {
+    "a random name instead of the deterministic one": (
+        "pipeline/keys.py",
+        "{object_id}-{chunk:05d}.parquet",
+        "{object_id}-{chunk:05d}{__import__('uuid').uuid4().hex}.parquet",
+        Point("transform", "s3", "PutObject", 2, "kill-after"),
+    ),
+    "two writes instead of one transaction": (
+        "pipeline/ledger.py",
+        "return self._table.transact([chunk_update, object_update])",
+        "return self._table.transact([object_update]) and self._table.transact([chunk_update])",
+        Point("transform", "dynamodb", "TransactWriteItems", 1, "kill-after"),
+    ),
+}
+
+
+def test_the_sweep_fails_when_the_code_is_wrong(sweep: Sweep) -> None:
+    calm, _ = sweep.calls_of_calm_run()
+    expected = sweep.outcome(calm)
+    unsound = {}
+    for what, (file, right, wrong, point) in MUTATIONS.items():
+        with _changed(sweep.pipe, file, right, wrong):
+            [(_, put)] = sweep.run([point]).items()
+            until(f"the crash: {what}", lambda: sweep.pipe.unmet_faults() == [])
+        unsound[what] = put  # the retry runs the right code again: what the wrong code left behind must show
+        sweep.pipe.clear_faults()
+    for what, put in unsound.items():
+        sweep.pipe.wait(put, deadline=120)
+        assert sweep.outcome(put) != expected, f"the sweep does not see {what}"
+        _remove(sweep.pipe, put)
+
+
+@contextmanager
+def _changed(pipe: Pipeline, file: str, right: str, wrong: str) -> Iterator[None]:
+    """transform's code with one line changed, then as it was."""
+    name = pipe.stack["transform_function"]
+    code = pipe.lambda_.get_function(FunctionName=name)["Code"]["Location"]
+    with urllib.request.urlopen(code, timeout=30) as answer:
+        original: bytes = answer.read()
+    with zipfile.ZipFile(io.BytesIO(original)) as archive:
+        contents = {entry: archive.read(entry) for entry in archive.namelist()}
+    text = contents[file].decode()
+    assert text.count(right) == 1, f"{file} has no such line any more: adapt the mutation"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for entry, body in (contents | {file: text.replace(right, wrong).encode()}).items():
+            archive.writestr(entry, body)
+    _deploy(pipe, name, buffer.getvalue())
+    try:
+        yield
+    finally:
+        _deploy(pipe, name, original)
+
+
+def _deploy(pipe: Pipeline, name: str, archive: bytes) -> None:
+    pipe.lambda_.update_function_code(FunctionName=name, ZipFile=archive)
+    pipe.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+
+def _remove(pipe: Pipeline, put: Put) -> None:
+    """Takes an object that wrong code has spoilt out of everything that later tests reconcile."""
+    for kind in ("silver", "quarantine"):
+        for key in pipe.files(put, kind):
+            pipe.s3.delete_object(Bucket=pipe.stack[f"{kind}_bucket"], Key=key)
+    pipe.s3.delete_object(Bucket=put.ref.bucket, Key=put.ref.key, VersionId=put.ref.version_id)
+    table = pipe.stack["ledger_table"]
+    entry = pipe.entry(put)
+    for sk in ("object", *(chunk["sk"] for chunk in entry.chunks)):
+        pipe.dynamodb.delete_item(TableName=table, Key={"pk": {"S": f"object#{put.object_id}"}, "sk": {"S": sk}})
+
+
+def test_rows_compare_as_tables(sweep: Sweep) -> None:
+    """The comparison itself: a table that differs in one value is another outcome."""
+    calm = sweep.put("calm")
+    sweep.pipe.wait(calm)
+    key, body = next(iter(sweep.pipe.files(calm).items()))
+    before = sweep.outcome(calm)
+    table = pq.read_table(io.BytesIO(body))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.slice(1), sink)
+    bucket = sweep.pipe.stack["silver_bucket"]
+    sweep.pipe.s3.put_object(Bucket=bucket, Key=key, Body=sink.getvalue().to_pybytes())
+    try:
+        assert sweep.outcome(calm) != before
+    finally:
+        sweep.pipe.s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert sweep.outcome(calm) == before
