@@ -145,7 +145,12 @@ def test_fault_control_is_refused_when_not_enabled_at_start(tmp_path: Path) -> N
 
 
 def test_a_fault_may_be_about_one_thing_only(engine: Engine, writer: Any) -> None:
-    fault = {"function": writer.name, "operation": "PutObject", "action": "error:AccessDenied", "about": ["mine/", "nowhere/"]}
+    fault = {
+        "function": writer.name,
+        "operation": "PutObject",
+        "action": "error:AccessDenied",
+        "about": ["mine/", "nowhere/"],
+    }
     assert call(engine, "POST", "faults", fault)[0] == 201
     assert writer.invoke({"prefix": "theirs/"})["error"] is None
     assert writer.invoke({"prefix": "mine/"})["error"] == "Unhandled"
@@ -153,8 +158,26 @@ def test_a_fault_may_be_about_one_thing_only(engine: Engine, writer: Any) -> Non
 
 
 def test_a_lost_answer_may_be_about_one_event_only(engine: Engine, writer: Any) -> None:
-    fault = {"function": writer.name, "service": "lambda", "operation": "Return", "action": "kill-after", "about": ["b/"]}
+    fault = {
+        "function": writer.name,
+        "service": "lambda",
+        "operation": "Return",
+        "action": "kill-after",
+        "about": ["b/"],
+    }
     assert call(engine, "POST", "faults", fault)[0] == 201
     assert writer.invoke({"prefix": "a/"})["error"] is None
     assert writer.invoke({"prefix": "b/"})["error"] == "Unhandled"
     assert sorted(keys(engine, writer)) == ["a/one", "a/two", "b/one", "b/two"]
+
+
+def test_a_share_of_calls_is_hit_as_the_seed_says(engine: Engine, writer: Any) -> None:
+    fault = {"function": writer.name, "operation": "PutObject", "action": "error:SlowDown", "times": 0}
+    outcomes = []
+    for _ in range(2):
+        call(engine, "DELETE", "faults")
+        assert call(engine, "POST", "faults", fault | {"share": 0.3, "seed": "s"})[0] == 201
+        outcomes.append([writer.invoke()["error"] for _ in range(12)])
+    assert outcomes[0] == outcomes[1]
+    assert 0 < sum(error is not None for error in outcomes[0]) < 12
+    assert call(engine, "POST", "faults", fault | {"share": 2})[0] == 400

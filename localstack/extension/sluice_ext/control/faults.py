@@ -1,8 +1,9 @@
 """Fault control: let the n-th call of a function fail, wait, or cost the function its life.
 
 A fault (JSON): `function` (name) or `role` (name or ARN), `service`, `operation`, `nth` (default 1), `times`
-(default 1, 0 = for ever), `about` (a list of strings, one of which must occur in the call's parameters), `action`. What is left out
-matches anything. Actions:
+(default 1, 0 = for ever), `about` (a list of strings, one of which must occur in the call's parameters), `action`.
+What is left out matches anything. With `share` (0 to 1) the fault hits that share of the calls it counts from the nth
+on, chosen by `seed` (a string): the same seed and order of calls, the same choice. Actions:
 
 | action | effect |
 |---|---|
@@ -16,6 +17,7 @@ action but `delay` on it kills the function after its work is done and before th
 """
 
 import itertools
+import random
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +45,8 @@ class Fault:
     nth: int = 1
     times: int = 1
     about: list[str] = field(default_factory=list)
+    share: float = 1.0
+    seed: str = ""
     id: int = field(default_factory=lambda: next(_ids))
     seen: int = 0
     hits: int = 0
@@ -52,7 +56,7 @@ class Fault:
         """From JSON. Raises InvalidFault with the reason."""
         if not isinstance(body, dict):
             raise InvalidFault("a fault is a JSON object")
-        known = {"action", "function", "role", "service", "operation", "nth", "times", "about"}
+        known = {"action", "function", "role", "service", "operation", "nth", "times", "about", "share", "seed"}
         if unknown := set(body) - known:
             raise InvalidFault(f"unknown fields: {', '.join(sorted(unknown))}")
         kind, _, argument = str(body.get("action", "")).partition(":")
@@ -68,6 +72,9 @@ class Fault:
         about = body.get("about", [])
         if not isinstance(about, list) or not all(isinstance(text, str) and text for text in about):
             raise InvalidFault("about must be a list of strings")
+        share = body.get("share", 1.0)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise InvalidFault("share must lie between 0 and 1")
         return cls(**body)
 
     def matches(self, caller: Caller, service: str, operation: str, parameters: str) -> bool:
@@ -80,6 +87,12 @@ class Fault:
         if not same_service or (self.operation and self.operation.lower() != operation.lower()):
             return False
         return not self.about or any(text in parameters for text in self.about)
+
+    def due(self) -> bool:
+        """Whether the call that was just counted is hit."""
+        if self.seen < self.nth or (self.times and self.seen >= self.nth + self.times):
+            return False
+        return self.share >= 1 or random.Random(f"{self.seed}/{self.seen}").random() < self.share
 
     def to_json(self) -> dict[str, Any]:
         """As GET shows it."""
@@ -124,8 +137,7 @@ def meet(caller: Caller, service: str, operation: str, parameters: Any) -> str |
             if not fault.matches(caller, service, operation, text):
                 continue
             fault.seen += 1
-            due = fault.seen >= fault.nth and (fault.times == 0 or fault.seen < fault.nth + fault.times)
-            if due and hit is None:
+            if hit is None and fault.due():
                 fault.hits += 1
                 hit = fault.action
     return hit
