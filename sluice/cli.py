@@ -21,6 +21,7 @@ VERB_MODULES = (
     "sluice.verbs.deployment",
     "sluice.data.cli",
     "sluice.data.verbs",
+    "sluice.ops",
     "sluice.bench.verbs",
     "sluice.verbs.housekeeping",
 )
