@@ -121,6 +121,7 @@ module "transform" {
     QUARANTINE_BUCKET       = module.bucket["quarantine"].name
     EVENT_BUS_NAME          = module.event_bus.name
     MAX_RECEIVES            = tostring(var.max_receive_count)
+    QUARANTINE_NOTICE_RATIO = tostring(var.quarantine_notice_ratio)
   })
 
   permissions = concat(local.shared_permissions, [

@@ -389,6 +389,17 @@ variable "notification_email" {
   }
 }
 
+variable "quarantine_notice_ratio" {
+  description = "Share of an object's rows (0 to 1) above which their quarantine is worth a notice; 1 sends none."
+  type        = number
+  default     = 0.1
+
+  validation {
+    condition     = var.quarantine_notice_ratio >= 0 && var.quarantine_notice_ratio <= 1
+    error_message = "quarantine_notice_ratio must lie between 0 and 1."
+  }
+}
+
 variable "event_archive_days" {
   description = "Days for which announced commits are kept for replay; 0 keeps none."
   type        = number

@@ -149,21 +149,22 @@ run "bad_settings_are_refused" {
   command = plan
 
   variables {
-    log_level            = "LOUD"
-    log_retention_days   = 8
-    tracing_mode         = "On"
-    notification_email   = "nobody"
-    event_archive_days   = -1
-    idempotency_ttl_days = 0
-    kms_key_arn          = "alias/mine"
-    topic_kms_key_arn    = "alias/mine"
+    quarantine_notice_ratio = 1.1
+    log_level               = "LOUD"
+    log_retention_days      = 8
+    tracing_mode            = "On"
+    notification_email      = "nobody"
+    event_archive_days      = -1
+    idempotency_ttl_days    = 0
+    kms_key_arn             = "alias/mine"
+    topic_kms_key_arn       = "alias/mine"
   }
 
   module {
     source = "./stack"
   }
 
-  expect_failures = [var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.kms_key_arn, var.topic_kms_key_arn]
+  expect_failures = [var.quarantine_notice_ratio, var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.kms_key_arn, var.topic_kms_key_arn]
 }
 
 run "bad_function_sizes_are_refused" {

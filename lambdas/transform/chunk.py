@@ -9,10 +9,10 @@ from pipeline.catalog import MIXED, Catalog
 from pipeline.chunks import READ_AHEAD, read_owned
 from pipeline.failures import Failure, ObjectFailed
 from pipeline.formats import Format
-from pipeline.items import ChunkItem, ChunkState, Output
+from pipeline.items import ChunkItem, ChunkState, ObjectItem, Output
 from pipeline.ledger import ChunkResult, Ledger
 from pipeline.messages import ChunkMessage
-from pipeline.notices import Announcements
+from pipeline.notices import Announcements, Notices
 from pipeline.storage import Storage
 from quarantine import quarantine_files
 from readers import CsvReader, JsonReader, Reader, csv_header
@@ -39,6 +39,8 @@ class ChunkProcessor:
         catalog: Catalog,
         buckets: Buckets,
         single_chunk_bytes: int,
+        notices: Notices,
+        quarantine_ratio: float,
     ) -> None:
         self._s3 = s3
         self._storage = Storage(s3)
@@ -47,6 +49,8 @@ class ChunkProcessor:
         self._catalog = catalog
         self._buckets = buckets
         self._limit = single_chunk_bytes
+        self._notices = notices
+        self._quarantine_ratio = quarantine_ratio
 
     def process(self, message: ChunkMessage) -> ChunkResult | None:
         """Does a chunk once, however often it is delivered; None when there was nothing left to do.
@@ -154,7 +158,12 @@ class ChunkProcessor:
         else:
             outputs = [output for chunk in self._ledger.chunks(item["object_id"]) for output in chunk["outputs"]]
         self._announcements.committed(item, outputs)
-        self._ledger.commit(item["object_id"], int(item["run"]))
+        # Only one delivery ends the run, and only it may send the notice: at most one, should it die in between.
+        if self._ledger.commit(item["object_id"], int(item["run"])) and self._refused_too_many(item):
+            self._notices.quarantine_over_threshold(item, self._quarantine_ratio)
+
+    def _refused_too_many(self, item: ObjectItem) -> bool:
+        return int(item["rows_quarantined"]) > self._quarantine_ratio * int(item["rows_in"])
 
 
 def _csv(records: Lines) -> tuple[Lines, Reader]:

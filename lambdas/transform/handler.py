@@ -34,6 +34,8 @@ chunks = ChunkProcessor(
     load_catalog(),
     Buckets(os.environ["SILVER_BUCKET"], os.environ["QUARANTINE_BUCKET"]),
     int(os.environ["SINGLE_CHUNK_LIMIT_BYTES"]),
+    notices,
+    float(os.environ["QUARANTINE_NOTICE_RATIO"]),
 )
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -47,7 +49,9 @@ def process_record(record: SQSRecord) -> None:
     receives = int(record.attributes.approximate_receive_count)
     try:
         message = ChunkMessage.from_json(record.body)
-    except MalformedMessage:
+    except MalformedMessage as malformed:
+        if receives == MAX_RECEIVES:  # it names no object, so nothing else will tell of it
+            notices.dead_letter(QUEUE_URL.rsplit("/", 1)[-1], record.message_id, str(malformed), record.body)
         _release(record, 0)
         raise
     logger.append_keys(correlation_id=message.origin.object_id)

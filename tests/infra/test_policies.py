@@ -172,4 +172,5 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "QUARANTINE_BUCKET": "sluice-test-quarantine",
         "EVENT_BUS_NAME": "sluice-test-events",
         "MAX_RECEIVES": "5",
+        "QUARANTINE_NOTICE_RATIO": "0.1",
     }

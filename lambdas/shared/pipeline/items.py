@@ -43,6 +43,15 @@ class QuarantineFile(TypedDict):
     rows: int
 
 
+class Resolved(TypedDict):
+    """Rows of earlier runs' quarantine that a run took in after a rule was mended; ``reasons`` as they had been."""
+
+    at: str
+    run: int
+    rows: int
+    reasons: dict[str, int]
+
+
 class ObjectItem(TypedDict, total=False):
     pk: str
     sk: str
@@ -65,6 +74,7 @@ class ObjectItem(TypedDict, total=False):
     silver_bytes: int
     run: int
     replay: str
+    quarantine_resolved: list[Resolved]
     received_at: str
     updated_at: str
     committed_at: str

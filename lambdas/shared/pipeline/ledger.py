@@ -17,6 +17,7 @@ from pipeline.items import (
     ObjectItem,
     Output,
     QuarantineFile,
+    Resolved,
     State,
     chunk_sk,
     object_pk,
@@ -178,15 +179,27 @@ class Ledger:
         )
         return cast("ObjectItem | None", claimed)
 
-    def commit(self, object_id: str, run: int) -> None:
-        """Ends a run that has been announced; a newer run that began meanwhile stays open."""
-        self._table.update(
+    def commit(self, object_id: str, run: int) -> bool:
+        """Ends a run that has been announced, True once; a newer run that began meanwhile stays open."""
+        changed = self._table.update(
             object_pk(object_id),
             OBJECT_SK,
             "SET #state = :committed , committed_at = :at , updated_at = :at REMOVE #error , failed_reason",
             "#state = :committing AND #run = :run",
             {":committed": State.COMMITTED, ":committing": State.COMMITTING, ":at": now(), ":run": run},
         )
+        return changed is not None
+
+    def note_resolved(self, object_id: str, resolved: Resolved) -> bool:
+        """Adds to the history of refused rows that a later run took in; False when the ledger has no such object."""
+        changed = self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET quarantine_resolved = list_append( if_not_exists( quarantine_resolved , :none ), :entry )",
+            "attribute_exists(pk)",
+            {":none": [], ":entry": [dict(resolved)]},
+        )
+        return changed is not None
 
     # -- failure ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,10 @@ from pipeline.items import ObjectItem, Output
 
 EVENT_SOURCE: Final = "sluice"
 COMMITTED: Final = "object.committed"
+QUARANTINE_THRESHOLD: Final = "quarantine.threshold"
+DEAD_LETTER: Final = "dead.letter"
 _SUBJECT_CHARACTERS: Final = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+_BODY_CHARACTERS: Final = 1000  # of a message that nobody understands
 _DETAIL_PARTITIONS: Final = 1000  # an event holds 256 KB; a longer list is cut and says so
 
 
@@ -22,26 +25,63 @@ class Notices:
 
     def object_trouble(self, kind: str, ref: ObjectRef, origin: Origin, dataset: str, reason: str, detail: str) -> None:
         """One notice about an object: what, why, and the command that repairs it."""
-        body = {
-            "kind": kind,
-            "dataset": dataset,
-            "object": f"{ref.uri}",
-            "version_id": ref.version_id,
-            "object_id": origin.object_id,
-            "reason": reason,
-            "detail": detail,
-            "look": f"sluice runs {origin.object_id}",
-            "repair": "mend the cause, then redrive the dead-letter queue that holds the message",
+        body = _about(ref, origin, dataset) | {"reason": reason, "detail": detail, "repair": _repair(kind, origin)}
+        self._publish(kind, dataset, "error", reason, body)
+
+    def quarantine_over_threshold(self, item: ObjectItem, ratio: float) -> None:
+        """Tells that more than ``ratio`` (0 to 1) of a committed object's rows were refused."""
+        refused, rows = int(item["rows_quarantined"]), int(item["rows_in"])
+        ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+        body = _about(ref, Origin(**item["origin"]), item["dataset"]) | {
+            "run": int(item["run"]),
+            "rows_in": rows,
+            "rows_quarantined": refused,
+            "reason": f"{refused} of {rows} rows refused, more than {ratio:.0%}",
+            "look": f"sluice quarantine show {item['object_id']}",
+            "repair": f"mend the rule and `make deploy`, then sluice quarantine retry --object {item['object_id']}",
         }
-        attributes = {"dataset": dataset, "severity": "error", "kind": kind}
+        self._publish(QUARANTINE_THRESHOLD, item["dataset"], "warning", str(body["reason"]), body)
+
+    def dead_letter(self, queue: str, message_id: str, reason: str, body: str) -> None:
+        """Tells of a message that names no object, so that no notice about an object can tell of it."""
+        about = {
+            "dataset": "unknown",
+            "queue": queue,
+            "message_id": message_id,
+            "reason": reason,
+            "detail": body[:_BODY_CHARACTERS],
+            "look": f"sluice dlq show {message_id}",
+            "repair": f"find its sender, then sluice dlq purge {message_id}",
+        }
+        self._publish(DEAD_LETTER, "unknown", "error", reason, about)
+
+    def _publish(self, kind: str, dataset: str, severity: str, subject: str, body: dict[str, Any]) -> None:
+        attributes = {"dataset": dataset, "severity": severity, "kind": kind}
+        line = "".join(character if character.isprintable() and character.isascii() else " " for character in subject)
         self._client.publish(
             TopicArn=self._topic,
-            Subject=f"{kind}: {reason}"[:_SUBJECT_CHARACTERS],
-            Message=json.dumps(body, ensure_ascii=False),
+            Subject=f"{kind}: {line}"[:_SUBJECT_CHARACTERS],
+            Message=json.dumps({"kind": kind} | body, ensure_ascii=False),
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value or "unknown"} for name, value in attributes.items()
             },
         )
+
+
+def _about(ref: ObjectRef, origin: Origin, dataset: str) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "object": ref.uri,
+        "version_id": ref.version_id,
+        "object_id": origin.object_id,
+        "look": f"sluice runs {origin.object_id}",
+    }
+
+
+def _repair(kind: str, origin: Origin) -> str:
+    if kind == "object.missing":
+        return "upload the object again under the same key"
+    return f"mend the cause, then sluice dlq redrive {origin.object_id}"
 
 
 class Announcements:
