@@ -56,8 +56,8 @@ destroy: bootstrap ## Removes what was deployed (TARGET=local|aws, ENV=dev|prod)
 demo: bootstrap ## Runs the main job on real input and verifies every row
 	@$(SLUICE) demo $(ARGS)
 
-test: bootstrap ## Runs all suites, fast ones first
-	@$(PYTEST) tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+test: bootstrap ## Runs all suites: the end-to-end ones, which mostly wait, beside the others
+	@$(PYTEST) -n 2 --dist loadgroup tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 unit: bootstrap ## Runs the unit tests (no network, no engine)
 	@$(PYTEST) tests/unit $(ARGS)

@@ -13,7 +13,7 @@ import json
 import urllib.request
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +39,8 @@ TWICE = {
     ("dynamodb", "UpdateItem", "kill-before"),
     ("dynamodb", "UpdateItem", "throttle"),
 }
+
+type RecordProperty = Callable[[str, object], None]
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ def sweep(breakable: Pipeline) -> Iterator[Sweep]:
         change(variables, batch)
 
 
-def test_no_call_that_dies_loses_or_doubles_a_row(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.timeout(900)
+def test_no_call_that_dies_loses_or_doubles_a_row(sweep: Sweep, record_property: RecordProperty) -> None:
     pipe = sweep.pipe
     calm, calls = sweep.calls_of_calm_run()
     expected = sweep.outcome(calm)
