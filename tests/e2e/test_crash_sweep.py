@@ -188,8 +188,7 @@ def test_no_call_that_dies_loses_or_doubles_a_row(sweep: Sweep, record_property:
     pipe.wait(*twins.values(), deadline=500)
     assert pipe.unmet_faults() == [], "a fault met no call, so its point was not tried"
     lost = [str(point) for point, put in twins.items() if sweep.outcome(put) != expected]
-    with capsys.disabled():
-        print(f"\ncrash sweep: {len(points)} points, {len(points) - len(lost)} survived")
+    record_property("figure", f"crash sweep: {len(points)} points, {len(points) - len(lost)} survived")
     assert lost == []
     for point, put in twins.items():
         events = len(pipe.mail.committed(put.object_id))
