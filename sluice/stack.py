@@ -63,3 +63,10 @@ class Stack:
     def describe(self) -> dict[str, Any]:
         """Outputs with endpoint_url and region, as `sluice outputs --json` prints them."""
         return {"endpoint_url": self.endpoint_url, "region": self.region, **self.outputs}
+
+
+def choose(target: str, env: str) -> Stack:
+    """The stack that --target and --env ask for. Ends with code 2 when the target is neither local nor aws."""
+    if target not in ("local", "aws"):
+        fail(f"target {target!r} is not known: use local or aws")
+    return Stack.load() if target == "local" else Stack.load(env=env)
