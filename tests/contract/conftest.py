@@ -20,6 +20,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         SLUICE_FAULTS="1",
         LAMBDA_RETRY_BASE_DELAY="1",
         SLUICE_TTL_SWEEP_SECONDS="0.5",
+        SLUICE_METRIC_SECONDS="1",
+        SLUICE_ALARM_SECONDS="1",
         SLUICE_LAMBDA_INIT_SECONDS="2",
         DEVELOPER_SECRET="must not reach a function",
     )

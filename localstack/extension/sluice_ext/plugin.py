@@ -34,6 +34,14 @@ class ThreadedServerPlugin(RuntimeServerPlugin):  # type: ignore[misc]
         return ThreadedServer()
 
 
+@aws_provider(api="cloudwatch", name="sluice")
+def cloudwatch() -> Service:
+    """PROVIDER_OVERRIDE_CLOUDWATCH=sluice."""
+    from sluice_ext.metrics.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="dynamodb", name="sluice")
 def dynamodb() -> Service:
     """PROVIDER_OVERRIDE_DYNAMODB=sluice."""
@@ -52,6 +60,28 @@ def lambda_() -> Service:
     executor.install()
     delivery.install()
     return Service.for_provider(LambdaProvider())
+
+
+@aws_provider(api="sqs", name="sluice")
+def sqs() -> Service:
+    """PROVIDER_OVERRIDE_SQS=sluice: LocalStack's own provider, with the metrics that AWS publishes."""
+    from localstack.services.sqs.provider import SqsProvider
+
+    from sluice_ext.metrics import queues
+
+    queues.install()
+    return Service.for_provider(SqsProvider())
+
+
+@aws_provider(api="stepfunctions", name="sluice")
+def stepfunctions() -> Service:
+    """PROVIDER_OVERRIDE_STEPFUNCTIONS=sluice: LocalStack's own provider, with the metrics that AWS publishes."""
+    from localstack.services.stepfunctions.provider import StepFunctionsProvider
+
+    from sluice_ext.metrics import workflows
+
+    workflows.install()
+    return Service.for_provider(StepFunctionsProvider())
 
 
 @hooks.on_infra_start()

@@ -13,7 +13,8 @@ value that is already there) before LocalStack is imported. The rest are read by
 | SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = each environment has its own /tmp (mount namespace) where the kernel allows it |
 | SLUICE_TTL_SWEEP_SECONDS | 5 | how often expired DynamoDB items are removed (s) |
 | SLUICE_LOG_FLUSH_MS | 200 | how long function logs are gathered before one PutLogEvents (ms) |
-| SLUICE_METRIC_FLUSH_SECONDS | 5 | how often Lambda invocation metrics are published (s) |
+| SLUICE_METRIC_SECONDS | 5 | how often the depths and ages of queues are published (s; AWS: 60) |
+| SLUICE_ALARM_SECONDS | 5 | how often alarms are evaluated (s; AWS: 60, or 10 for short periods) |
 | SLUICE_FAULTS | 0 | 1 = allow fault control and the call record under /_sluice |
 """
 
@@ -24,8 +25,11 @@ from pathlib import Path
 ENGINE_DEFAULTS: dict[str, str] = {
     # Loads this extension's parts.
     "LAMBDA_RUNTIME_EXECUTOR": "process",
+    "PROVIDER_OVERRIDE_CLOUDWATCH": "sluice",
     "PROVIDER_OVERRIDE_DYNAMODB": "sluice",
     "PROVIDER_OVERRIDE_LAMBDA": "sluice",
+    "PROVIDER_OVERRIDE_SQS": "sluice",
+    "PROVIDER_OVERRIDE_STEPFUNCTIONS": "sluice",
     "GATEWAY_SERVER": "sluice",
     # Nothing is looked up, downloaded or reported on the network.
     "SKIP_SSL_CERT_DOWNLOAD": "1",
@@ -36,7 +40,7 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "SQS_ENDPOINT_STRATEGY": "off",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
-    # One CloudWatch call per SQS call costs more than the call itself; metrics are published on an interval instead.
+    # One CloudWatch call per SQS call costs more than the call itself; metrics are counted in memory instead.
     "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
     # Lambda: an idle environment lives 10 minutes; an asynchronous retry waits 1 then 2 minutes, as on AWS.
     "LAMBDA_KEEPALIVE_MS": "600000",
@@ -78,7 +82,8 @@ MEMORY_LIMIT = _flag("SLUICE_LAMBDA_MEMORY_LIMIT", True)
 PRIVATE_TMP = _flag("SLUICE_LAMBDA_PRIVATE_TMP", True)
 TTL_SWEEP_SECONDS = _number("SLUICE_TTL_SWEEP_SECONDS", 5)
 LOG_FLUSH_SECONDS = _number("SLUICE_LOG_FLUSH_MS", 200) / 1000
-METRIC_FLUSH_SECONDS = _number("SLUICE_METRIC_FLUSH_SECONDS", 5)
+METRIC_SECONDS = _number("SLUICE_METRIC_SECONDS", 5)
+ALARM_SECONDS = _number("SLUICE_ALARM_SECONDS", 5)
 FAULTS = _flag("SLUICE_FAULTS", False)
 
 

@@ -23,7 +23,6 @@ from localstack.services.lambda_.invocation.lambda_models import Invocation, Inv
 
 from localstack import config
 from sluice_ext import settings
-from sluice_ext.delivery import metrics
 
 LOG = logging.getLogger(__name__)
 
@@ -158,10 +157,7 @@ class AsyncEventManager:
         except Exception as error:  # noqa: BLE001 - whatever it was, the event must not be lost
             if function.reserved_concurrent_executions == 0:
                 return self._give_up(event, None, options, "ZeroReservedConcurrency")
-            if isinstance(error, TooManyRequestsException):
-                identity = self.version_manager.function_version.id
-                metrics.count_throttle(identity.account, identity.region, identity.function_name)
-            else:
+            if not isinstance(error, TooManyRequestsException):
                 LOG.warning("Event %s: %s; trying again", invocation.request_id, error)
             delay = float(min(2**event.refusals, _MAX_BACKOFF_SECONDS))
             event.refusals += 1

@@ -1,5 +1,7 @@
 """Function logs to CloudWatch Logs, gathered for a moment and written off the request path.
 
+Embedded metrics among them become CloudWatch metrics here.
+
 One event per line; a line that the runtime joined with carriage returns (a traceback) stays one event, as on AWS.
 """
 
@@ -13,6 +15,7 @@ from localstack.aws.connect import connect_to
 from localstack.utils.bootstrap import is_api_enabled
 
 from sluice_ext import settings
+from sluice_ext.metrics import emf
 
 LOG = logging.getLogger(__name__)
 _Stream = tuple[str, str, str, str]
@@ -47,6 +50,7 @@ class LogWriter:
             with self._changed:
                 pending, self._pending = self._pending, defaultdict(list)
             for stream, events in pending.items():
+                emf.publish(stream[0], stream[1], (event["message"] for event in events))
                 try:
                     self._write(stream, events)
                 except Exception as error:  # noqa: BLE001 - one stream must not stop the others

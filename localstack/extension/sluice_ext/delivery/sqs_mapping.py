@@ -24,7 +24,6 @@ from localstack.utils.aws.arns import parse_arn
 from localstack.utils.strings import long_uid
 
 from sluice_ext import settings
-from sluice_ext.delivery import metrics
 from sluice_ext.delivery.batches import by_payload, failed_messages
 from sluice_ext.delivery.service import lambda_service
 
@@ -171,7 +170,6 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
                 payload=json.dumps(payload).encode(),
             )
         except TooManyRequestsException:
-            metrics.count_throttle(account, region, name)
             self._pause = min(_MAX_THROTTLE_PAUSE, self._pause * 2 or 0.2)
             return None
         self._pause = 0.0

@@ -1,0 +1,137 @@
+"""Metric alarms: what state their last periods give.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+
+AWS looks once a minute at the last whole minutes, and at a few older ones where data is missing. Here an alarm is
+looked at every few seconds and its periods end at that moment, so that it fires seconds after its cause and returns to
+OK one evaluation range after its end.
+"""
+
+import json
+import logging
+import operator
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from localstack.aws.connect import connect_to
+
+from sluice_ext import settings
+from sluice_ext.metrics.expressions import Value
+from sluice_ext.metrics.queries import Queries
+
+LOG = logging.getLogger(__name__)
+ALARM, OK, NO_DATA = "ALARM", "OK", "INSUFFICIENT_DATA"
+COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
+    "GreaterThanThreshold": (operator.gt, "greater than"),
+    "LessThanThreshold": (operator.lt, "less than"),
+    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
+}
+
+
+def state_of(points: Sequence[Value], alarm: Mapping[str, Any]) -> str | None:
+    """The state that the last periods (oldest first, None for no data) give; None keeps the state as it is."""
+    breaches, _ = COMPARISONS[alarm["ComparisonOperator"]]
+    wanted = alarm.get("DatapointsToAlarm") or len(points)
+    treat = alarm.get("TreatMissingData") or "missing"
+    filled = {"breaching": True, "notBreaching": False}.get(treat)
+    verdicts = [filled if point is None else breaches(point, alarm["Threshold"]) for point in points]
+    if verdicts.count(True) >= wanted:
+        return ALARM
+    present = [verdict for verdict in verdicts if verdict is not None]
+    if not present:
+        return NO_DATA if treat == "missing" else None
+    # Nothing but breaching data, and as old as it has to be: the gaps after it do not hold the alarm back.
+    if all(present) and verdicts[-wanted]:
+        return ALARM if treat == "missing" else None
+    return OK if filled is not None or len(present) == len(points) or not all(present) else None
+
+
+class AlarmScheduler:
+    """Takes the place of LocalStack's, which looks once in an alarm's whole range, at simple alarms only."""
+
+    def __init__(self, alarms: Callable[[], list[Any]]) -> None:
+        self._alarms = alarms
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Look at all alarms from now on."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="cloudwatch-alarms", daemon=True)
+            self._thread.start()
+
+    def shutdown(self) -> None:
+        """Stop looking."""
+        self._stop.set()
+
+    def schedule_metric_alarm(self, alarm_arn: str) -> None:
+        """Nothing to do: every alarm there is, is looked at."""
+
+    def delete_scheduler_for_alarm(self, alarm_arn: str) -> None:
+        """Nothing to do: an alarm that is gone is not looked at."""
+
+    def restart_existing_alarms(self) -> None:
+        """Nothing to do."""
+
+    def _run(self) -> None:
+        while not self._stop.wait(settings.ALARM_SECONDS):
+            for found in self._alarms():
+                try:
+                    evaluate(found.account_id, found.region, found.alarm)
+                except Exception as error:  # noqa: BLE001 - one alarm must not stop the others
+                    LOG.warning("Cannot evaluate the alarm %s: %s", found.alarm.get("AlarmName"), error)
+
+
+def evaluate(account: str, region: str, alarm: Mapping[str, Any]) -> None:
+    """Look at one alarm; a new state is set, and with it its actions run."""
+    queries, result, period = queries_of(account, region, alarm)
+    now, count = time.time(), int(alarm["EvaluationPeriods"])
+    points = [queries.values(now - i * period, now - (i - 1) * period)[result] for i in range(count, 0, -1)]
+    state = state_of(points, alarm)
+    if state is None or state == alarm["StateValue"]:
+        return
+    reason, data = _reason(points, alarm, state), _reason_data(points, alarm, period)
+    client = connect_to(aws_access_key_id=account, region_name=region).cloudwatch
+    client.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason, StateReasonData=data)
+
+
+def queries_of(account: str, region: str, alarm: Mapping[str, Any]) -> tuple[Queries, str, int]:
+    """An alarm's queries, the id of the one that counts, and the length of its periods in seconds."""
+    if listed := alarm.get("Metrics"):
+        (result,) = [query["Id"] for query in listed if query.get("ReturnData", True)]
+        periods = [query["MetricStat"]["Period"] for query in listed if query.get("MetricStat")]
+        return Queries(account, region, listed), result, int(max(periods))
+    names = ("MetricName", "Namespace", "Dimensions")
+    stat = {
+        "Metric": {name: alarm[name] for name in names if alarm.get(name)},
+        "Stat": alarm.get("Statistic") or alarm["ExtendedStatistic"],
+    } | ({"Unit": alarm["Unit"]} if alarm.get("Unit") else {})
+    return Queries(account, region, [{"Id": "m", "MetricStat": stat}]), "m", int(alarm["Period"])
+
+
+def _reason(points: Sequence[Value], alarm: Mapping[str, Any], state: str) -> str:
+    present = [point for point in points if point is not None]
+    if not present:
+        treat = alarm.get("TreatMissingData") or "missing"
+        what = f"no datapoints were received for {len(points)} periods and were treated as [{treat}]"
+        return f"Insufficient Data: {what}." if state == NO_DATA else f"Threshold Crossed: {what}."
+    _, words = COMPARISONS[alarm["ComparisonOperator"]]
+    shown = ", ".join(f"{point:g}" for point in present)
+    verb = "was" if state == ALARM else "was not"
+    return f"Threshold Crossed: datapoints [{shown}]: {verb} {words} the threshold ({alarm['Threshold']:g})."
+
+
+def _reason_data(points: Sequence[Value], alarm: Mapping[str, Any], period: int) -> str:
+    data = {
+        "version": "1.0",
+        "queryDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+        "period": period,
+        "recentDatapoints": [point for point in points if point is not None],
+        "threshold": alarm["Threshold"],
+    }
+    return json.dumps(data)

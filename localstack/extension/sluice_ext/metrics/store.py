@@ -1,0 +1,231 @@
+"""Metric data in memory, in the place of LocalStack's SQLite file.
+
+That file is opened and committed for every datum, and its search takes a metric with more dimensions for the one asked
+for; on AWS a metric is exactly its namespace, name and dimensions:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
+"""
+
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+RETENTION_SECONDS = 3 * 3600  # as long as AWS keeps data by the second
+_VALUES_KEPT = 200  # of one second, for percentiles
+_PRUNE_SECONDS = 300
+Dimensions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What names a metric."""
+
+    account: str
+    region: str
+    namespace: str
+    name: str
+    dimensions: Dimensions = ()
+
+
+@dataclass(slots=True)
+class Samples:
+    """What was published for one metric and unit in some time."""
+
+    count: float = 0
+    total: float = 0
+    least: float = math.inf
+    most: float = -math.inf
+    values: list[float] = field(default_factory=list)
+
+    def add(self, count: float, total: float, least: float, most: float, values: Iterable[float] = ()) -> None:
+        """Take more samples in."""
+        self.count += count
+        self.total += total
+        self.least = min(self.least, least)
+        self.most = max(self.most, most)
+        if len(self.values) < _VALUES_KEPT:
+            self.values += values
+
+    def statistic(self, name: str) -> float:
+        """Raises ValueError for a statistic that is not supported."""
+        simple = {
+            "SampleCount": self.count,
+            "Sum": self.total,
+            "Average": self.total / self.count if self.count else 0.0,
+            "Minimum": self.least,
+            "Maximum": self.most,
+        }
+        if name in simple:
+            return simple[name]
+        if name.startswith("p") and name[1:].replace(".", "", 1).isdigit() and self.values:
+            rank = math.ceil(float(name[1:]) / 100 * len(self.values))
+            return sorted(self.values)[max(0, rank - 1)]
+        raise ValueError(f"statistic {name} is not supported")
+
+
+class MetricStore:
+    """All metrics by the second. The methods named as LocalStack's `CloudwatchDatabase` has them take its place."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._series: dict[Metric, dict[int, dict[str | None, Samples]]] = defaultdict(lambda: defaultdict(dict))
+        self._pruned = time.monotonic()
+
+    def add(
+        self, metric: Metric, value: float, unit: str | None = None, at: float | None = None, count: int = 1
+    ) -> None:
+        """``value``, ``count`` times. ``at`` is in seconds since 1970, now when None."""
+        self.add_samples(metric, unit, at, count, value * count, value, value, [value] * min(count, _VALUES_KEPT))
+
+    def add_samples(
+        self,
+        metric: Metric,
+        unit: str | None,
+        at: float | None,
+        count: float,
+        total: float,
+        least: float,
+        most: float,
+        values: Iterable[float] = (),
+    ) -> None:
+        """A set of samples."""
+        with self._lock:
+            units = self._series[metric][int(time.time() if at is None else at)]
+            if unit not in units:
+                units[unit] = Samples()
+            units[unit].add(count, total, least, most, values)
+            if time.monotonic() - self._pruned > _PRUNE_SECONDS:
+                self._prune()
+
+    def samples(self, metric: Metric, start: float, end: float, unit: str | None = None) -> Samples | None:
+        """Everything of a metric from ``start`` until before ``end``; None when there is nothing."""
+        found = Samples()
+        with self._lock:
+            for second, units in self._series.get(metric, {}).items():
+                if start <= second < end:
+                    for name, some in units.items():
+                        if unit is None or unit == (name or "NULL_VALUE"):
+                            found.add(some.count, some.total, some.least, some.most, some.values)
+        return found if found.count else None
+
+    def _prune(self) -> None:
+        self._pruned = time.monotonic()
+        oldest = time.time() - RETENTION_SECONDS
+        for metric, seconds in list(self._series.items()):
+            for second in [second for second in seconds if second < oldest]:
+                del seconds[second]
+            if not seconds:
+                del self._series[metric]
+
+    # The interface of LocalStack's CloudwatchDatabase
+
+    def add_metric_data(self, account_id: str, region: str, namespace: str, metric_data: list[dict[str, Any]]) -> None:
+        """What PutMetricData brings."""
+        for datum in metric_data:
+            metric = Metric(account_id, region, namespace, datum["MetricName"], dimensions_of(datum.get("Dimensions")))
+            unit, at = datum.get("Unit"), _seconds(datum.get("Timestamp"))
+            if datum.get("Value") is not None:
+                self.add(metric, float(datum["Value"]), unit, at)
+            values = datum.get("Values") or []
+            for value, count in zip(values, datum.get("Counts") or [1] * len(values), strict=True):
+                self.add(metric, float(value), unit, at, int(count))
+            if found := datum.get("StatisticValues"):
+                numbers = [float(found[name]) for name in ("SampleCount", "Sum", "Minimum", "Maximum")]
+                self.add_samples(metric, unit, at, *numbers)
+
+    def get_metric_data_stat(
+        self,
+        account_id: str,
+        region: str,
+        query: Mapping[str, Any],
+        start_time: datetime,
+        end_time: datetime,
+        scan_by: str | None,
+    ) -> dict[str, list[float]]:
+        """The statistic of every period that has data; periods begin at multiples of the period."""
+        stat = query["MetricStat"]
+        metric, period = metric_of(account_id, region, stat["Metric"]), int(stat["Period"])
+        periods: dict[int, Samples] = defaultdict(Samples)
+        begin, end = int(start_time.timestamp()) // period * period, end_time.timestamp()
+        with self._lock:
+            for second, units in self._series.get(metric, {}).items():
+                if begin <= second < end:
+                    for unit, some in units.items():
+                        if stat.get("Unit") in (None, unit or "NULL_VALUE"):
+                            at = second // period * period
+                            periods[at].add(some.count, some.total, some.least, some.most, some.values)
+        times = sorted(periods, reverse=scan_by in (None, "TimestampDescending"))
+        return {"timestamps": list(times), "values": [periods[at].statistic(stat["Stat"]) for at in times]}
+
+    def get_units_for_metric_data_stat(
+        self, account_id: str, region: str, start_time: datetime, end_time: datetime, metric_name: str, namespace: str
+    ) -> list[str]:
+        """The units that a metric was published in."""
+        begin, end = start_time.timestamp(), end_time.timestamp()
+        wanted = (account_id, region, namespace, metric_name)
+        with self._lock:
+            found = {
+                unit or "NULL_VALUE"
+                for metric, seconds in self._series.items()
+                if (metric.account, metric.region, metric.namespace, metric.name) == wanted
+                for second, units in seconds.items()
+                if begin <= second < end
+                for unit in units
+            }
+        return sorted(found) or ["NULL_VALUE"]
+
+    def list_metrics(
+        self, account_id: str, region: str, namespace: str, metric_name: str, dimensions: list[dict[str, str]]
+    ) -> dict[str, Any]:
+        """Metrics that have all of the given dimensions (a filter without a value takes any)."""
+        with self._lock:
+            known = list(self._series)
+        found = [
+            {
+                "metric_name": metric.name,
+                "namespace": metric.namespace,
+                "dimensions": [{"Name": name, "Value": value} for name, value in metric.dimensions],
+            }
+            for metric in known
+            if (metric.account, metric.region) == (account_id, region)
+            and namespace in (None, metric.namespace)
+            and metric_name in (None, metric.name)
+            and all(
+                any(name == d["Name"] and d.get("Value") in (None, value) for name, value in metric.dimensions)
+                for d in dimensions
+            )
+        ]
+        return {"metrics": found}
+
+    def get_all_metric_data(self) -> list[dict[str, Any]]:
+        """For LocalStack's own diagnosis route; newest state only."""
+        return []
+
+    def clear_tables(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._series.clear()
+
+
+def metric_of(account: str, region: str, metric: Mapping[str, Any]) -> Metric:
+    """From the ``Metric`` of a request."""
+    name, namespace = metric["MetricName"], metric.get("Namespace") or ""
+    return Metric(account, region, namespace, name, dimensions_of(metric.get("Dimensions")))
+
+
+def dimensions_of(listed: Iterable[Mapping[str, str]] | None) -> Dimensions:
+    """In one order, whatever the order of the request."""
+    return tuple(sorted((entry["Name"], entry["Value"]) for entry in listed or ()))
+
+
+def _seconds(at: Any) -> float | None:
+    if at is None:
+        return None
+    return at.timestamp() if isinstance(at, datetime) else float(at)
+
+
+STORE = MetricStore()
