@@ -35,8 +35,8 @@ up: bootstrap ## Starts the engine: LocalStack with Sluice's extension, and Post
 down: bootstrap ## Stops the engine
 	@$(SLUICE) down $(ARGS)
 
-status: bootstrap ## Shows what runs: versions, ports, processes, memory
-	@$(SLUICE) status $(ARGS)
+status: bootstrap ## Shows engine, objects, queues, dead letters, quarantine, failures (ARGS=--watch)
+	@$(SLUICE) status --env $(ENV) $(ARGS)
 
 logs: bootstrap ## Shows logs (ARGS="-f", ARGS=postgres, ARGS=<function>)
 	@$(SLUICE) logs $(ARGS)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -80,16 +81,27 @@ def print_table(
     right: Iterable[str] = (),
 ) -> None:
     """A table on stdout. `right` names the columns that hold numbers; None prints as a dash."""
+    stdout().print(table(columns, rows, title=title, right=right))
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    right: Iterable[str] = (),
+) -> Table:
+    """What print_table prints."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     numeric = set(right)
     for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+        made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("-" if cell is None else _cell(cell) for cell in row))
-    stdout().print(table)
+        made.add_row(*("-" if cell is None else _cell(cell) for cell in row))
+    return made
 
 
 def print_facts(facts: Mapping[str, object], *, title: str | None = None) -> None:

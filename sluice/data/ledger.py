@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import batched
+from itertools import batched, islice
 from typing import Any
 
 from pipeline.items import OBJECT_SK, State, chunk_sk, object_pk
@@ -130,13 +130,35 @@ class LedgerView:
             ScanIndexForward=False,
         )
 
+    def count(self, state: str) -> int:
+        """How many objects are in a state."""
+        return sum(page["Count"] for page in self._answers("query", **_by_state(state), Select="COUNT"))
+
+    def oldest(self, state: str, limit: int) -> list[Item]:
+        """The object items of a state that have not changed for longest."""
+        return list(islice(self._pages("query", **_by_state(state), Limit=limit), limit))
+
     def _pages(self, operation: str, **request: Any) -> Iterator[Item]:
+        for answer in self._answers(operation, **request):
+            yield from map(plain, answer["Items"])
+
+    def _answers(self, operation: str, **request: Any) -> Iterator[dict[str, Any]]:
         while True:
             answer = getattr(self._client, operation)(TableName=self._table, **request)
-            yield from map(plain, answer["Items"])
+            yield answer
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             request["ExclusiveStartKey"] = last
+
+
+def _by_state(state: str) -> dict[str, Any]:
+    """A query of the index, least recently changed first."""
+    return {
+        "IndexName": "by_state",
+        "KeyConditionExpression": "#name = :value",
+        "ExpressionAttributeNames": {"#name": "state"},
+        "ExpressionAttributeValues": {":value": {"S": state}},
+    }
 
 
 def plain(item: Mapping[str, Any]) -> Item:

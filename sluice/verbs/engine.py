@@ -1,4 +1,4 @@
-"""Verbs of the engine: up, down, status, logs, env."""
+"""Verbs of the engine: up, down, logs, env (status is in sluice.ops)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PANEL = "Engine"
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs of this module."""
-    for verb in (up, down, status, logs, env):
+    for verb in (up, down, logs, env):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -69,40 +69,6 @@ def down(
         console.note("engine  stopped")
     elif not quiet:
         console.note("engine  nothing runs")
-
-
-def status(json: Json = False) -> None:
-    """Show what runs: versions, ports, processes, memory, uptime. Exit code 1 when nothing runs."""
-    if json:
-        code = _print_status()
-    else:
-        from sluice import engine
-        from sluice.instance import Instance
-
-        found = engine.status(Instance.default())
-        code = console.OK if found.running and found.healthy else console.FAILED
-        if not found.running:
-            console.note("engine  nothing runs: start it with `make up`")
-            raise typer.Exit(code)
-        versions = found.versions
-        rows = [
-            ("LocalStack", versions.get("localstack"), found.endpoint_url, found.engine_pid,
-             console.human_bytes(found.engine_memory)),
-            ("functions", None, None, None, console.human_bytes(found.functions_memory)),
-            ("PostgreSQL", versions.get("postgres"), f"127.0.0.1:{found.postgres_port}", found.postgres_pid,
-             console.human_bytes(found.postgres_memory)),
-        ]  # fmt: skip
-        console.print_table(
-            ("server", "version", "address", "pid", "memory"),
-            [[*row[:3], None if row[3] is None else str(row[3]), row[4]] for row in rows],
-            right=("pid", "memory"),
-        )
-        health = "healthy" if found.healthy else "does not answer"
-        console.print_facts({
-            "engine": f"embedded, {health}", "extension": versions.get("sluice_ext"),
-            "uptime": console.human_seconds(found.uptime), "fault control": found.faults, "home": found.home,
-        })  # fmt: skip
-    raise typer.Exit(code)
 
 
 def _print_status() -> int:

@@ -112,7 +112,8 @@ class FakeDynamo:
         if ":since" in values:
             assert names["#sort"] == sort
             found = [item for item in found if item[sort] >= values[":since"]]
-        return self._page(sorted(found, key=lambda item: str(item[sort]), reverse=True), request)
+        newest_first = request.get("ScanIndexForward") is False
+        return self._page(sorted(found, key=lambda item: str(item[sort]), reverse=newest_first), request)
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Answers one key a call and gives the others back as unprocessed."""
@@ -125,7 +126,10 @@ class FakeDynamo:
 
     def _page(self, items: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         start = int(request.get("ExclusiveStartKey", {}).get("n", {"N": "0"})["N"])
-        page = {"Items": [_write(item) for item in items[start : start + 2]]}
+        some = items[start : start + 2]
+        page: dict[str, Any] = {"Count": len(some)}
+        if request.get("Select") != "COUNT":
+            page["Items"] = [_write(item) for item in some]
         return page | ({"LastEvaluatedKey": {"n": {"N": str(start + 2)}}} if start + 2 < len(items) else {})
 
 

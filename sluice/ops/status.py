@@ -1,0 +1,136 @@
+"""`sluice status`: engine and pipeline on one screen, once or watched."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sluice import console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sluice.engine import EngineStatus
+    from sluice.ops.overview import Collector
+
+Target = Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")]
+Env = Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs of this module."""
+    app.command(rich_help_panel="Engine")(status)
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks of --watch.")] = 2.0,
+    target: Target = "local",
+    env: Env = "dev",
+    json: Json = False,
+) -> None:
+    """Show engine, objects, queues, dead letters, quarantine, failures and rates. Exit code 1 when nothing runs."""
+    if watch and json:
+        console.fail("--watch is for people: leave out --json, or call status again and again")
+    view = View(target, env)
+    if watch:
+        _watch(view, interval)
+        return
+    if json:
+        facts, code = view.facts()
+        console.print_json(facts)
+    else:
+        shown, code = view.screen()
+        if shown is not None:
+            console.stdout().print(shown)
+        for line in view.remarks:
+            console.note(line)
+    raise typer.Exit(code)
+
+
+class View:
+    """Looks at engine and pipeline; what it remembers makes the next look cheaper."""
+
+    def __init__(self, target: str, env: str) -> None:
+        if target not in ("local", "aws"):
+            console.fail(f"target {target!r} is not known: use local or aws")
+        self._env = env if target == "aws" else None
+        self._collector: Collector | None = None
+        self.remarks: list[str] = []
+
+    def screen(self) -> tuple[RenderableType | None, int]:
+        """What to show, and the exit code; `remarks` say what is missing."""
+        from rich.console import Group
+
+        from sluice.ops import screen
+
+        self.remarks = []
+        parts: list[RenderableType] = []
+        engine = self._engine()
+        if engine is not None:
+            if not engine.running:
+                self.remarks = ["engine  nothing runs: start it with `make up`"]
+                return None, console.FAILED
+            parts.append(screen.engine_part(engine))
+        collector = self._pipeline(engine)
+        if collector is not None:
+            parts.append(screen.pipeline_part(collector.collect()))
+        return Group(*parts) if parts else None, self._code(engine, collector)
+
+    def facts(self) -> tuple[dict[str, Any], int]:
+        """The same as JSON: the engine's facts, and the pipeline's under ``pipeline`` (null where there is none)."""
+        from dataclasses import asdict
+
+        engine = self._engine()
+        collector = self._pipeline(engine)
+        facts = {} if engine is None else asdict(engine)
+        pipeline = collector.collect().to_dict() if collector else None
+        return facts | {"pipeline": pipeline}, self._code(engine, collector)
+
+    def _engine(self) -> EngineStatus | None:
+        if self._env is not None:
+            return None
+        from sluice import engine
+        from sluice.instance import Instance
+
+        return engine.status(Instance.default())
+
+    def _pipeline(self, engine: EngineStatus | None) -> Collector | None:
+        """None when the engine does not answer, or nothing is deployed."""
+        if engine is not None and not (engine.running and engine.healthy):
+            return None
+        if self._collector is None:
+            from sluice.ops.overview import Collector
+            from sluice.stack import Stack
+
+            stack = Stack.load(env=self._env)
+            if not stack.outputs.get("ledger_table"):
+                where = "" if self._env is None else f" to {self._env}"
+                self.remarks.append(f"nothing is deployed{where}: `make deploy` does it")
+                return None
+            self._collector = Collector(stack)
+        return self._collector
+
+    def _code(self, engine: EngineStatus | None, collector: Collector | None) -> int:
+        if engine is None:
+            return console.OK if collector else console.FAILED
+        return console.OK if engine.running and engine.healthy else console.FAILED
+
+
+def _watch(view: View, interval: float) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    out = console.stdout()
+    try:
+        with Live(Text("looking ..."), console=out, screen=sys.stdout.isatty(), auto_refresh=False) as live:
+            while True:
+                shown, _ = view.screen()
+                live.update(shown if shown is not None else Text("\n".join(view.remarks)), refresh=True)
+                time.sleep(interval)
+    except KeyboardInterrupt:
+        return
