@@ -114,11 +114,11 @@ class Sweep:
         calls["transform", *RETURN] = chunks
         return calm, calls
 
-    def run(self, points: list[Point]) -> dict[Point, Put]:
-        """Sets every fault, then brings in every twin."""
+    def run(self, points: list[Point], names: str = "twin") -> dict[Point, Put]:
+        """Sets the fault of every point and brings in its twin."""
         twins: dict[Point, Put] = {}
         for number, point in enumerate(points):
-            name = f"twin-{number:04d}"
+            name = f"{names}-{number:04d}"
             fault = point.fault(self.about(name)) | {"function": self.pipe.stack[f"{point.function}_function"]}
             self.pipe.set_fault(fault)
             twins[point] = self.put(name)
@@ -218,9 +218,9 @@ def test_the_sweep_fails_when_the_code_is_wrong(sweep: Sweep) -> None:
     calm, _ = sweep.calls_of_calm_run()
     expected = sweep.outcome(calm)
     unsound = {}
-    for what, (file, right, wrong, point) in MUTATIONS.items():
+    for number, (what, (file, right, wrong, point)) in enumerate(MUTATIONS.items()):
         with _changed(sweep.pipe, file, right, wrong):
-            [(_, put)] = sweep.run([point]).items()
+            [(_, put)] = sweep.run([point], f"mutant-{number}").items()
             until(f"the crash: {what}", lambda: sweep.pipe.unmet_faults() == [])
         unsound[what] = put  # the retry runs the right code again: what the wrong code left behind must show
         sweep.pipe.clear_faults()
