@@ -18,7 +18,7 @@ BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
 	echo "sluice: Python is missing: install Python 3.13 (python3 must run)" >&2; exit 1
 
 .PHONY: help bootstrap setup up down status logs build plan deploy destroy demo \
-	test unit contract infra-test e2e bench bench-peer lint fmt clean
+	test unit contract infra-test e2e soak bench bench-peer lint fmt clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, po
 
 e2e: bootstrap ## Runs the end-to-end tests on an engine of their own (STACK=running: on yours)
 	@$(PYTEST) tests/e2e $(ARGS)
+
+soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; not 0 on any difference
+	@SOAK_OBJECTS=$${SOAK_OBJECTS:-5000} $(PYTEST) tests/e2e/test_soak.py $(ARGS)
 
 bench: bootstrap ## Measures; prints the figures and writes them as JSON
 	@$(SLUICE) bench $(ARGS)

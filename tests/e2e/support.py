@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
@@ -35,6 +36,11 @@ def until[T](what: str, look: Callable[[], T | None], deadline: float = DEADLINE
             return found
         assert time.monotonic() < end, f"{what}: not within {deadline:.0f} s"
         threading.Event().wait(0.1)
+
+
+def idempotency_hash(origin: Origin) -> str:
+    """How Powertools names the record of an object: the MD5 of its uri as JSON."""
+    return hashlib.md5(json.dumps(origin.uri).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -148,10 +154,10 @@ class Pipeline:
 
     def forget_idempotency(self, put: Put) -> None:
         """Removes ingest's record of an object, as its expiry does."""
-        table = self.stack["idempotency_table"]
+        table, name = self.stack["idempotency_table"], idempotency_hash(put.origin)
         for page in self.dynamodb.get_paginator("scan").paginate(TableName=table):
             for item in page["Items"]:
-                if put.object_id in json.dumps(item) or put.origin.uri in json.dumps(item):
+                if item["id"]["S"].endswith(name):
                     self.dynamodb.delete_item(TableName=table, Key={"id": item["id"]})
 
     # -- waiting -----------------------------------------------------------------------------------------------------
