@@ -25,6 +25,7 @@ module "event_bus" {
 module "chunk_queue" {
   source = "../modules/queue"
 
+  existing                   = var.existing_chunk_queue
   name                       = local.chunk_queue_name
   account                    = module.notifications.account
   visibility_timeout_seconds = coalesce(var.chunk_visibility_seconds, local.least_visibility_seconds)
@@ -39,6 +40,7 @@ module "chunk_queue" {
 module "chunk_dlq" {
   source = "../modules/queue"
 
+  existing           = var.existing_chunk_dlq
   name               = "${local.chunk_queue_name}-dlq"
   account            = module.notifications.account
   dead_letter_source = local.chunk_queue_name

@@ -17,12 +17,12 @@ run "a_queue_is_encrypted_and_denies_plain_http" {
   }
 
   assert {
-    condition     = aws_sqs_queue.this.sqs_managed_sse_enabled
+    condition     = aws_sqs_queue.this[0].sqs_managed_sse_enabled
     error_message = "messages must be encrypted at rest"
   }
 
   assert {
-    condition = jsondecode(aws_sqs_queue.this.policy).Statement[0] == {
+    condition = jsondecode(aws_sqs_queue.this[0].policy).Statement[0] == {
       Sid       = "DenyPlainHttp"
       Effect    = "Deny"
       Principal = "*"
@@ -34,7 +34,7 @@ run "a_queue_is_encrypted_and_denies_plain_http" {
   }
 
   assert {
-    condition     = jsondecode(aws_sqs_queue.this.redrive_allow_policy) == { redrivePermission = "denyAll" }
+    condition     = jsondecode(aws_sqs_queue.this[0].redrive_allow_policy) == { redrivePermission = "denyAll" }
     error_message = "a queue that is nobody's dead-letter queue must say so"
   }
 }
@@ -52,7 +52,7 @@ run "dead_letters_go_where_they_are_told" {
   }
 
   assert {
-    condition = jsondecode(aws_sqs_queue.this.redrive_policy) == {
+    condition = jsondecode(aws_sqs_queue.this[0].redrive_policy) == {
       deadLetterTargetArn = "arn:aws:sqs:eu-west-1:210987654321:sluice-test-chunks-dlq"
       maxReceiveCount     = 5
     }
@@ -71,7 +71,7 @@ run "a_dead_letter_queue_takes_from_its_source_only" {
   }
 
   assert {
-    condition = jsondecode(aws_sqs_queue.this.redrive_allow_policy) == {
+    condition = jsondecode(aws_sqs_queue.this[0].redrive_allow_policy) == {
       redrivePermission = "byQueue"
       sourceQueueArns   = ["arn:aws:sqs:eu-west-1:210987654321:sluice-test-chunks"]
     }
@@ -79,7 +79,7 @@ run "a_dead_letter_queue_takes_from_its_source_only" {
   }
 
   assert {
-    condition     = aws_sqs_queue.this.message_retention_seconds == 1209600
+    condition     = aws_sqs_queue.this[0].message_retention_seconds == 1209600
     error_message = "a dead letter must be kept for 14 days"
   }
 }
@@ -102,4 +102,44 @@ run "bad_values_are_refused" {
   }
 
   expect_failures = [var.name, var.visibility_timeout_seconds, var.retention_days, var.dead_letter]
+}
+
+run "a_queue_that_exists_is_named_and_not_created" {
+  variables {
+    existing = {
+      arn = "arn:aws:sqs:eu-west-1:210987654321:theirs"
+      url = "https://sqs.eu-west-1.amazonaws.com/210987654321/theirs"
+    }
+  }
+
+  module {
+    source = "./modules/queue"
+  }
+
+  assert {
+    condition     = length(aws_sqs_queue.this) == 0
+    error_message = "nothing may be created"
+  }
+
+  assert {
+    condition     = [output.name, output.arn, output.url] == ["theirs", var.existing.arn, var.existing.url]
+    error_message = "the outputs must name the existing queue"
+  }
+}
+
+run "an_arn_and_a_url_of_two_queues_are_refused" {
+  command = plan
+
+  variables {
+    existing = {
+      arn = "arn:aws:sqs:eu-west-1:210987654321:theirs"
+      url = "https://sqs.eu-west-1.amazonaws.com/210987654321/others"
+    }
+  }
+
+  module {
+    source = "./modules/queue"
+  }
+
+  expect_failures = [var.existing]
 }

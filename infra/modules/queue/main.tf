@@ -1,4 +1,5 @@
-# One encrypted queue, reachable over TLS only, and, where it has one, its dead-letter queue.
+# One encrypted queue, reachable over TLS only, and, where it has one, its dead-letter queue. A queue that exists already
+# is only named: nothing is created then, and nothing about it is changed.
 
 locals {
   # Built, not read: a policy that waited for the queue's own ARN would be a second resource, and the provider watches
@@ -7,6 +8,8 @@ locals {
 }
 
 resource "aws_sqs_queue" "this" {
+  count = var.existing == null ? 1 : 0
+
   name                       = var.name
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = var.retention_days * 86400

@@ -58,3 +58,22 @@ variable "dead_letter_source" {
   type        = string
   default     = null
 }
+
+variable "existing" {
+  description = "ARN and URL of a queue that exists already and is used instead of a new one; null creates one."
+  type = object({
+    arn = string
+    url = string
+  })
+  default = null
+
+  validation {
+    condition     = var.existing == null ? true : can(regex("^arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$", var.existing.arn))
+    error_message = "existing.arn must be the ARN of a standard queue (arn:aws:sqs:<region>:<account>:<name>)."
+  }
+
+  validation {
+    condition     = var.existing == null ? true : can(regex("^https?://.+/[A-Za-z0-9_-]{1,80}$", var.existing.url)) && reverse(split("/", var.existing.url))[0] == reverse(split(":", var.existing.arn))[0]
+    error_message = "existing.url must be the URL of the same queue as existing.arn."
+  }
+}
