@@ -45,22 +45,25 @@ class Planner:
         head = self._storage.head(ref, formats.SNIFF_BYTES)
         replay_of = Origin.from_metadata(head.metadata)
         origin = replay_of or ref.as_origin()
-        known = self._ledger.object(origin.object_id)
-        if known is None or not int(known["chunk_count"]):
-            sent = self._first_plan(ref, origin, head.data)
-        else:
+        # Most objects are new: to try that first saves looking whether they are.
+        new = None if replay_of else self._first_plan(ref, origin, head.data)
+        if new is not None:
+            sent = new
+        elif (known := self._ledger.object(origin.object_id)) and int(known["chunk_count"]):
             sent = self._known_plan(ref, known, replay=replay_of is not None)
+        else:
+            sent = self._first_plan(ref, origin, head.data) or 0
         return {"object_id": origin.object_id, "version_id": ref.version_id, "sent": sent}
 
-    def _first_plan(self, ref: ObjectRef, origin: Origin, head: bytes) -> int:
-        """How many chunks were sent; none when another delivery planned it between our look and our write."""
+    def _first_plan(self, ref: ObjectRef, origin: Origin, head: bytes) -> int | None:
+        """How many chunks were sent; None when the object has a plan."""
         dataset = dataset_of(origin.key) or "unknown"
         if not self._catalog.knows(dataset):
             have = ", ".join(sorted(self._catalog.datasets))
             raise ObjectFailed(Failure.UNKNOWN_DATASET, f"no dataset {dataset!r} for {ref.uri}; there are {have}")
         chunks = self._cut(ref, head)
         item = self._ledger.create_plan(ref, origin, dataset, chunks)
-        return self._queue.send(item, chunks) if item else 0
+        return self._queue.send(item, chunks) if item else None
 
     def _known_plan(self, ref: ObjectRef, known: ObjectItem, *, replay: bool) -> int:
         """Sends what is open of a known object: all of it, as a new run, for a replay or a restored version."""

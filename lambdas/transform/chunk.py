@@ -1,6 +1,6 @@
 """One chunk: read it, sort its rows, write silver and quarantine, count it, and announce a finished object."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lines import Lines, csv_records, document_records, split_lines
@@ -66,12 +66,16 @@ class ChunkProcessor:
             if int(planned["run"]) < message.run:
                 raise NotPlanned(f"chunk {chunk.index} of {object_id} is not yet in run {message.run}")
             return None  # a newer run has begun; its own messages do the work
-        result = None
-        if planned["chunk_state"] != ChunkState.DONE:
-            result = self._write(message, self._sort(message))
-            self._delete_left_over(planned, result)
-            self._ledger.complete_chunk(object_id, chunk, message.run, result)
-        self._finish(message, result)
+        if planned["chunk_state"] == ChunkState.DONE:
+            self._finish(message)
+            return None
+        result = self._write(message, self._sort(message))
+        self._delete_left_over(planned, result)
+        counted = self._ledger.complete_chunk(object_id, chunk, message.run, result)
+        if counted and chunk.count == 1:  # completing the only chunk has claimed the commit along
+            self._announce(_item_of(message, result), list(result.outputs))
+        else:
+            self._finish(message)
         return result
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -148,15 +152,14 @@ class ChunkProcessor:
 
     # -- finishing ---------------------------------------------------------------------------------------------------
 
-    def _finish(self, message: ChunkMessage, result: ChunkResult | None) -> None:
+    def _finish(self, message: ChunkMessage) -> None:
         """Announces the object when this chunk was its last one; safe to repeat after a crash at any point."""
         item = self._ledger.claim_commit(message.origin.object_id, message.chunk.index)
-        if item is None:
-            return
-        if message.chunk.count == 1 and result is not None:
-            outputs = list(result.outputs)
-        else:
-            outputs = [output for chunk in self._ledger.chunks(item["object_id"]) for output in chunk["outputs"]]
+        if item is not None:
+            chunks = self._ledger.chunks(item["object_id"])
+            self._announce(item, [output for chunk in chunks for output in chunk["outputs"]])
+
+    def _announce(self, item: ObjectItem, outputs: list[Output]) -> None:
         self._announcements.committed(item, outputs)
         # Only one delivery ends the run, and only it may send the notice: at most one, should it die in between.
         if self._ledger.commit(item["object_id"], int(item["run"])) and self._refused_too_many(item):
@@ -164,6 +167,27 @@ class ChunkProcessor:
 
     def _refused_too_many(self, item: ObjectItem) -> bool:
         return int(item["rows_quarantined"]) > self._quarantine_ratio * int(item["rows_in"])
+
+
+def _item_of(message: ChunkMessage, result: ChunkResult) -> ObjectItem:
+    """What the ledger holds of an object whose only chunk has just been counted."""
+    ref = message.object
+    return ObjectItem(
+        object_id=message.origin.object_id,
+        run=message.run,
+        dataset=message.dataset,
+        origin=asdict(message.origin),
+        bucket=ref.bucket,
+        key=ref.key,
+        version_id=ref.version_id,
+        etag=ref.etag,
+        size=ref.size,
+        chunk_count=1,
+        rows_in=result.rows_in,
+        rows_silver=result.rows_silver,
+        rows_quarantined=result.rows_quarantined,
+        silver_files=len(result.outputs),
+    )
 
 
 def _csv(records: Lines) -> tuple[Lines, Reader]:
