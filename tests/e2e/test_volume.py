@@ -36,3 +36,9 @@ def test_a_300_mb_object_is_taken_in_by_its_chunks(pipe: Pipeline) -> None:
     assert (item["state"], item["rows_in"], item["rows_silver"]) == ("committed", rows, rows)
     assert len(pipe.mail.committed(put.object_id)) == 1
     pipe.verified(pipe.key("tracking_events", ""))
+    # its plan is larger than one transaction: an event that comes again must not touch it
+    pipe.forget_idempotency(put)
+    assert pipe.deliver(put)["error"] is None
+    [again] = pipe.wait(put)
+    assert (again["state"], again["rows_in"], again["chunks_done"]) == ("committed", rows, item["chunk_count"])
+    assert {chunk["chunk_state"] for chunk in pipe.entry(put).live_chunks} == {"done"}

@@ -69,9 +69,9 @@ class Ledger:
         if len(items) < TRANSACTION_LIMIT:
             made = self._table.transact([head, *map(self._table.put_action, items)])
         else:
-            # Chunks first: nothing reads them before the object item makes the plan valid, and a second planner of
-            # the same origin writes the same items.
-            self._table.put_all(items)
+            # More than one transaction can plan: chunks first, for nothing reads them before the object item makes the
+            # plan valid, and only those that are not there, for another planner may be ahead and its chunks done.
+            self._table.put_new(items)
             made = self._table.transact([head])
         return cast("ObjectItem", new) if made else None
 

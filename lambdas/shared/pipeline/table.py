@@ -27,7 +27,7 @@ class Table:
 
     def get(self, pk: str, sk: str) -> dict[str, Any] | None:
         answer = self._client.get_item(TableName=self.name, Key=_key(pk, sk), ConsistentRead=True)
-        return _plain(answer["Item"]) if "Item" in answer else None
+        return plain(answer["Item"]) if "Item" in answer else None
 
     def query(self, pk: str, sk_prefix: str) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
@@ -37,7 +37,7 @@ class Table:
             ExpressionAttributeValues=typed({":pk": pk, ":prefix": sk_prefix}),
         )
         for page in pages:
-            yield from map(_plain, page["Items"])
+            yield from map(plain, page["Items"])
 
     def put_all(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Puts items in batches, again and again until DynamoDB has taken every one."""
@@ -49,7 +49,16 @@ class Table:
                 pending = self._client.batch_write_item(RequestItems=pending).get("UnprocessedItems", {})
                 if pending:
                     attempt += 1
-                    _back_off(attempt)
+                    back_off(attempt)
+
+    def put_new(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Puts those items that are not there yet."""
+        actions = [self.put_action(item, "attribute_not_exists(pk)") for item in items]
+        for begin in range(0, len(actions), TRANSACTION_LIMIT):
+            batch = actions[begin : begin + TRANSACTION_LIMIT]
+            if not self.transact(batch):
+                for action in batch:
+                    self.transact([action])
 
     def update(self, pk: str, sk: str, update: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Changes one item; its new attributes, or None when the condition did not hold."""
@@ -67,14 +76,16 @@ class Table:
             if _code(error) == "ConditionalCheckFailedException":
                 return None
             raise
-        return _plain(answer["Attributes"])
+        return plain(answer["Attributes"])
 
     def put_action(
         self, item: Mapping[str, Any], condition: str = "", values: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         put: dict[str, Any] = {"TableName": self.name, "Item": typed(item)}
         if condition:
-            put |= {"ConditionExpression": condition, "ExpressionAttributeValues": typed(values or {})}
+            put["ConditionExpression"] = condition
+        if values:
+            put["ExpressionAttributeValues"] = typed(values)
         return {"Put": put}
 
     def update_action(self, pk: str, sk: str, update: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +119,7 @@ class Table:
                     return False
                 if "TransactionConflict" not in reasons or attempt == _CONFLICT_TRIES:
                     raise
-                _back_off(attempt)
+                back_off(attempt)
         raise AssertionError("unreachable")
 
 
@@ -117,7 +128,7 @@ def typed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _to_dynamo(str(value) if isinstance(value, str) else value) for name, value in values.items()}
 
 
-def _back_off(attempt: int) -> None:
+def back_off(attempt: int) -> None:
     """Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/"""
     time.sleep(random.uniform(0, 0.02 * 2**attempt))
 
@@ -133,7 +144,8 @@ def _key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
+def plain(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of DynamoDB's as plain values; numbers are Decimal."""
     return {name: _from_dynamo(value) for name, value in item.items()}
 
 
