@@ -104,10 +104,15 @@ class Function:
         self._lambda, self._logs = engine.client("lambda"), engine.client("logs")
         self.name = options.pop("name", f"fn-{uuid.uuid4().hex[:8]}")
         variables = options.pop("variables", {})
-        settings = {"Runtime": "python3.13", "Timeout": 5, "MemorySize": 256, "Handler": "handler.handler"} | options
+        settings = {
+            "Role": ROLE,
+            "Runtime": "python3.13",
+            "Timeout": 5,
+            "MemorySize": 256,
+            "Handler": "handler.handler",
+        } | options
         self.arn: str = self._lambda.create_function(
             FunctionName=self.name,
-            Role=ROLE,
             Code={"ZipFile": zipped({"handler.py": code})},
             Environment={"Variables": variables},
             **settings,

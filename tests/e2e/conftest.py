@@ -32,6 +32,8 @@ TEST_VARS = {
 # the timeout of ingest, as the stack demands, for until then a planner that died holds its lock.
 ENGINE_ENV = {"LAMBDA_RETRY_BASE_DELAY": "8"}
 RUNNING = os.environ.get("STACK") == "running"
+# IAM=enforce: every function and state machine may do what its role's policies allow and nothing else.
+ENFORCED = os.environ.get("IAM") == "enforce"
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +45,7 @@ def instance() -> Iterator[Instance]:
     home = Path(tempfile.mkdtemp(prefix="sluice-e2e-"))
     own = Instance(home)
     try:
-        engine.up(own, faults=True, env=ENGINE_ENV)
+        engine.up(own, faults=True, env=ENGINE_ENV | ({"SLUICE_IAM": "enforce"} if ENFORCED else {}))
         yield own
     finally:
         engine.down(own)
@@ -109,4 +111,5 @@ def breakable(pipe: Pipeline) -> Pipeline:
 
 def pytest_report_header() -> str:
     which = "the running stack" if RUNNING else "an engine of its own"
-    return f"sluice e2e: embedded engine ({which}), Python {sys.version.split()[0]}"
+    policies = ", policies enforced" if ENFORCED and not RUNNING else ""
+    return f"sluice e2e: embedded engine ({which}{policies}), Python {sys.version.split()[0]}"

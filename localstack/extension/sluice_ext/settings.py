@@ -6,6 +6,7 @@ value that is already there) before LocalStack is imported. The rest are read by
 | variable | default | meaning |
 |---|---|---|
 | SLUICE_LAMBDA_RUNTIMES | (none) | folder holding `<runtime>/bin/python` for each Lambda runtime |
+| SLUICE_IAM | (none) | record = record what each role uses; enforce = also refuse what its policies do not allow |
 | SLUICE_MAX_ENVIRONMENTS | 4 per core, at least 8 | execution environments alive at once, all functions together |
 | SLUICE_SCALE_UP_MS | 200 | wait, times the excess, before a function gets more environments than cores (ms) |
 | SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
@@ -74,7 +75,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _choice(name: str, *known: str) -> str:
+    value = os.environ.get(name, "").strip().lower()
+    if value and value not in known:
+        raise SystemExit(f"{name} must be {' or '.join(known)}, not {value!r}")
+    return value
+
+
 RUNTIMES_DIR = os.environ.get("SLUICE_LAMBDA_RUNTIMES", "")
+_IAM = _choice("SLUICE_IAM", "record", "enforce")
+IAM_ENFORCED = _IAM == "enforce"
+# Tests want the record; the engine of `make up` does without.
+IAM_RECORDED = bool(_IAM) or _flag("SLUICE_FAULTS", False)
 MAX_ENVIRONMENTS = max(1, int(_number("SLUICE_MAX_ENVIRONMENTS", max(8, 4 * cores()))))
 SCALE_UP_SECONDS = _number("SLUICE_SCALE_UP_MS", 200) / 1000
 INIT_SECONDS = _number("SLUICE_LAMBDA_INIT_SECONDS", 10)

@@ -1,4 +1,4 @@
-"""Routes under /_sluice: GET health; POST, GET, DELETE faults; GET calls."""
+"""Routes under /_sluice: GET health; POST, GET, DELETE faults; GET calls and roles."""
 
 import importlib.metadata
 from typing import Any
@@ -8,7 +8,7 @@ from localstack.services.edge import ROUTER
 
 import sluice_ext
 from localstack import config, constants
-from sluice_ext import settings
+from sluice_ext import iam, settings
 from sluice_ext.control import calls, faults
 
 
@@ -17,8 +17,11 @@ def install() -> None:
     ROUTER.add("/_sluice/health", _health, methods=["GET"])
     ROUTER.add("/_sluice/faults", _faults, methods=["GET", "POST", "DELETE"])
     ROUTER.add("/_sluice/calls", _calls, methods=["GET"])
+    ROUTER.add("/_sluice/roles", _roles, methods=["GET"])
     if settings.FAULTS:
         calls.install()
+    if settings.IAM_RECORDED:
+        iam.install()
 
 
 def _health(_request: Request) -> Response:
@@ -35,6 +38,7 @@ def _health(_request: Request) -> Response:
         "runtimes": settings.RUNTIMES_DIR,
         "environments": {"alive": process.alive(), "limit": settings.MAX_ENVIRONMENTS},
         "faults": settings.FAULTS,
+        "iam": "enforced" if settings.IAM_ENFORCED else "recorded" if settings.IAM_RECORDED else "off",
     }
     return _json(body)
 
@@ -60,6 +64,14 @@ def _calls(request: Request) -> Response:
     if not value.isdigit():
         return _json({"error": "since must be a number, as `next` of an earlier answer"}, 400)
     return _json(calls.since(int(value)))
+
+
+def _roles(_request: Request) -> Response:
+    from sluice_ext.iam.record import RECORD
+
+    if not settings.IAM_RECORDED:
+        return _json({"error": "the record of roles is off; start the engine with SLUICE_IAM=record or enforce"}, 403)
+    return _json(RECORD.to_json())
 
 
 def _json(body: Any, status: int = 200) -> Response:

@@ -15,6 +15,7 @@ from localstack.aws.connect import connect_to
 from localstack.utils.bootstrap import is_api_enabled
 
 from sluice_ext import settings
+from sluice_ext.iam import behalf
 from sluice_ext.metrics import emf
 
 LOG = logging.getLogger(__name__)
@@ -108,8 +109,17 @@ class GatheringLogHandler:
 
     def add_logs(self, log_item: Any) -> None:
         """Take the log of one invocation."""
-        if is_api_enabled("logs"):
+        if is_api_enabled("logs") and self._may_write(log_item.log_group, log_item.log_stream):
             WRITER.add(self.account, self.region, log_item.log_group, log_item.log_stream, log_item.logs)
+
+    def _may_write(self, group: str, stream: str) -> bool:
+        """A function whose role may not write logs runs without, as on AWS."""
+        try:
+            behalf.demand(self.role_arn, behalf.WRITE_LOG, behalf.log_stream(self.role_arn, self.region, group, stream))
+        except behalf.NotAllowed as error:
+            LOG.warning("Log of %s is lost: %s", stream, error)
+            return False
+        return True
 
     def stop(self) -> None:
         """The version goes: write now, so that a log group deleted next is not created again."""

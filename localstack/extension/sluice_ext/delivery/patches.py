@@ -11,6 +11,7 @@ import json
 import logging
 from typing import Any
 
+from botocore.exceptions import ClientError
 from localstack.aws.api import CommonServiceException
 from localstack.aws.api.lambda_ import InvalidParameterValueException, InvocationType
 from localstack.services.lambda_.api_utils import function_locators_from_arn
@@ -24,6 +25,7 @@ from localstack.utils.strings import long_uid
 from sluice_ext.delivery import service
 from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller, _queue
+from sluice_ext.iam import behalf
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
 
 LOG = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ def install() -> None:
     ):
         if (found := plain_signature(getattr(event_manager.Poller, name))) != signature:
             raise UnexpectedEngine(f"Poller.{name} takes {found}, expected {signature}")
-    _refuse_short_visibility()
+    _check_mappings()
     _refuse_large_events()
     replace(LambdaNotifier, "notify", notify_function, expect="(self, ctx, config)")
 
@@ -91,7 +93,7 @@ def _refuse_large_events() -> None:
     original = replace(lambda_service.LambdaService, "invoke", invoke, expect=signature)
 
 
-def _refuse_short_visibility() -> None:
+def _check_mappings() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig"""
 
     def validate(self: Any, context: Any, request: Any) -> Any:
@@ -106,6 +108,7 @@ def _refuse_short_visibility() -> None:
                     "SQS Error Message: The specified queue does not exist.",
                     Type="User",
                 ) from None
+            behalf.demand(version.config.role, behalf.POLL, source)
             if queue.visibility_timeout < version.config.timeout:
                 raise InvalidParameterValueException(
                     f"Queue visibility timeout: {queue.visibility_timeout} seconds is less than "
@@ -114,4 +117,15 @@ def _refuse_short_visibility() -> None:
                 )
         return found
 
-    original = replace(LambdaProvider, "validate_event_source_mapping", validate, expect="(self, context, request)")
+    def validate_with_reason(self: Any, context: Any, request: Any) -> Any:
+        try:
+            return validate(self, context, request)
+        except (behalf.NotAllowed, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] != "AccessDenied":
+                raise
+            message = f"The function execution role does not have permissions to call ReceiveMessage on SQS ({error})"
+            raise InvalidParameterValueException(message, Type="User") from None
+
+    original = replace(
+        LambdaProvider, "validate_event_source_mapping", validate_with_reason, expect="(self, context, request)"
+    )

@@ -26,6 +26,7 @@ from localstack.utils.strings import long_uid
 from sluice_ext import settings
 from sluice_ext.delivery.batches import by_payload, failed_messages
 from sluice_ext.delivery.service import lambda_service
+from sluice_ext.iam import behalf
 
 LOG = logging.getLogger(__name__)
 _MAX_THROTTLE_PAUSE = 5.0
@@ -96,6 +97,8 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
         return True
 
     def _take(self, queue: SqsQueue, count: int) -> list[dict[str, Any]]:
+        if settings.IAM_RECORDED:
+            behalf.demand(behalf.role_of_function(self.mapping["FunctionArn"]), behalf.POLL, self.source_arn)
         result = queue.receive(count, 0, None)
         for dead in result.dead_letter_messages:
             target = _queue(queue.redrive_policy["deadLetterTargetArn"])

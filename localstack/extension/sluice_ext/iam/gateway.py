@@ -1,0 +1,110 @@
+"""Records what roles use as their calls pass, and refuses what their policies do not allow when SLUICE_IAM=enforce.
+
+Only calls whose access key the engine itself gave to a function or, by assuming a role, to one of its services are
+looked at; Terraform's, the tests' and your own are not. Identity policies are evaluated, resource policies are not.
+"""
+
+from typing import Any
+
+from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.aws.handlers import run_custom_response_handlers, serve_custom_service_request_handlers
+from localstack.aws.protocol.serializer import create_serializer
+from localstack.http import Response
+from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
+
+from sluice_ext import settings
+from sluice_ext.iam import policy, roles
+from sluice_ext.iam.actions import PREFIXES, Where, needed
+from sluice_ext.iam.record import RECORD
+from sluice_ext.iam.s3_actions import bucket_of
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_RequestSyntax (Permissions)
+_TELLS_WHAT_IS_MISSING = ("GetObject", "HeadObject")
+
+
+def install() -> None:
+    """Join the chain."""
+    serve_custom_service_request_handlers.append(_on_request)
+    run_custom_response_handlers.append(_on_response)
+
+
+def _on_request(_chain: Any, context: RequestContext, _response: Response) -> None:
+    if context.operation is None:
+        return
+    session = roles.session_of(extract_access_key_id_from_auth_header(context.request.headers))
+    if session is None:
+        return
+    context.sluice_session = session
+    where = Where(context.partition, context.region, roles.account_of(session.role_arn))
+    signed = context.service.signing_name
+    for action, resource in needed(
+        PREFIXES.get(signed, signed), context.operation.name, context.service_request or {}, where
+    ):
+        decision = decide(session, action, resource, where.region)
+        if decision != policy.ALLOWED:
+            raise refusal(context, session, action, resource, decision)
+
+
+def _on_response(_chain: Any, context: RequestContext, response: Response) -> None:
+    """Remember sessions that services open, and hide what is missing from roles that may not list."""
+    operation = context.operation.name if context.operation else ""
+    if operation == "AssumeRole" and context.is_internal_call and response.status_code == 200:
+        role = str((context.service_request or {}).get("RoleArn", ""))
+        name = str((context.service_request or {}).get("RoleSessionName", ""))
+        credentials = (context.service_response or {}).get("Credentials") or {}
+        if credentials.get("AccessKeyId") and ":role/" in role:
+            roles.remember(credentials["AccessKeyId"], roles.Session(role, name))
+    elif operation in _TELLS_WHAT_IS_MISSING and response.status_code == 404 and context.service.service_name == "s3":
+        session = getattr(context, "sluice_session", None)
+        if session is None:
+            return
+        parameters = context.service_request or {}
+        target = f"arn:{context.partition}:s3:::{parameters.get('Bucket')}/{parameters.get('Key')}"
+        # Who may not list a bucket is told 403, not 404, of an object that is not there.
+        decision = decide(session, "s3:ListBucket", bucket_of(target), context.region)
+        if decision != policy.ALLOWED:
+            error = refusal(context, session, "s3:GetObject", target, decision)
+            serializer = create_serializer(context.service, context.protocol)
+            response.update_from(
+                serializer.serialize_error_to_response(
+                    error, context.operation, context.request.headers, context.request_id
+                )
+            )
+
+
+def decide(session: roles.Session, action: str, resource: str, region: str) -> str:
+    """Record the use and, when policies are enforced, look whether they allow it."""
+    decision = policy.ALLOWED
+    if settings.IAM_ENFORCED:
+        keys = {
+            # The engine stands for the TLS endpoints of AWS.
+            "aws:securetransport": "true",
+            "aws:principalarn": session.role_arn,
+            "aws:principalaccount": roles.account_of(session.role_arn),
+            "aws:resourceaccount": roles.account_of(session.role_arn),
+            "aws:requestedregion": region,
+        }
+        decision = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
+    RECORD.add(session.role_arn, action, resource, refused=decision != policy.ALLOWED)
+    return decision
+
+
+def refusal(
+    context: RequestContext, session: roles.Session, action: str, resource: str, decision: str
+) -> CommonServiceException:
+    """The error as this service gives it."""
+    service, protocol = context.service.service_name, str(context.service.protocol)
+    why = (
+        "with an explicit deny in an identity-based policy"
+        if decision == policy.DENIED
+        else f"because no identity-based policy allows the {action} action"
+    )
+    on = f' on resource: "{resource}"' if resource != policy.UNKNOWN else ""
+    message = f"User: {session.principal} is not authorized to perform: {action}{on} {why}"
+    if service == "sns":
+        code, status = "AuthorizationError", 403
+    elif service == "sqs" or protocol in ("query", "rest-xml", "ec2"):
+        code, status = "AccessDenied", 403
+    else:
+        code, status = "AccessDeniedException", 403 if protocol == "rest-json" else 400
+    return CommonServiceException(code, message, status_code=status, sender_fault=True)
