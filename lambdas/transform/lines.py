@@ -131,6 +131,8 @@ def document_records(data: bytes) -> Lines:
 
 def without_blanks(lines: Lines) -> Lines:
     """White space alone is no row; it is neither counted nor kept."""
+    if pc.all(pc.starts_with(lines.text, b"{")).as_py():
+        return lines  # as almost always; a regular expression takes ten times as long to say so
     blank = pc.match_substring_regex(lines.text, r"\A[ \t\r\n]*\z")
     return lines.filter(pc.invert(blank)) if pc.any(blank).as_py() else lines
 

@@ -190,8 +190,10 @@ def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_timestamp(kind) and pa.types.is_string(column.type):
         # ISO 8601 with a zone ("Z", "+02:00"), or without one, which then means UTC; a date alone means its midnight
-        zoned = pc.match_substring_regex(column, r"(Z|[+-]\d\d:?\d\d)$")
-        if not pc.all(zoned).as_py():
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            zoned = pc.match_substring_regex(column, r"(Z|[+-]\d\d:?\d\d)$")
             suffix = pc.if_else(pc.equal(pc.utf8_length(column), len("2013-01-01")), "T00:00:00Z", "Z")
             column = pc.if_else(zoned, column, pc.binary_join_element_wise(column, suffix, ""))
     return column.cast(kind)
