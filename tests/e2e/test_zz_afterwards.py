@@ -41,7 +41,7 @@ def test_what_was_applied_is_what_the_plain_provider_plans_for_an_account(stack:
     assert applied == planned_addresses(DEV)
 
 
-def test_a_second_plan_is_empty(stack: Stack, instance: Instance, infra: Path) -> None:
+def test_a_second_plan_after_apply_is_empty(stack: Stack, instance: Instance, infra: Path) -> None:
     del stack  # deployed
     plan = terraform.plan(instance, DEV, {} if RUNNING else TEST_VARS, infra)
     assert [str(change) for change in plan.changes] == []

@@ -64,12 +64,14 @@ def lambda_() -> Service:
 
 @aws_provider(api="sqs", name="sluice")
 def sqs() -> Service:
-    """PROVIDER_OVERRIDE_SQS=sluice: LocalStack's own provider, with the metrics that AWS publishes."""
+    """PROVIDER_OVERRIDE_SQS=sluice: LocalStack's own provider, with AWS's metrics and redrive."""
     from localstack.services.sqs.provider import SqsProvider
 
+    from sluice_ext.delivery import redrive
     from sluice_ext.metrics import queues
 
     queues.install()
+    redrive.install()
     return Service.for_provider(SqsProvider())
 
 
