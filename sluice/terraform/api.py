@@ -201,7 +201,8 @@ def _init(space: Workspace, report: Report) -> None:
     """Runs `terraform init` when code, backend or Terraform changed since the last one."""
     stamp = space.data / "sluice-init"
     wanted = _init_key(space)
-    if stamp.exists() and stamp.read_text() == wanted:
+    # Without the lock, which lies beside the code, Terraform does not know the providers that it has.
+    if (space.stack / settings.LOCK).exists() and stamp.exists() and stamp.read_text() == wanted:
         return
     report("deploy  initialising Terraform")
     CACHE_DIR.mkdir(parents=True, exist_ok=True)

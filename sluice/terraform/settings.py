@@ -14,6 +14,7 @@ from sluice.paths import BIN_DIR, BUILD_DIR, CACHE_DIR, HOST_ENV, INFRA_DIR
 
 REGISTRY = "registry.terraform.io"
 MIRROR_VARIABLE = "SLUICE_TF_MIRROR"
+LOCK = ".terraform.lock.hcl"
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,15 @@ def local_workspace(instance: Instance, infra_dir: Path | None = None) -> Worksp
 
 
 def copy_infra(target: Path) -> Path:
-    """A fresh copy of infra/'s code (not of what Terraform made in it)."""
+    """A fresh copy of infra/'s code (not of what Terraform made in it), with the lock of the copy before it: what that
+    one's `terraform init` chose still holds."""
+    lock = target / "stack" / LOCK
+    kept = lock.read_bytes() if lock.exists() else None
     shutil.rmtree(target, ignore_errors=True)
-    ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*_override.tf", "tests", ".terraform.lock.hcl")
+    ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*_override.tf", "tests", LOCK)
     shutil.copytree(INFRA_DIR, target, ignore=ignored)
+    if kept is not None:
+        lock.write_bytes(kept)
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,37 @@ def test_a_copy_of_infra_holds_code_and_nothing_that_terraform_made(tmp_path: Pa
     assert (made / "modules").is_dir()
     names = {path.name for path in made.rglob("*")}
     assert names.isdisjoint({".terraform", ".terraform.lock.hcl", api.OVERRIDE})
+
+
+def test_a_second_copy_of_infra_keeps_what_init_chose_for_the_first(tmp_path: Path) -> None:
+    lock = settings.copy_infra(tmp_path / "infra") / "stack" / settings.LOCK
+    lock.write_text("chosen")
+    (lock.parent / "old.tf").write_text("")
+    settings.copy_infra(tmp_path / "infra")
+    assert lock.read_text() == "chosen"
+    assert not (lock.parent / "old.tf").exists()
+
+
+def test_init_runs_again_when_its_lock_is_gone(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+    stack = own_home / "infra/stack"
+    stack.mkdir(parents=True)
+
+    def init(*_command: Any, **_options: Any) -> subprocess.CompletedProcess[str]:
+        runs.append("init")
+        (stack / settings.LOCK).write_text("")
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(api, "CACHE_DIR", own_home / "cache")
+    monkeypatch.setattr(settings, "executable", lambda: "terraform")
+    monkeypatch.setattr(api.subprocess, "run", init)
+    space = settings.Workspace(stack, own_home / "data", None, {}, (), ())
+    for _ in range(2):
+        api._init(space, lambda _line: None)
+    assert runs == ["init"]
+    (stack / settings.LOCK).unlink()
+    api._init(space, lambda _line: None)
+    assert runs == ["init", "init"]
 
 
 def test_a_real_account_is_refused_in_a_shell_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:

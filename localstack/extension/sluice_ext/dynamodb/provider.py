@@ -16,14 +16,16 @@ from localstack.http import Response
 from localstack.services.moto import dispatch_to_moto
 from localstack.services.plugins import Service, ServiceLifecycleHook
 
-from sluice_ext.dynamodb import tokens, transactions, ttl
+from sluice_ext.dynamodb import parsing, tokens, transactions, ttl, updates
 
 LOCKS: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
 
 
 def create_service() -> Service:
     """The DynamoDB service for LocalStack's service manager."""
+    parsing.install()
     transactions.install()
+    updates.install()
     model = load_service("dynamodb")
     table = {name: _operation(name) for name in model.operation_names}
     sweeper = ttl.Sweeper(LOCKS)

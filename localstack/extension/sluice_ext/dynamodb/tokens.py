@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWrite
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,9 @@ from localstack.aws.api import CommonServiceException
 from localstack.http import Response
 
 _VALID_SECONDS = 600.0
+# Regions have locks of their own, this is of all of them.
+_changing = threading.Lock()
+# Oldest first: each is added at the end with the time then.
 _seen: dict[tuple[str, str, str], tuple[float, str]] = {}
 
 
@@ -28,8 +32,7 @@ def idempotent(call: Callable[[Any, Any], Response], locks: Any) -> Callable[[An
         digest = hashlib.sha256(content.encode()).hexdigest()
         now = time.monotonic()
         with locks[(context.account_id, context.region)]:
-            for old in [k for k, (at, _) in _seen.items() if now - at > _VALID_SECONDS]:
-                del _seen[old]
+            _forget(now)
             if key in _seen:
                 if _seen[key][1] != digest:
                     raise CommonServiceException(
@@ -40,7 +43,18 @@ def idempotent(call: Callable[[Any, Any], Response], locks: Any) -> Callable[[An
                 return Response(b"{}", 200, {"Content-Type": "application/x-amz-json-1.0"})
             response = call(context, request)
             if response.status_code == 200:
-                _seen[key] = (now, digest)
+                with _changing:
+                    _seen[key] = (now, digest)
             return response
 
     return once
+
+
+def _forget(now: float) -> None:
+    """Drop what is over; stops at the first that is not."""
+    with _changing:
+        while _seen:
+            oldest = next(iter(_seen))
+            if now - _seen[oldest][0] <= _VALID_SECONDS:
+                return
+            del _seen[oldest]
