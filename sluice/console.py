@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -79,9 +80,13 @@ def print_table(
     *,
     title: str | None = None,
     right: Iterable[str] = (),
+    short: Iterable[str] = (),
 ) -> None:
-    """A table on stdout. `right` names the columns that hold numbers; None prints as a dash."""
-    stdout().print(table(columns, rows, title=title, right=right))
+    """A table on stdout. `right` names the columns that hold numbers; None prints as a dash.
+
+    `short` names those that may be cut on a narrow screen; the others are folded.
+    """
+    stdout().print(table(columns, rows, title=title, right=right, short=short))
 
 
 def table(
@@ -90,18 +95,29 @@ def table(
     *,
     title: str | None = None,
     right: Iterable[str] = (),
+    short: Iterable[str] = (),
 ) -> Table:
     """What print_table prints."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    numeric = set(right)
+    numeric, cut = set(right), set(short)
     for column in columns:
         made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     for row in rows:
-        made.add_row(*("-" if cell is None else _cell(cell) for cell in row))
+        cells = ["-" if cell is None else _cell(cell) for cell in row]
+        made.add_row(*(_line(c) if name in cut else c for name, c in zip(columns, cells, strict=True)))
     return made
+
+
+def _line(text: str) -> Text:
+    """Text that stays one line: what does not fit is cut, not folded."""
+    from rich.text import Text
+
+    line = Text.from_markup(text, overflow="ellipsis")
+    line.no_wrap = True
+    return line
 
 
 def print_facts(facts: Mapping[str, object], *, title: str | None = None) -> None:

@@ -54,7 +54,7 @@ def ls(
         console.print_json({"counts": counts, "letters": [describe(letter) for letter in found]})
         return
     if found:
-        console.print_table(COLUMNS, [_row(letter) for letter in found], right=("receives", "age"))
+        console.print_table(COLUMNS, [_row(letter) for letter in found], right=("receives", "age"), short=("reason",))
     for name, count in counts.items():
         shown = sum(1 for letter in found if letter.queue == name)
         hidden = f", {count - shown} not shown (--limit, or hidden for a moment)" if count > shown else ""

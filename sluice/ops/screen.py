@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sluice.engine import EngineStatus
     from sluice.ops.overview import Overview
 
+_MOST = 6  # lines of a list of counts
 _ERROR = 90  # characters of an error on the screen; `sluice runs` has all of it
 
 
@@ -42,26 +43,26 @@ def engine_part(found: EngineStatus) -> RenderableType:
 
 def pipeline_part(seen: Overview) -> RenderableType:
     """Objects, queues, dead letters, quarantine, unfinished objects and last failures."""
-    from rich.columns import Columns
     from rich.console import Group, NewLine
     from rich.text import Text
 
     now = datetime.fromisoformat(seen.at)
     rates = f"{seen.objects_per_minute:,g} objects/min, {seen.rows_per_minute:,g} rows/min (last 5 minutes)"
     parts: list[RenderableType] = [Text(f"pipeline at {seen.at}: {rates}"), NewLine()]
-    queue_rows = [(q.name, q.waiting, q.in_flight, q.delayed, _age(q.oldest)) for q in seen.queues]
+    queue_rows = [(q.name, q.waiting + q.delayed, q.in_flight, _age(q.oldest)) for q in seen.queues]
+    numbers = ("waiting", "in flight", "oldest")
     parts.append(
-        Columns(
-            [
-                console.table(("objects", "count"), seen.objects.items(), right=("count",)),
-                console.table(("queue", "waiting", "in flight", "delayed", "oldest"), queue_rows,
-                              right=("waiting", "in flight", "delayed", "oldest")),
-                _counts(("dead letters", "count"), seen.dead_letters),
-                _counts(("quarantine", "rows"), seen.quarantine),
-            ],
-            padding=(0, 3),
+        _beside(
+            console.table(("objects", "count"), seen.objects.items(), right=("count",)),
+            console.table(("queue", *numbers), queue_rows, right=numbers),
         )
-    )  # fmt: skip
+    )
+    parts.append(
+        _beside(
+            _counts(("dead letters", "count"), seen.dead_letters),
+            _counts(("quarantine", "rows"), seen.quarantine),
+        )
+    )
     if seen.unfinished:
         rows = [(*_named(item), f"{item['chunks_done']}/{item['chunk_count']}", _since(item, now))
                 for item in seen.unfinished]  # fmt: skip
@@ -70,17 +71,25 @@ def pipeline_part(seen: Overview) -> RenderableType:
     if seen.failures:
         rows = [(*_named(item), _error(item), _since(item, now)) for item in seen.failures]
         columns = ("last failures", "key", "state", "error", "ago")
-        parts.append(console.table(columns, rows, right=("ago",)))
+        parts.append(console.table(columns, rows, right=("ago",), short=("error",)))
     if not seen.unfinished and not seen.failures:
         parts.append(Text("nothing is unfinished, nothing has failed"))
     return Group(*parts)
 
 
+def _beside(left: RenderableType, right: RenderableType) -> RenderableType:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 4))
+    grid.add_row(left, right)
+    return grid
+
+
 def _counts(columns: tuple[str, str], counts: Mapping[str, int]) -> RenderableType:
     rows = sorted(counts.items(), key=lambda row: -row[1])
-    shown: list[tuple[str, Any]] = list(rows[:8])
-    if len(rows) > 8:
-        shown.append(("others", sum(count for _, count in rows[8:])))
+    shown: list[tuple[str, Any]] = list(rows[:_MOST])
+    if len(rows) > _MOST:
+        shown.append(("others", sum(count for _, count in rows[_MOST:])))
     return console.table(columns, shown or [("none", 0)], right=(columns[1],))
 
 
