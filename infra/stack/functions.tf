@@ -28,9 +28,17 @@ locals {
 
   shared_permissions = concat([
     {
+      # Always the version that the event named, so s3:GetObject is not needed.
       sid       = "ReadBronze"
-      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      actions   = ["s3:GetObjectVersion"]
       resources = [local.bronze_objects]
+    },
+    {
+      # Without it S3 answers 403 instead of 404 for what is gone, and a missing object could not be told from a
+      # missing right: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+      sid       = "SeeWhatIsMissing"
+      actions   = ["s3:ListBucket"]
+      resources = [module.bucket["bronze"].arn]
     },
     {
       sid       = "SendNotices"
@@ -85,7 +93,7 @@ module "ingest" {
     {
       # A transaction is allowed by the actions of the writes in it.
       sid       = "WritePlan"
-      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"]
       resources = [module.ledger_table.arn]
     },
     {
@@ -127,13 +135,13 @@ module "transform" {
   permissions = concat(local.shared_permissions, [
     {
       sid       = "WriteSilverAndQuarantine"
-      actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+      actions   = ["s3:PutObject", "s3:DeleteObject"]
       resources = [local.silver_objects, local.quarantine_objects]
     },
     {
       # A transaction is allowed by the actions of the writes in it.
       sid       = "CountRows"
-      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [module.ledger_table.arn]
     },
     {

@@ -29,24 +29,26 @@ ALLOWED = {
         "dynamodb:DeleteItem": {IDEMPOTENCY},
         "dynamodb:GetItem": {IDEMPOTENCY, LEDGER},
         "dynamodb:PutItem": {IDEMPOTENCY, LEDGER},
+        "dynamodb:Query": {LEDGER},
         "dynamodb:UpdateItem": {IDEMPOTENCY, LEDGER},
         "logs:CreateLogStream": {logs("ingest")},
         "logs:PutLogEvents": {logs("ingest")},
-        "s3:GetObject": {BRONZE},
         "s3:GetObjectVersion": {BRONZE},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "sns:Publish": {TOPIC},
         "sqs:SendMessage": {CHUNKS, INGEST_DLQ},
     },
     "transform": {
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:PutItem": {LEDGER},
+        "dynamodb:Query": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
         "events:PutEvents": {BUS},
         "logs:CreateLogStream": {logs("transform")},
         "logs:PutLogEvents": {logs("transform")},
         "s3:DeleteObject": {SILVER, QUARANTINE},
-        "s3:GetObject": {BRONZE, SILVER, QUARANTINE},
         "s3:GetObjectVersion": {BRONZE},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "s3:PutObject": {SILVER, QUARANTINE},
         "sns:Publish": {TOPIC},
         "sqs:ChangeMessageVisibility": {CHUNKS},
@@ -98,7 +100,9 @@ def test_no_role_holds_a_wildcard(mocked_resources: Resources) -> None:
             # Left open: the log streams of the function's own group, and the objects under one prefix of one bucket.
             stem = resource.removesuffix(":*") if ":log-group:" in resource else resource.removesuffix("/*")
             assert "*" not in stem, address
-            assert stem.count("/") >= 1 or ":s3:::" not in stem, f"{address}: a whole bucket"
+            # ListBucket is about a bucket as such; all else is about objects under a prefix
+            whole = ":s3:::" in stem and not stem.count("/")
+            assert not whole or listed(statement["Action"]) == ["s3:ListBucket"], f"{address}: a whole bucket"
 
 
 def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources) -> None:
