@@ -12,7 +12,10 @@ from collections import defaultdict
 from typing import Any
 
 from localstack.aws.connect import connect_to
+from localstack.services.logs.models import get_moto_logs_backend
+from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.utils.bootstrap import is_api_enabled
+from moto.logs.exceptions import ResourceNotFoundException
 
 from sluice_ext import settings
 from sluice_ext.iam import behalf
@@ -77,10 +80,21 @@ class LogWriter:
                 count += 1
             batch, events = events[:count], events[count:]
             try:
-                client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
-            except client.exceptions.ResourceNotFoundException:
+                self._put(client, where, batch)
+            except (client.exceptions.ResourceNotFoundException, ResourceNotFoundException):
                 self._create(client, group, stream)
-                client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
+                self._put(client, where, batch)
+
+    @staticmethod
+    def _put(client: Any, where: _Stream, events: list[dict[str, Any]]) -> None:
+        """PutLogEvents: straight into the service's memory, where nothing of LocalStack's own looks at the events."""
+        account, region, group, stream = where
+        SERVICE_PLUGINS.require("logs")  # changes moto's streams when it is loaded
+        backend = get_moto_logs_backend(account, region)
+        if backend.filters.metric_filters:
+            client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+        else:
+            backend.put_log_events(group, stream, events)
 
     @staticmethod
     def _create(client: Any, group: str, stream: str) -> None:

@@ -1,15 +1,16 @@
 """Execution environments: reuse, start, bound and expire them.
 
 Replaces LocalStack's AssignmentService and ExecutionEnvironment. What is different: the number of living environments
-is bounded (work waits instead of failing), idle ones of other functions give way, an environment whose process ended is
-not used again, and one thread expires idle environments where LocalStack starts a timer thread for every invocation.
+is bounded (work waits instead of failing, first come, first served), idle ones of other functions give way, an
+environment whose process ended is not used again, and one thread expires idle environments where LocalStack starts a
+timer thread for every invocation.
 """
 
 import contextlib
 import logging
 import threading
 import time
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -80,17 +81,25 @@ class Environment(ExecutionEnvironment):  # type: ignore[misc]
         return self.runtime_executor.invoke(payload)
 
 
+class _Ticket:
+    """One who waits for an environment. ``given`` is put there by whoever has one; ``called`` wakes this one alone."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self.called = threading.Condition(lock)
+        self.given: Environment | None = None
+
+
 class Pool(AssignmentService):  # type: ignore[misc]
     """All environments of the engine. ``environments``: version manager id -> environment id -> environment."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._changed = threading.Condition()
-        self._closing = False
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
         # Versions that wait and have no environment at all: others make room for them.
         self._starving: set[str] = set()
-        # How many wait for an environment of a version.
-        self._waiting: Counter[str] = Counter()
+        # Who waits for an environment of a version, the longest first.
+        self._waiting: defaultdict[str, deque[_Ticket]] = defaultdict(deque)
         # Why the last start for a version failed; goes to one of those who wait for it.
         self._errors: dict[str, Exception] = {}
         threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
@@ -110,27 +119,56 @@ class Pool(AssignmentService):  # type: ignore[misc]
             self._give_back(chosen)
 
     def _take(self, manager: str, version: Any, kind: InitializationType) -> Environment:
-        with self._changed:
-            self._waiting[manager] += 1
+        if kind == InitializationType.provisioned_concurrency:
+            with self._lock:
+                if idle := self._idle(manager, kind):
+                    return self._use(idle)
+            raise AssignmentException("No provisioned concurrency environment available despite lease.")
+        ticket = _Ticket(self._lock)
+        with self._lock:
+            self._waiting[manager].append(ticket)
+            self._hand_out(manager)
         try:
-            return self._wait_for(manager, version, kind)
+            return self._wait_for(ticket, manager, version)
         finally:
-            with self._changed:
-                self._waiting[manager] -= 1
+            with self._lock:
+                if ticket in self._waiting[manager]:
+                    self._waiting[manager].remove(ticket)
+                if not self._waiting[manager]:
+                    del self._waiting[manager]
 
-    def _wait_for(self, manager: str, version: Any, kind: InitializationType) -> Environment:
+    def _idle(self, manager: str, kind: InitializationType) -> list[Environment]:
+        group = self.environments.get(manager, {})
+        return [e for e in group.values() if e.status == RuntimeStatus.READY and e.initialization_type == kind]
+
+    @staticmethod
+    def _use(idle: list[Environment]) -> Environment:
+        best = max(idle, key=lambda e: e.last_used)
+        best.status = RuntimeStatus.INVOKING
+        return best
+
+    def _hand_out(self, manager: str) -> None:
+        """Give idle environments of a version to those who wait for it, in order. The lock is held."""
+        queue = self._waiting.get(manager)
+        while queue and (idle := self._idle(manager, _ON_DEMAND)):
+            first = queue.popleft()
+            first.given = self._use(idle)
+            first.called.notify()
+
+    def _call_first(self) -> None:
+        """Something else has changed: the first in every queue looks what it can do. The lock is held."""
+        for queue in self._waiting.values():
+            if queue:
+                queue[0].called.notify()
+
+    def _wait_for(self, ticket: _Ticket, manager: str, version: Any) -> Environment:
         asked = time.monotonic()
         while True:
             victim = new = None
-            with self._changed:
+            with self._lock:
+                if ticket.given:
+                    return ticket.given
                 mine = self.environments[manager]
-                idle = [e for e in mine.values() if e.status == RuntimeStatus.READY and e.initialization_type == kind]
-                if idle:
-                    best = max(idle, key=lambda e: e.last_used)
-                    best.status = RuntimeStatus.INVOKING
-                    return best
-                if kind == InitializationType.provisioned_concurrency:
-                    raise AssignmentException("No provisioned concurrency environment available despite lease.")
                 if error := self._errors.pop(manager, None):
                     raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}")
                 everyone = [e for group in self.environments.values() for e in group.values()]
@@ -139,7 +177,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
                 patience = asked + settings.SCALE_UP_SECONDS * max(0, excess)
                 waited = time.monotonic() >= patience
                 starting = sum(e.status == RuntimeStatus.STARTING for e in mine.values())
-                if starting >= self._waiting[manager]:
+                if starting >= len(self._waiting[manager]):
                     pass  # the one for this event is on its way
                 elif waited and len(everyone) < settings.MAX_ENVIRONMENTS:
                     new = self._add(manager, version)
@@ -154,7 +192,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
                 if new is None and victim is None:
                     if not mine:
                         self._starving.add(manager)
-                    self._changed.wait(0.5 if waited else max(0.001, patience - time.monotonic()))
+                    ticket.called.wait(0.5 if waited else max(0.001, patience - time.monotonic()))
                     self._starving.discard(manager)
             if new:
                 # Started beside the wait: whichever environment is ready first takes the event.
@@ -170,7 +208,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
             new.runtime_executor.await_init()
         except Exception as caught:  # noqa: BLE001 - goes to one of those who wait
             error = caught
-        with self._changed:
+        with self._lock:
             stopped = new.status == RuntimeStatus.STOPPED
             if error:
                 self._remove(new)
@@ -178,7 +216,9 @@ class Pool(AssignmentService):  # type: ignore[misc]
                     self._errors[new.version_manager_id] = error
             elif not stopped:
                 new.status, new.last_used = RuntimeStatus.READY, time.monotonic()
-            self._changed.notify_all()
+                self._hand_out(new.version_manager_id)
+            if error or stopped:
+                self._call_first()
         if error or stopped:
             new.stop()
             new.runtime_executor.close()
@@ -196,14 +236,16 @@ class Pool(AssignmentService):  # type: ignore[misc]
 
     def _give_back(self, used: Environment) -> None:
         broken = not used.runtime_executor.healthy
-        with self._changed:
+        with self._lock:
             stopped = used.status == RuntimeStatus.STOPPED
             used.release()
             if used.initialization_type == _ON_DEMAND and self._starving - {used.version_manager_id}:
                 broken = True
             if broken or stopped:
                 self._remove(used)
-            self._changed.notify_all()
+            self._hand_out(used.version_manager_id)
+            # There may be room now, or an idle environment that can give way.
+            self._call_first()
         if broken and not stopped:
             used.stop()
         if broken or stopped:
@@ -219,10 +261,10 @@ class Pool(AssignmentService):  # type: ignore[misc]
 
     def stop_environment(self, gone: Environment) -> None:
         """Stop an environment at once, even in mid-invocation."""
-        with self._changed:
+        with self._lock:
             busy = gone.status in (RuntimeStatus.INVOKING, RuntimeStatus.STARTING)
             self._remove(gone)
-            self._changed.notify_all()
+            self._call_first()
         if busy:
             gone.stop()
         elif gone.status != RuntimeStatus.STOPPED:
@@ -230,7 +272,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
 
     def stop_environments_for_version(self, version_manager_id: str) -> None:
         """The version was deleted or replaced. A running invocation is left to finish, as on AWS."""
-        with self._changed:
+        with self._lock:
             group = self.environments.pop(version_manager_id, {})
             idle = [e for e in group.values() if e.status == RuntimeStatus.READY]
             for busy in group.values():
@@ -238,13 +280,13 @@ class Pool(AssignmentService):  # type: ignore[misc]
                     busy.runtime_executor.healthy = False
                 elif busy.status == RuntimeStatus.STARTING:
                     busy.status = RuntimeStatus.STOPPED
-            self._changed.notify_all()
+            self._call_first()
         for unused in idle:
             self._stop(unused)
 
     def scale_provisioned_concurrency(self, version_manager_id: str, function_version: Any, target: int) -> list[Any]:
         """Replace all provisioned environments of a version by ``target`` new ones."""
-        with self._changed:
+        with self._lock:
             group = self.environments[version_manager_id]
             kind = InitializationType.provisioned_concurrency
             old = [e for e in group.values() if e.initialization_type == kind]
@@ -257,20 +299,18 @@ class Pool(AssignmentService):  # type: ignore[misc]
 
     def stop(self) -> None:
         """The engine goes down: kill everything, busy or not."""
-        self._closing = True
+        self._closed.set()
         super().stop()
-        with self._changed:
+        with self._lock:
             everyone = [e for group in self.environments.values() for e in group.values()]
             self.environments.clear()
-            self._changed.notify_all()
         for remaining in everyone:
             remaining.stop()
 
     def _expire_forever(self) -> None:
         keep = config.LAMBDA_KEEPALIVE_MS / 1000
-        while not self._closing:
-            with self._changed:
-                self._changed.wait(min(5.0, max(0.1, keep / 4)))
+        while not self._closed.wait(min(5.0, max(0.1, keep / 4))):
+            with self._lock:
                 limit = time.monotonic() - keep
                 old = [
                     e
@@ -280,5 +320,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
                 ]
                 for expired in old:
                     self._remove(expired)
+                if old:
+                    self._call_first()
             for expired in old:
                 self._stop(expired)
