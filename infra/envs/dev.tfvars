@@ -20,7 +20,7 @@ transform_maximum_concurrency = 4
 
 # Branches. One that is not built yet refuses true.
 observability_enabled = false
-ops_enabled           = false
+ops_enabled           = true
 warehouse_enabled     = false
 api_enabled           = false
 feedback_enabled      = false

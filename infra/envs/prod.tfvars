@@ -13,7 +13,7 @@ event_archive_days      = 30
 chunk_bytes              = 16777216 # 16 MiB
 single_chunk_limit_bytes = 67108864 # 64 MiB
 
-ingest_timeout_seconds        = 60
+ingest_timeout_seconds        = 50
 ingest_memory_mb              = 512
 transform_timeout_seconds     = 120
 transform_memory_mb           = 2048

@@ -92,3 +92,13 @@ output "region" {
   description = "Region the stack lives in."
   value       = module.notifications.account.region
 }
+
+output "replay_state_machine_arn" {
+  description = "Workflow that takes objects in again; null when ops_enabled is off."
+  value       = one(module.replay[*].arn)
+}
+
+output "replay_function" {
+  description = "Name of the function that does the workflow's steps; null when ops_enabled is off."
+  value       = one(module.replay_function[*].name)
+}

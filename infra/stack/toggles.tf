@@ -13,14 +13,9 @@ variable "observability_enabled" {
 }
 
 variable "ops_enabled" {
-  description = "Operations: scheduled checks and workflows that repair."
+  description = "Operations: the replay workflow."
   type        = bool
   default     = false
-
-  validation {
-    condition     = !var.ops_enabled
-    error_message = "ops_enabled cannot be true: this branch is not available yet."
-  }
 }
 
 variable "warehouse_enabled" {

@@ -76,6 +76,20 @@ override_resource {
 }
 
 override_resource {
+  target = module.replay_function[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-replay"
+  }
+}
+
+override_resource {
+  target = module.replay_function[0].aws_lambda_function.this
+  values = {
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-replay"
+  }
+}
+
+override_resource {
   target = module.chunk_queue.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-chunks"
@@ -102,6 +116,7 @@ override_resource {
 variables {
   env           = "test"
   artifacts_dir = "./tests/artifacts"
+  ops_enabled   = true
 }
 
 run "the_core_stack" {

@@ -206,7 +206,6 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
 
   variables {
     observability_enabled = true
-    ops_enabled           = true
     warehouse_enabled     = true
     api_enabled           = true
     feedback_enabled      = true
@@ -220,5 +219,35 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
     source = "./stack"
   }
 
-  expect_failures = [var.observability_enabled, var.ops_enabled, var.warehouse_enabled, var.api_enabled, var.feedback_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+  expect_failures = [var.observability_enabled, var.warehouse_enabled, var.api_enabled, var.feedback_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+}
+
+run "operations_are_off_unless_switched_on" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition     = output.replay_state_machine_arn == null && output.replay_function == null
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "bad_replay_settings_are_refused" {
+  command = plan
+
+  variables {
+    replay_max_concurrency  = 41
+    replay_batch_objects    = 0
+    replay_deadline_seconds = 0
+    replay_timeout_seconds  = 14
+    replay_memory_mb        = 64
+    replay_schedule         = { expression = "daily", request = {} }
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.replay_max_concurrency, var.replay_batch_objects, var.replay_deadline_seconds, var.replay_timeout_seconds, var.replay_memory_mb, var.replay_schedule]
 }

@@ -27,6 +27,7 @@ TEST_VARS = {
     "single_chunk_limit_bytes": 8 * 1024 * 1024,
     "transform_timeout_seconds": 6,
     "ingest_timeout_seconds": 6,
+    "replay_batch_objects": 3,  # a plan of four objects has two batches
 }
 # Lambda retries an asynchronous event after one and two minutes, here after 8 and 16 seconds: longer than
 # the timeout of ingest, as the stack demands, for until then a planner that died holds its lock.

@@ -13,6 +13,16 @@ NAMED = {
     "aws_s3_bucket": "bucket",
     "aws_cloudwatch_event_bus": "name",
     "aws_lambda_layer_version": "layer_name",
+    "aws_sfn_state_machine": "name",
+}
+# What a branch adds; dev has it on, prod off.
+OPS = {
+    "aws_sfn_state_machine": 1,
+    "aws_cloudwatch_log_group": 2,
+    "aws_iam_role": 2,
+    "aws_iam_role_policy": 2,
+    "aws_lambda_function": 1,
+    "aws_s3_object": 1,
 }
 
 
@@ -21,10 +31,10 @@ def test_a_plan_needs_no_account_and_no_network(env_plan: tuple[str, OfflinePlan
     assert plan.contacted == ()
 
 
-def test_a_plan_creates_the_core_and_nothing_else(env_plan: tuple[str, OfflinePlan]) -> None:
+def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[str, OfflinePlan]) -> None:
     env, plan = env_plan
     kinds = Counter(change["type"] for change in plan.document["resource_changes"])
-    assert kinds == {
+    core = {
         "aws_s3_bucket": 4,
         "aws_s3_bucket_lifecycle_configuration": 4,
         "aws_s3_bucket_ownership_controls": 4,
@@ -47,13 +57,19 @@ def test_a_plan_creates_the_core_and_nothing_else(env_plan: tuple[str, OfflinePl
         "aws_lambda_layer_version": 2,
         "aws_lambda_permission": 1,
         "aws_lambda_event_source_mapping": 1,
-    } | ({"aws_cloudwatch_event_archive": 1} if env == "prod" else {})
+    }
+    added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else OPS
+    assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
 
 
-def test_dev_and_prod_differ_in_the_archive_only() -> None:
+def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
     dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
-    assert dev ^ prod == {"module.event_bus.aws_cloudwatch_event_archive.this[0]"}
+    assert prod - dev == {"module.event_bus.aws_cloudwatch_event_archive.this[0]"}
+    assert {address.partition(".aws_")[0] for address in dev - prod} == {
+        "module.replay_function[0]",
+        "module.replay[0]",
+    }
 
 
 def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> None:

@@ -60,3 +60,9 @@ mock_resource "aws_lambda_function" {
     arn = "arn:aws:lambda:us-east-1:123456789012:function:mock-function"
   }
 }
+
+mock_resource "aws_sfn_state_machine" {
+  defaults = {
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:mock-workflow"
+  }
+}

@@ -51,6 +51,18 @@ class Storage:
         answer = self._call(self._client.get_object, ref)
         yield from answer["Body"].iter_chunks(_BLOCK)
 
+    def exists(self, ref: ObjectRef) -> bool:
+        """Whether this version can still be read.
+
+        Without s3:ListBucket on the bucket, S3 answers 403 for what is not there, and this raises ClientError:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        try:
+            self._call(self._client.head_object, ref)
+        except ObjectMissing:
+            return False
+        return True
+
     def _call(self, operation: Callable[..., Any], ref: ObjectRef, **options: str) -> Any:
         version = {"VersionId": ref.version_id} if ref.version_id else {}
         try:

@@ -1,0 +1,52 @@
+# The replay workflow: plan -> requeue in bounded parallel -> wait on the ledger -> reconcile -> notify.
+# The steps are one function's (var.function); what the workflow itself may do is in permissions.tf.
+
+resource "aws_cloudwatch_log_group" "this" {
+  # The prefix that AWS lets Step Functions write to without a resource policy of 5,120 characters filling up:
+  # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+  name              = "/aws/vendedlogs/states/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_sfn_state_machine" "this" {
+  name       = var.name
+  role_arn   = aws_iam_role.this.arn
+  type       = "STANDARD"
+  definition = jsonencode(local.definition)
+
+  logging_configuration {
+    level                  = "ERROR"
+    include_execution_data = true
+    log_destination        = "${aws_cloudwatch_log_group.this.arn}:*"
+  }
+
+  dynamic "tracing_configuration" {
+    for_each = var.tracing_mode == "Active" ? [true] : []
+
+    content {
+      enabled = true
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+# Off unless a schedule is given. EventBridge names each execution after the event, so an event that it delivers twice
+# starts one.
+resource "aws_cloudwatch_event_rule" "schedule" {
+  count = var.schedule == null ? 0 : 1
+
+  name                = "${var.name}-schedule"
+  description         = "Replays what its request names: ${var.schedule.expression}"
+  schedule_expression = var.schedule.expression
+}
+
+resource "aws_cloudwatch_event_target" "schedule" {
+  count = var.schedule == null ? 0 : 1
+
+  rule      = aws_cloudwatch_event_rule.schedule[0].name
+  target_id = "replay"
+  arn       = aws_sfn_state_machine.this.arn
+  role_arn  = aws_iam_role.schedule[0].arn
+  input     = jsonencode({ for name, value in var.schedule.request : name => value if value != null })
+}

@@ -1,0 +1,69 @@
+"""The definition of every workflow: valid Amazon States Language, and no task without a way out."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from statelint.config import Config
+from statelint.linter import Linter
+from statelint.problem import ProblemType
+
+Resources = dict[str, dict[str, Any]]
+WORKFLOWS = ("module.replay[0].aws_sfn_state_machine.this",)
+
+
+def definition(resources: Resources, address: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(resources[address]["values"]["definition"])
+    return found
+
+
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state, those inside a map too."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+def test_every_workflow_is_looked_at(mocked_resources: Resources) -> None:
+    assert {a for a, r in mocked_resources.items() if r["type"] == "aws_sfn_state_machine"} == set(WORKFLOWS)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_the_linter_finds_nothing(mocked_resources: Resources, workflow: str) -> None:
+    # JSON has one kind of number: a back-off rate of 2 is as good as 2.0
+    lax = Config({ProblemType.FLOAT})
+    assert Linter.validate(definition(mocked_resources, workflow), lax) == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_the_whole_has_a_timeout(mocked_resources: Resources, workflow: str) -> None:
+    assert definition(mocked_resources, workflow)["TimeoutSeconds"] > 0
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_every_task_is_retried_with_back_off_timed_and_caught(mocked_resources: Resources, workflow: str) -> None:
+    machine = definition(mocked_resources, workflow)
+    caught_inside = {
+        name
+        for _, state in states(machine)
+        if state["Type"] == "Map" and "Catch" in state
+        for name, _ in states(state["ItemProcessor"])
+    }
+    tasks = {name: state for name, state in states(machine) if state["Type"] == "Task"}
+    assert tasks
+    for name, task in tasks.items():
+        everything = task["Retry"][-1]
+        assert everything["ErrorEquals"] == ["States.ALL"], name
+        assert everything["BackoffRate"] > 1, name
+        assert everything["MaxAttempts"] >= 3, name
+        assert task["TimeoutSeconds"] > 0, name
+        assert name in caught_inside or task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_a_map_is_bounded(mocked_resources: Resources, workflow: str) -> None:
+    maps = [state for _, state in states(definition(mocked_resources, workflow)) if state["Type"] == "Map"]
+    assert maps
+    assert all(1 <= state["MaxConcurrency"] <= 40 for state in maps)
