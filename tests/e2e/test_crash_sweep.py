@@ -141,6 +141,9 @@ class Sweep:
         names = ("chunk_count", "chunks_done", "rows_in", "rows_silver", "rows_quarantined", "silver_files")
         return {"state": entry.state, "silver": silver, "quarantine": refused} | {n: entry.number(n) for n in names}
 
+    def chunks_done(self, put: Put) -> bool:
+        return all(chunk["chunk_state"] == "done" for chunk in self.pipe.entry(put).chunks)
+
     def _calls(self, since: int) -> dict[str, Any]:
         url = f"{self.pipe.stack.endpoint_url}/_sluice/calls?since={since}"
         with urllib.request.urlopen(url, timeout=10) as answer:
@@ -225,7 +228,7 @@ def test_the_sweep_fails_when_the_code_is_wrong(sweep: Sweep) -> None:
         unsound[what] = put  # the retry runs the right code again: what the wrong code left behind must show
         sweep.pipe.clear_faults()
     # not on the ledger: what wrong code counted may never add up
-    until("the messages to be done with", lambda: sweep.pipe.depth() == 0, 120)
+    until("their chunks", lambda: all(map(sweep.chunks_done, unsound.values())) and sweep.pipe.depth() == 0, 120)
     for what, put in unsound.items():
         assert sweep.outcome(put) != expected, f"the sweep does not see {what}"
         _remove(sweep.pipe, put)
