@@ -153,7 +153,7 @@ class DeadLetters:
             moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
             if task["Status"] not in ("RUNNING", "CREATED", "CANCELLING"):
                 return Redriven("chunks", before, moved, self.count("chunks"))
-            if moved >= before and task["Status"] == "RUNNING":
+            if moved > before and task["Status"] == "RUNNING":
                 # A task ends when it finds the queue empty, which it never does while letters die again and come back.
                 self._cancel(handle)
             if time.monotonic() > end:

@@ -55,6 +55,36 @@ def test_the_receive_count_starts_again_after_a_redrive(engine: Engine, queue: M
     assert die(source, dead) == ["2", "3"]
 
 
+def test_only_a_running_redrive_can_be_cancelled_and_one_that_ended_does_not_block_the_next(
+    engine: Engine, queue: Make
+) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CancelMessageMoveTask.html"""
+    dead = queue(VisibilityTimeout="0")
+    policy = json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 1})
+    source = queue(VisibilityTimeout="0", RedrivePolicy=policy)
+    handle = source.sqs.start_message_move_task(SourceArn=dead.arn)["TaskHandle"]
+
+    def status() -> str:
+        return str(source.sqs.list_message_move_tasks(SourceArn=dead.arn)["Results"][0]["Status"])
+
+    eventually(lambda: status() == "COMPLETED", 20, "the end of a task without messages")
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        source.sqs.cancel_message_move_task(TaskHandle=handle)
+    assert status() == "COMPLETED"
+
+    for _ in range(2):
+        source.send("letter")
+    for _ in range(2):
+        receive(source)
+    eventually(lambda: receive(source) is None and dead.depth() == (2, 0), 20, "two letters")
+    slow = source.sqs.start_message_move_task(
+        SourceArn=dead.arn, DestinationArn=source.arn, MaxNumberOfMessagesPerSecond=1
+    )["TaskHandle"]
+    source.sqs.cancel_message_move_task(TaskHandle=slow)
+    eventually(lambda: status() == "CANCELLED", 20, "the end of the cancelled task")
+    assert dead.depth()[0] >= 1
+
+
 GLUE_JOB = {
     "Name": "job",
     "Role": ROLE,

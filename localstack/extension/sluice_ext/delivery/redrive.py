@@ -10,7 +10,7 @@ where it had ended, so whoever goes by ApproximateReceiveCount gave it up at onc
 import logging
 from typing import Any
 
-from localstack.aws.api.sqs import MessageSystemAttributeName
+from localstack.aws.api.sqs import MessageSystemAttributeName, ResourceNotFoundException
 from localstack.services.sqs.models import MessageMoveTaskStatus
 from localstack.services.sqs.provider import MessageMoveTaskManager
 from localstack.utils.strings import long_uid
@@ -30,6 +30,7 @@ _OF_ITS_FORMER_LIFE = (
 def install() -> None:
     """Replace the loop; raises UnexpectedEngine when LocalStack is not the version we know."""
     replace(MessageMoveTaskManager, "_run", run, expect="(self, move_task)")
+    replace(MessageMoveTaskManager, "cancel", cancel, expect="(self, move_task)")
 
 
 def run(self: Any, move_task: Any) -> None:
@@ -60,6 +61,19 @@ def run(self: Any, move_task: Any) -> None:
     else:
         cancelled = move_task.cancel_event.is_set()
         move_task.status = MessageMoveTaskStatus.CANCELLED if cancelled else MessageMoveTaskStatus.COMPLETED
+
+
+def cancel(self: Any, move_task: Any) -> None:
+    """Tell the loop to end; only a running task can be cancelled.
+
+    LocalStack's own marks the task as being cancelled, for ever when the loop had ended just then, and with that no
+    further task could be started for the queue.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CancelMessageMoveTask.html
+    """
+    with self.mutex:
+        if move_task.status != MessageMoveTaskStatus.RUNNING:
+            raise ResourceNotFoundException("Only active tasks can be cancelled.", status_code=404)
+        move_task.cancel_event.set()
 
 
 def renewed(message: Any) -> Any:
