@@ -217,9 +217,7 @@ def requeue(
     if json:
         console.print_json(asdict(done))
     else:
-        console.note(
-            f"requeue {done.origin.key} as s3://{done.origin.bucket}/{done.copy}; see `sluice runs {done.object_id}`"
-        )
+        console.note(f"requeue {done.origin.key} by {done.how}; see `sluice runs {done.object_id}`")
 
 
 def _stack(target: str, env: str) -> Stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pipeline.replay_store import RESULT, SUMMARY, ReplayStore, gone_part, plan_
 from sluice.console import FAILED, fail
 
 if TYPE_CHECKING:
+    from pipeline.items import ObjectItem
     from sluice.stack import Stack
 
 POLL_SECONDS = 0.5
@@ -78,10 +79,13 @@ class Plan:
 
 def plan(stack: Stack, wanted: Request) -> Plan:
     """The plan that the workflow would make now; it changes nothing."""
-    ledger = LedgerList(stack.client("dynamodb"), stack["ledger_table"])
+    taken = _taken(LedgerList(stack.client("dynamodb"), stack["ledger_table"]), wanted)
+    return Plan(wanted, sorted(map(entry_of, taken), key=lambda entry: (entry["dataset"], entry["key"])))
+
+
+def _taken(ledger: LedgerList, wanted: Request) -> Iterator[ObjectItem]:
     window = wanted.window(datetime.now(UTC))
-    items = (item for item in ledger.received(wanted.dataset, window) if wanted.takes(item, window))
-    return Plan(wanted, sorted(map(entry_of, items), key=lambda entry: (entry["dataset"], entry["key"])))
+    return (item for item in ledger.received(wanted.dataset, window) if wanted.takes(item, window))
 
 
 # -- the execution ---------------------------------------------------------------------------------------------------
@@ -122,10 +126,15 @@ class Replays:
         self._ledger = LedgerList(stack.client("dynamodb"), stack["ledger_table"])
 
     def start(self, wanted: Request) -> Execution:
-        """Starts a replay, or finds the one that the same request has started before."""
+        """Starts a replay, or finds the one that the same request has started before.
+
+        Ends with code 1 when there is nothing to replay: its name would be taken until tomorrow.
+        """
         before = self.find(wanted.name)
         if before is not None:
             return before
+        if next(_taken(self._ledger, wanted), None) is None:
+            fail("there is nothing to replay: the ledger has no such object; see --dry-run with fewer filters", FAILED)
         try:
             # One that runs already is answered with its execution, one that has ended with ExecutionAlreadyExists:
             # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html

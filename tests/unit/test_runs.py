@@ -1,12 +1,17 @@
 """The ledger on screen: which objects, in which order, and one object with its chunks; taking one in again."""
 
+import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from events import objects_in
+from pipeline.failures import ObjectMissing
 from sluice.console import SluiceError
 from sluice.data import queues, runs, waiting
+from sluice.data import requeue as requeueing
 from sluice.data.ledger import LedgerView, plain
 from sluice.data.requeue import requeue
 from tests.unit.data_fakes import FakeStack
@@ -162,14 +167,61 @@ def test_a_dead_letter_that_is_no_json_names_nothing() -> None:
 # -- requeue ---------------------------------------------------------------------------------------------------------
 
 
-def test_requeue_copies_the_origin_version_with_its_identity(stack: FakeStack) -> None:
+@dataclass
+class FakeRequeuer:
+    """Opens no run, but notes which one it was asked for."""
+
+    asked: list[tuple[str, int, str]] = field(default_factory=list)
+    gone: bool = False
+
+    def requeue(self, object_id: str, run: int, replay: str) -> int:
+        if self.gone:
+            raise ObjectMissing("version v1 is gone")
+        self.asked.append((object_id, run, replay))
+        return 1
+
+
+@dataclass
+class FakeLambda:
+    calls: list[dict[str, Any]]
+
+    def invoke(self, **call: Any) -> None:
+        self.calls.append(call)
+
+
+@pytest.fixture
+def requeuer(monkeypatch: pytest.MonkeyPatch) -> FakeRequeuer:
+    found = FakeRequeuer()
+    monkeypatch.setattr(requeueing, "_requeuer", lambda _stack: found)
+    return found
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_requeue_opens_the_next_run_of_an_object_and_copies_nothing(
+    stack: FakeStack, requeuer: FakeRequeuer, by_key: bool
+) -> None:
     name = runs.recent(ledger(stack))[2]["object_id"]
-    done = requeue(stack, name, NOON)  # type: ignore[arg-type]
-    assert done.copy == f"bronze/_requeue/20250301T120000000000Z/{name}/a.jsonl"
-    copied = stack.s3.objects["bronze-b", done.copy][0]
-    assert copied.body == stack.s3.objects["bronze-b", "bronze/shipments/a.jsonl"][0].body
-    assert copied.metadata["sluice-origin-key"] == "bronze/shipments/a.jsonl"
-    assert copied.metadata["sluice-origin-version"] == "v1"
+    before = set(stack.s3.objects)
+    done = requeue(stack, "bronze/shipments/a.jsonl" if by_key else name, NOON)  # type: ignore[arg-type]
+    assert (done.object_id, done.run, done.copy, done.how) == (name, 2, "", "run 2")
+    assert requeuer.asked == [(name, 1, "requeue-20250301T120000000000Z")]
+    assert set(stack.s3.objects) == before
+
+
+def test_requeue_of_an_object_that_was_never_planned_delivers_its_event_again(
+    stack: FakeStack, requeuer: FakeRequeuer
+) -> None:
+    name = runs.recent(ledger(stack))[2]["object_id"]
+    stack.object_item(name)["chunk_count"] = 0
+    stack.object_item(name)["key"] = "bronze/shipments/a é+.jsonl"
+    calls: list[dict[str, Any]] = []
+    setattr(stack, "lambda", FakeLambda(calls))
+    assert requeue(stack, name).how == "its event, delivered again"  # type: ignore[arg-type]
+    [call] = calls
+    assert (call["FunctionName"], call["InvocationType"]) == ("ingest", "Event")
+    [ref] = objects_in(json.loads(call["Payload"]))
+    assert (ref.key, ref.version_id, ref.bucket) == ("bronze/shipments/a é+.jsonl", "v1", "bronze-b")
+    assert not requeuer.asked
 
 
 def test_requeue_takes_in_an_object_that_the_ledger_does_not_know(stack: FakeStack) -> None:
@@ -179,10 +231,10 @@ def test_requeue_takes_in_an_object_that_the_ledger_does_not_know(stack: FakeSta
     assert stack.s3.objects["bronze-b", done.copy][0].metadata["sluice-origin-key"].isascii()
 
 
-def test_requeue_of_an_object_that_is_gone_says_so(stack: FakeStack) -> None:
+def test_requeue_of_an_object_that_is_gone_says_so(stack: FakeStack, requeuer: FakeRequeuer) -> None:
     name = runs.recent(ledger(stack))[2]["object_id"]
-    stack.s3.delete("bronze-b", "bronze/shipments/a.jsonl")
-    for asked, message in ((name, "cannot read"), ("bronze/none.jsonl", "there is no")):
+    requeuer.gone = True
+    for asked, message in ((name, "version v1 is gone"), ("bronze/none.jsonl", "there is no")):
         with pytest.raises(SluiceError, match=message) as error:
             requeue(stack, asked)  # type: ignore[arg-type]
         assert error.value.code == 1
