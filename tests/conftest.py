@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+# The extension's pure parts are used without an engine.
+sys.path.append(str(HERE.parent / "localstack" / "extension"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
