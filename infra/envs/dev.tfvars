@@ -19,7 +19,7 @@ transform_batch_size          = 4
 transform_maximum_concurrency = 4
 
 # Branches. One that is not built yet refuses true.
-observability_enabled = false
+observability_enabled = true
 ops_enabled           = true
 warehouse_enabled     = false
 api_enabled           = false

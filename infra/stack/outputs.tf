@@ -102,3 +102,18 @@ output "replay_function" {
   description = "Name of the function that does the workflow's steps; null when ops_enabled is off."
   value       = one(module.replay_function[*].name)
 }
+
+output "watch_function" {
+  description = "Name of the function that watches for unfinished objects; null when observability_enabled is off."
+  value       = one(module.watch[*].name)
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard; null when observability_enabled is off."
+  value       = one(module.observability[*].dashboard_name)
+}
+
+output "alarm_names" {
+  description = "Names of the alarms; null when observability_enabled is off."
+  value       = one(module.observability[*].alarm_names)
+}

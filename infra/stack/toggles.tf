@@ -2,14 +2,9 @@
 # create nothing, and nobody would notice.
 
 variable "observability_enabled" {
-  description = "Dashboard, alarms and metrics of the pipeline."
+  description = "Dashboard, alarms, and the function that watches for objects that make no progress."
   type        = bool
   default     = false
-
-  validation {
-    condition     = !var.observability_enabled
-    error_message = "observability_enabled cannot be true: this branch is not available yet."
-  }
 }
 
 variable "ops_enabled" {

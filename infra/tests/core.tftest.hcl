@@ -90,6 +90,13 @@ override_resource {
 }
 
 override_resource {
+  target = module.watch[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-watch"
+  }
+}
+
+override_resource {
   target = module.chunk_queue.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-chunks"
@@ -117,6 +124,8 @@ variables {
   env           = "test"
   artifacts_dir = "./tests/artifacts"
   ops_enabled   = true
+
+  observability_enabled = true
 }
 
 run "the_core_stack" {

@@ -205,21 +205,20 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
   command = plan
 
   variables {
-    observability_enabled = true
-    warehouse_enabled     = true
-    api_enabled           = true
-    feedback_enabled      = true
-    checkin_enabled       = true
-    lake_enabled          = true
-    quality_gate_enabled  = true
-    taxi_enabled          = true
+    warehouse_enabled    = true
+    api_enabled          = true
+    feedback_enabled     = true
+    checkin_enabled      = true
+    lake_enabled         = true
+    quality_gate_enabled = true
+    taxi_enabled         = true
   }
 
   module {
     source = "./stack"
   }
 
-  expect_failures = [var.observability_enabled, var.warehouse_enabled, var.api_enabled, var.feedback_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+  expect_failures = [var.warehouse_enabled, var.api_enabled, var.feedback_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
 }
 
 run "operations_are_off_unless_switched_on" {

@@ -22,6 +22,7 @@ from pipeline.keys import dataset_of
 from pipeline.ledger import Ledger
 from pipeline.notices import Notices
 from pipeline.storage import Storage
+from pipeline.telemetry import correlate, measure, traced
 from planner import Limits, Planner, failed_event
 
 logger = Logger()
@@ -43,7 +44,14 @@ once = IdempotencyConfig(expires_after_seconds=int(os.environ["IDEMPOTENCY_TTL_S
 def plan_once(*, uri: str, ref: ObjectRef) -> dict[str, Any]:
     """Once for each ``s3://bucket/key#etag``; an exception removes the record, so that a retry may try again."""
     logger.debug("planning", extra={"uri": uri})
-    return planner.plan(ref)
+    return plan(ref)
+
+
+def plan(ref: ObjectRef) -> dict[str, Any]:
+    result = planner.plan(ref)
+    if result["sent"]:
+        measure(dataset_of(ref.key) or "unknown", ObjectsPlanned=1, ChunksSent=result["sent"])
+    return result
 
 
 def take_in(ref: ObjectRef) -> None:
@@ -57,10 +65,11 @@ def take_in(ref: ObjectRef) -> None:
             # before it could be read gains by that; the ledger knows.
             known = ledger.object(result["object_id"])
             if known and known["state"] == State.MISSING:
-                result = planner.plan(ref)
+                result = plan(ref)
     except ObjectMissing as missing:
         logger.warning("the object is gone", extra={"object_id": origin.object_id, "detail": str(missing)})
         if ledger.record_failure(ref, origin, dataset, State.MISSING, Failure.MISSING_VERSION, str(missing)):
+            measure(dataset, ObjectsMissing=1)
             notices.object_trouble("object.missing", ref, origin, dataset, Failure.MISSING_VERSION, str(missing))
         return
     except ObjectFailed as failed:
@@ -70,14 +79,16 @@ def take_in(ref: ObjectRef) -> None:
         dead_letter = failed_event(ref, failed.code, failed.detail)
         sqs.send_message(QueueUrl=os.environ["INGEST_DLQ_URL"], MessageBody=dead_letter)
         if ledger.record_failure(ref, origin, dataset, State.FAILED, failed.code, failed.detail):
+            measure(dataset, ObjectsFailed=1)
             notices.object_trouble("object.failed", ref, origin, dataset, failed.code, failed.detail)
         return
     logger.info("planned", extra=result | {"key": ref.key, "size": ref.size})
 
 
-@logger.inject_lambda_context
+@traced
+@logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     once.register_lambda_context(context)
     for ref in objects_in(event):
-        logger.append_keys(correlation_id=ref.as_origin().object_id)
+        correlate(logger, ref.as_origin().object_id)
         take_in(ref)

@@ -15,6 +15,7 @@ from pipeline.replay import Request
 from pipeline.replay_store import ReplayStore
 from pipeline.requeue import Requeuer
 from pipeline.storage import Storage
+from pipeline.telemetry import traced
 from steps import Replay
 
 logger = Logger()
@@ -28,6 +29,7 @@ ledger = LedgerList(dynamodb, TABLE)
 requeuer = Requeuer(Ledger(dynamodb, TABLE), ChunkQueue(client("sqs"), os.environ["CHUNK_QUEUE_URL"]), Storage(s3))
 
 
+@traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     name, started = event["name"], datetime.fromisoformat(event["started"])

@@ -1,6 +1,6 @@
 """One chunk: read it, sort its rows, write silver and quarantine, count it, and announce a finished object."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lines import Lines, csv_records, document_records, split_lines
@@ -73,10 +73,10 @@ class ChunkProcessor:
         self._delete_left_over(planned, result)
         counted = self._ledger.complete_chunk(object_id, chunk, message.run, result)
         if counted and chunk.count == 1:  # completing the only chunk has claimed the commit along
-            self._announce(_item_of(message, result), list(result.outputs))
+            committed = self._announce(_item_of(message, result), list(result.outputs))
         else:
-            self._finish(message)
-        return result
+            committed = self._finish(message)
+        return replace(result, committed=committed)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -152,18 +152,22 @@ class ChunkProcessor:
 
     # -- finishing ---------------------------------------------------------------------------------------------------
 
-    def _finish(self, message: ChunkMessage) -> None:
+    def _finish(self, message: ChunkMessage) -> bool:
         """Announces the object when this chunk was its last one; safe to repeat after a crash at any point."""
         item = self._ledger.claim_commit(message.origin.object_id, message.chunk.index)
-        if item is not None:
-            chunks = self._ledger.chunks(item["object_id"])
-            self._announce(item, [output for chunk in chunks for output in chunk["outputs"]])
+        if item is None:
+            return False
+        chunks = self._ledger.chunks(item["object_id"])
+        return self._announce(item, [output for chunk in chunks for output in chunk["outputs"]])
 
-    def _announce(self, item: ObjectItem, outputs: list[Output]) -> None:
+    def _announce(self, item: ObjectItem, outputs: list[Output]) -> bool:
+        """True when this delivery ended the run."""
         self._announcements.committed(item, outputs)
         # Only one delivery ends the run, and only it may send the notice: at most one, should it die in between.
-        if self._ledger.commit(item["object_id"], int(item["run"])) and self._refused_too_many(item):
+        ended = self._ledger.commit(item["object_id"], int(item["run"]))
+        if ended and self._refused_too_many(item):
             self._notices.quarantine_over_threshold(item, self._quarantine_ratio)
+        return ended
 
     def _refused_too_many(self, item: ObjectItem) -> bool:
         return int(item["rows_quarantined"]) > self._quarantine_ratio * int(item["rows_in"])

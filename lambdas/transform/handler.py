@@ -1,10 +1,10 @@
 """transform: chunk pointers come from the queue, their rows go to silver or quarantine, the counts to the ledger."""
 
 import os
+import time
 from typing import Any, Final
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -18,9 +18,9 @@ from pipeline.items import State
 from pipeline.ledger import Ledger
 from pipeline.messages import ChunkMessage, MalformedMessage
 from pipeline.notices import Announcements, Notices
+from pipeline.telemetry import correlate, measure, traced
 
 logger = Logger()
-metrics = Metrics()
 sqs = client("sqs")
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
 notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
@@ -54,7 +54,8 @@ def process_record(record: SQSRecord) -> None:
             notices.dead_letter(QUEUE_URL.rsplit("/", 1)[-1], record.message_id, str(malformed), record.body)
         _release(record, 0)
         raise
-    logger.append_keys(correlation_id=message.origin.object_id)
+    correlate(logger, message.origin.object_id)
+    began = time.monotonic()
     try:
         result = chunks.process(message)
     except ObjectMissing as missing:
@@ -70,8 +71,14 @@ def process_record(record: SQSRecord) -> None:
         _release(record, min(LONGEST_WAIT, 2 ** (receives - 1)) if receives < MAX_RECEIVES else 0)
         raise
     if result is not None:
-        metrics.add_metric("RowsIn", MetricUnit.Count, result.rows_in)
-        metrics.add_metric("RowsQuarantined", MetricUnit.Count, result.rows_quarantined)
+        measure(
+            message.dataset,
+            RowsIn=result.rows_in,
+            RowsSilver=result.rows_silver,
+            RowsQuarantined=result.rows_quarantined,
+            ChunkSeconds=time.monotonic() - began,
+            ObjectsCommitted=int(result.committed),
+        )
         counts = {"rows_in": result.rows_in, "rows_silver": result.rows_silver, "files": len(result.outputs)}
         logger.info("chunk done", extra=counts | {"chunk": message.chunk.index, "of": message.chunk.count})
 
@@ -82,6 +89,7 @@ def _record(message: ChunkMessage, state: State, code: str, detail: str) -> None
     logger.error("the object is not taken in", extra={"object_id": origin.object_id, "reason": code, "detail": detail})
     ledger.fail_chunk(origin.object_id, message.chunk, message.run, f"{code}: {detail}")
     if ledger.record_failure(ref, origin, message.dataset, state, code, detail):
+        measure(message.dataset, **{"ObjectsMissing" if state == State.MISSING else "ObjectsFailed": 1})
         notices.object_trouble(f"object.{state}", ref, origin, message.dataset, code, detail)
 
 
@@ -90,7 +98,7 @@ def _release(record: SQSRecord, seconds: int) -> None:
     sqs.change_message_visibility(QueueUrl=QUEUE_URL, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds)
 
 
-@metrics.log_metrics
+@traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     return process_partial_response(event=event, record_handler=process_record, processor=processor, context=context)

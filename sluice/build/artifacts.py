@@ -19,8 +19,13 @@ from sluice.paths import BUILD_DIR, CACHE_DIR, DATASETS_DIR, LAMBDAS_DIR, SHARED
 
 SCHEMA = "1"  # raise it when the same inputs give other bytes
 
-FUNCTIONS: dict[str, tuple[str, ...]] = {"ingest": ("base",), "transform": ("base", "arrow"), "replay": ("base",)}
-"""The functions and the layers that Terraform gives them (infra/stack/functions.tf, ops.tf)."""
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "ingest": ("base",),
+    "transform": ("base", "arrow"),
+    "replay": ("base",),
+    "watch": ("base",),
+}
+"""The functions and the layers that Terraform gives them (infra/stack/functions.tf, ops.tf, observability.tf)."""
 
 _LARGEST_KEPT = 5
 

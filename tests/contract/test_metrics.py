@@ -277,3 +277,18 @@ def test_an_alarm_that_is_changed_keeps_its_state(watched: Watched, alarm: Make)
         EvaluationPeriods=1, ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
     )  # fmt: skip
     assert watched.state(name) == "ALARM"
+
+
+def test_a_gap_does_not_end_an_alarm_that_leaves_missing_data_out(watched: Watched, alarm: Make) -> None:
+    name = alarm(MetricName="Bad", TreatMissingData="missing")
+    well = alarm(MetricName="Bad", TreatMissingData="notBreaching")
+    earlier = {"MetricName": "Bad", "Value": 5.0, "Timestamp": datetime.now(UTC) - timedelta(seconds=90)}
+    watched.cloudwatch.put_metric_data(Namespace=watched.namespace, MetricData=[earlier])
+    eventually(lambda: (watched.state(name), watched.state(well)) == ("ALARM", "OK"), 10, "one of both to fire")
+
+
+def test_an_alarm_keeps_the_tags_it_is_made_with(watched: Watched, alarm: Make) -> None:
+    name = alarm(MetricName="Bad", Tags=[{"Key": "project", "Value": "sluice"}])
+    (found,) = watched.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    tags = watched.cloudwatch.list_tags_for_resource(ResourceARN=found["AlarmArn"])["Tags"]
+    assert tags == [{"Key": "project", "Value": "sluice"}]

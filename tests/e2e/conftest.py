@@ -28,6 +28,8 @@ TEST_VARS = {
     "transform_timeout_seconds": 6,
     "ingest_timeout_seconds": 6,
     "replay_batch_objects": 3,  # a plan of four objects has two batches
+    # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
+    "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},
 }
 # Lambda retries an asynchronous event after one and two minutes, here after 8 and 16 seconds: longer than
 # the timeout of ingest, as the stack demands, for until then a planner that died holds its lock.

@@ -14,6 +14,8 @@ NAMED = {
     "aws_cloudwatch_event_bus": "name",
     "aws_lambda_layer_version": "layer_name",
     "aws_sfn_state_machine": "name",
+    "aws_cloudwatch_metric_alarm": "alarm_name",
+    "aws_cloudwatch_event_rule": "name",
 }
 # What a branch adds; dev has it on, prod off.
 OPS = {
@@ -22,6 +24,18 @@ OPS = {
     "aws_iam_role": 2,
     "aws_iam_role_policy": 2,
     "aws_lambda_function": 1,
+    "aws_s3_object": 1,
+}
+OBSERVABILITY = {
+    "aws_cloudwatch_dashboard": 1,
+    "aws_cloudwatch_metric_alarm": 14,
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    "aws_cloudwatch_log_group": 1,
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 1,
+    "aws_lambda_function": 1,
+    "aws_lambda_permission": 1,
     "aws_s3_object": 1,
 }
 
@@ -58,7 +72,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_lambda_permission": 1,
         "aws_lambda_event_source_mapping": 1,
     }
-    added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else OPS
+    added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else Counter(OPS) + Counter(OBSERVABILITY)
     assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
 
@@ -69,6 +83,8 @@ def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
     assert {address.partition(".aws_")[0] for address in dev - prod} == {
         "module.replay_function[0]",
         "module.replay[0]",
+        "module.observability[0]",
+        "module.watch[0]",
     }
 
 

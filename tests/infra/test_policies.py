@@ -81,6 +81,11 @@ ALLOWED = {
         "sns:Publish": {TOPIC},
         **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
     },
+    "watch[0]": {
+        "dynamodb:Query": {f"{LEDGER}/index/by_state"},
+        "logs:CreateLogStream": {logs("watch")},
+        "logs:PutLogEvents": {logs("watch")},
+    },
 }
 
 Resources = dict[str, dict[str, Any]]
@@ -182,6 +187,7 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         return variables
 
     shared = {
+        "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_METRICS_NAMESPACE": "sluice-test",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "LEDGER_TABLE": "sluice-test-ledger",
@@ -198,7 +204,13 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
     }
     assert settings("replay_function[0]") == {
         name: shared[name]
-        for name in ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "LEDGER_TABLE", "CHUNK_QUEUE_URL")
+        for name in (
+            "POWERTOOLS_TRACE_DISABLED",
+            "POWERTOOLS_METRICS_NAMESPACE",
+            "POWERTOOLS_LOG_LEVEL",
+            "LEDGER_TABLE",
+            "CHUNK_QUEUE_URL",
+        )
     } | {
         "POWERTOOLS_SERVICE_NAME": "replay",
         "REPLAY_BUCKET": "sluice-test-artifacts",

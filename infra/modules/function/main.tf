@@ -38,7 +38,10 @@ resource "aws_lambda_function" "this" {
   }
 
   environment {
-    variables = var.environment
+    variables = merge(var.environment, {
+      # Powertools loads the X-Ray SDK only when it is to be used.
+      POWERTOOLS_TRACE_DISABLED = tostring(var.tracing_mode != "Active")
+    })
   }
 
   tracing_config {

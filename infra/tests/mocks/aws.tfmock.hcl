@@ -66,3 +66,9 @@ mock_resource "aws_sfn_state_machine" {
     arn = "arn:aws:states:us-east-1:123456789012:stateMachine:mock-workflow"
   }
 }
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = {
+    arn = "arn:aws:events:us-east-1:123456789012:rule/mock-rule"
+  }
+}

@@ -30,11 +30,12 @@ _ERROR_CHARACTERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What processing a chunk gave; rows_in = rows_silver + rows_quarantined."""
+    """What processing a chunk gave; rows_in = rows_silver + rows_quarantined. committed: it finished its object."""
 
     rows_in: int
     outputs: Sequence[Output]
     quarantine: Sequence[QuarantineFile]
+    committed: bool = False
 
     @property
     def rows_silver(self) -> int:

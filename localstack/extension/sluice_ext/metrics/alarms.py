@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.
 
 AWS looks once a minute at the last whole minutes, and at a few older ones where data is missing. Here an alarm is
 looked at every few seconds and its periods end at that moment, so that it fires seconds after its cause and returns to
-OK one evaluation range after its end.
+OK one evaluation range after its end. Older periods count only when missing data is not to be taken for good or bad.
 """
 
 import json
@@ -30,6 +30,17 @@ COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "LessThanThreshold": (operator.lt, "less than"),
     "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
 }
+
+
+_OLDER_PERIODS = 2
+
+
+def latest(points: Sequence[Value], count: int) -> list[Value]:
+    """The last ``count`` periods; where data is missing in them, older data takes the place of the gaps."""
+    missing = sum(point is None for point in points[-count:])
+    older = [point for point in points[:-count] if point is not None][-missing:] if missing else []
+    gaps = [None] * (missing - len(older))
+    return [*gaps, *older, *(point for point in points[-count:] if point is not None)] if older else [*points[-count:]]
 
 
 def state_of(points: Sequence[Value], alarm: Mapping[str, Any]) -> str | None:
@@ -91,7 +102,9 @@ def evaluate(account: str, region: str, alarm: Mapping[str, Any]) -> None:
     """Look at one alarm; a new state is set, and with it its actions run."""
     queries, result, period = queries_of(account, region, alarm)
     now, count = time.time(), int(alarm["EvaluationPeriods"])
-    points = [queries.values(now - i * period, now - (i - 1) * period)[result] for i in range(count, 0, -1)]
+    older = _OLDER_PERIODS if (alarm.get("TreatMissingData") or "missing") in ("missing", "ignore") else 0
+    points = [queries.values(now - i * period, now - (i - 1) * period)[result] for i in range(count + older, 0, -1)]
+    points = latest(points, count)
     state = state_of(points, alarm)
     if state is None or state == alarm["StateValue"]:
         return

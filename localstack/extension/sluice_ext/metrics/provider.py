@@ -36,7 +36,7 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
 
     @handler("PutMetricAlarm", expand=False)
     def put_metric_alarm(self, context: RequestContext, request: PutMetricAlarmInput) -> None:
-        """An alarm that is changed keeps its state; one that cannot be evaluated is refused."""
+        """A new alarm gets its tags, a changed one keeps its state; one that cannot be evaluated is refused."""
         try:
             if request.get("ComparisonOperator") not in alarms.COMPARISONS:
                 raise ValueError(f"{request.get('ComparisonOperator')} is not supported by this engine")
@@ -47,7 +47,10 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
         arn = arns.cloudwatch_alarm_arn(request["AlarmName"], context.account_id, context.region)
         before = store.alarms.get(arn)
         super().put_metric_alarm(context, request)
-        if before is not None:
+        if before is None:
+            # LocalStack forgets them, and a plan would want to set them for ever.
+            store.TAGS.tag_resource(arn, request.get("Tags") or [])
+        else:
             store.alarms[arn].alarm.update({name: before.alarm[name] for name in _STATE if name in before.alarm})
 
     @handler("GetMetricData", expand=False)

@@ -1,0 +1,174 @@
+"""Every alarm fires through its real cause, tells the topic, and tells it again when it is over.
+
+An alarm on AWS's own metrics looks at a whole minute, so the scenarios run side by side: first what can be done while
+transform has no capacity, then what needs it, then all wait together until everything is well again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from fixtures import formats, shipping
+from sluice.stack import Stack
+from tests.e2e.support import Mailbox, Pipeline, until
+
+FIRED = 45.0  # seconds from a cause to its alarm; the engine looks every five
+OVER = (
+    130.0  # seconds from the end of the last cause to OK: a period of a minute, and a message that is hidden for 36 s
+)
+
+
+class Alarms:
+    """The stack's alarms and what the topic said of them since this was made."""
+
+    def __init__(self, stack: Stack, mailbox: Mailbox) -> None:
+        self._cloudwatch, self._mailbox = stack.client("cloudwatch"), mailbox
+        self.prefix = stack["dashboard_name"].removesuffix("pipeline")
+        self.names = {name.removeprefix(self.prefix) for name in stack.outputs["alarm_names"]}
+        self._begin = len(mailbox.drain())
+
+    def states(self) -> dict[str, str]:
+        found = self._cloudwatch.describe_alarms(AlarmNamePrefix=self.prefix)["MetricAlarms"]
+        return {alarm["AlarmName"].removeprefix(self.prefix): alarm["StateValue"] for alarm in found}
+
+    def told(self, name: str) -> list[dict[str, Any]]:
+        """What CloudWatch published about one alarm, in order."""
+        messages = [json.loads(e["Message"]) for e in self._mailbox.drain()[self._begin :] if e.get("Type")]
+        return [message for message in messages if message.get("AlarmName") == self.prefix + name]
+
+    def fired(self, *names: str) -> None:
+        """Waits until the topic has heard of each."""
+        silent = set(names)
+
+        def heard() -> bool:
+            silent.difference_update({n for n in silent if any(m["NewStateValue"] == "ALARM" for m in self.told(n))})
+            return not silent
+
+        try:
+            until("alarms", heard, FIRED)
+        except AssertionError:
+            pytest.fail(f"not fired within {FIRED:.0f} s: {sorted(silent)}; states {self.states()}")
+
+    def well(self) -> bool:
+        return set(self.states().values()) == {"OK"}
+
+
+@pytest.fixture
+def alarms(stack: Stack, mailbox: Mailbox) -> Alarms:
+    if not stack.outputs.get("alarm_names"):
+        pytest.skip("observability_enabled is off")
+    found = Alarms(stack, mailbox)
+    until("every alarm is OK at first", found.well, OVER)
+    return Alarms(stack, mailbox)
+
+
+@contextmanager
+def no_capacity(pipe: Pipeline, function: str) -> Iterator[None]:
+    """A function that may not run at all while the block does."""
+    name = pipe.stack[f"{function}_function"]
+    pipe.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        yield
+    finally:
+        pipe.lambda_.delete_function_concurrency(FunctionName=name)
+
+
+def watch(pipe: Pipeline) -> str | None:
+    """Runs `watch` now instead of at the next full minute; the error it ended with."""
+    error: str | None = pipe.lambda_.invoke(FunctionName=pipe.stack["watch_function"]).get("FunctionError")
+    return error
+
+
+def refused(pipe: Pipeline, function: str) -> None:
+    """An invocation that finds no capacity."""
+    with pytest.raises(pipe.lambda_.exceptions.TooManyRequestsException):
+        pipe.lambda_.invoke(FunctionName=pipe.stack[f"{function}_function"], Payload=b"{}")
+
+
+def workflows(stack: Stack) -> dict[str, str]:
+    """State machines by the name in their alarm."""
+    found = {name: stack.outputs.get(f"{name}_state_machine_arn") for name in ("replay",)}
+    return {name: arn for name, arn in found.items() if arn}
+
+
+# What the test below does not cause.
+NOT_CAUSED = {"ObjectsMissing", "ObjectsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionsSucceeded"}
+
+
+def shown_and_never_published(stack: Stack) -> set[tuple[str, ...]]:
+    """Metrics on the dashboard that CloudWatch does not know: namespace, name, dimension, value."""
+    cloudwatch = stack.client("cloudwatch")
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=stack["dashboard_name"])["DashboardBody"])
+    shown = {
+        tuple(line[:4])
+        for widget in body["widgets"]
+        for line in widget["properties"]["metrics"]
+        if isinstance(line[0], str) and line[1] not in NOT_CAUSED
+    }
+    assert len(shown) > 20
+    return shown - {
+        (metric["Namespace"], metric["MetricName"], dimension["Name"], dimension["Value"])
+        for page in cloudwatch.get_paginator("list_metrics").paginate()
+        for metric in page["Metrics"]
+        if len(metric["Dimensions"]) == 1
+        for dimension in metric["Dimensions"]
+    }
+
+
+def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeline, alarms: Alarms) -> None:
+    pipe = breakable
+    rows = [formats.jsonl(shipping.records("shipments", 60 + seed, 20)) for seed in range(3)]
+
+    # errors: a process that dies, a call that is refused; its message and its event are tried again
+    with pipe.fault("transform", "dynamodb", "GetItem", "kill-before"):
+        killed = pipe.put("shipments", rows[0], "killed.jsonl")
+        until("the kill", pipe.fault_hits)
+    with pipe.fault("watch", "dynamodb", "Query", "error:InternalServerError", times=0):
+        assert watch(pipe) == "Unhandled"
+    for function in ("ingest", "watch", *workflows(pipe.stack)):  # a workflow's function has its name
+        with no_capacity(pipe, function):
+            refused(pipe, function)
+    with pipe.fault("ingest", "dynamodb", "PutItem", "error:AccessDeniedException"):
+        retried = pipe.put("shipments", rows[1], "retried.jsonl")
+        until("the refusal", pipe.fault_hits)
+    states = pipe.stack.client("stepfunctions")
+    for arn in workflows(pipe.stack).values():
+        states.start_execution(stateMachineArn=arn, input=json.dumps({"nonsense": pipe.run}))
+    unknown = pipe.put("telegrams", rows[0])
+
+    # no capacity: a chunk grows old in the queue, and its object makes no progress
+    with no_capacity(pipe, "transform"):
+        stuck = pipe.put("shipments", rows[2], "stuck.jsonl")
+
+        def noticed() -> bool:
+            assert watch(pipe) is None
+            return any(message["NewStateValue"] == "ALARM" for message in alarms.told("objects-unfinished"))
+
+        until("objects-unfinished", noticed, FIRED)
+        alarms.fired("chunk-queue-age", "transform-throttles")
+
+    # what only transform can cause
+    pipe.send(json.dumps({"schema": "sluice.chunk/1", "not": pipe.run}))
+    refused_rows = pipe.put("shipments", b'{"record_type": "shipment"}\n' * 200, "refused.jsonl")
+    alarms.fired(*alarms.names)
+    pipe.dead("chunk_dlq_url", lambda body: pipe.run in body)
+    pipe.dead("ingest_dlq_url", lambda body: unknown.ref.key in body)
+
+    committed = pipe.wait(killed, retried, stuck, refused_rows)
+    assert [(item["state"], item["rows_silver"], item["rows_quarantined"]) for item in committed] == [
+        *[("committed", 20, 0)] * 3,
+        ("committed", 0, 200),
+    ]
+    until("every alarm to be OK again", alarms.well, OVER)
+    told = {name: [message["NewStateValue"] for message in alarms.told(name)] for name in alarms.names}
+    # nothing more and nothing less; an alarm whose cause came back in between may have fired twice
+    assert {name: (news[0], news[-1], len(news) % 2) for name, news in told.items()} == dict.fromkeys(
+        alarms.names, ("ALARM", "OK", 0)
+    )
+    assert all(m["AlarmDescription"] for name in alarms.names for m in alarms.told(name)), "says what to do"
+    assert shown_and_never_published(pipe.stack) == set()
