@@ -88,7 +88,8 @@ class Mailbox:
         for envelope in self.drain():
             if envelope.get("Type") == "Notification":
                 body = json.loads(envelope["Message"])
-                attributes = {name: value["Value"] for name, value in envelope["MessageAttributes"].items()}
+                # alarms have none
+                attributes = {name: value["Value"] for name, value in envelope.get("MessageAttributes", {}).items()}
                 if body.get("object_id") == object_id:
                     found.append(body | {"attributes": attributes})
         return found

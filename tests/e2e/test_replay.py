@@ -48,7 +48,7 @@ def replay(pipe: Pipeline, **request: str) -> Execution:
 def notices(pipe: Pipeline, name: str) -> list[dict[str, Any]]:
     """SNS notices about a replay, their message attributes as ``attributes``."""
     envelopes = [envelope for envelope in pipe.mail.drain() if envelope.get("Type") == "Notification"]
-    found = [(json.loads(envelope["Message"]), envelope["MessageAttributes"]) for envelope in envelopes]
+    found = [(json.loads(envelope["Message"]), envelope.get("MessageAttributes", {})) for envelope in envelopes]
     return [
         body | {"attributes": {key: value["Value"] for key, value in attributes.items()}}
         for body, attributes in found
