@@ -88,10 +88,12 @@ def stepfunctions() -> Service:
 
 @hooks.on_infra_start()
 def install() -> None:
-    """Add the /_sluice routes."""
+    """Add the /_sluice routes and shorten the request path."""
     from sluice_ext import control
+    from sluice_ext.gateway import shortcuts
 
     control.install()
+    shortcuts.install()
 
 
 @hooks.on_infra_shutdown()
