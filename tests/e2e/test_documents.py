@@ -1,0 +1,161 @@
+"""Every command of README.md and docs/operations.md is run, or named here with what runs it instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+
+import pytest
+
+from fixtures import formats, shipping
+from pipeline.identity import ObjectRef
+from sluice.instance import Instance
+from sluice.paths import ROOT
+from sluice.stack import Stack
+from tests.e2e.conftest import RUNNING, TEST_VARS
+from tests.e2e.support import Pipeline, Put, until
+
+DOCUMENTS = ("README.md", "docs/operations.md")
+BY_HAND = "test_terraform_by_hand_shares_the_state_of_the_deployment"
+# A command that a test session cannot run inside itself, and where it is run instead.
+ELSEWHERE = {
+    "make demo": "test_demo.py runs `sluice demo`, which is all the target does after set-up",
+    "make test": "is what runs this file",
+    "make e2e": "is what runs this file",
+    "make up": "conftest starts the engine with the same function; test_engine_lifecycle.py has its cases",
+    "make down": "conftest stops the engine with the same function",
+    "make deploy": "conftest deploys with the same function",
+    "make plan TARGET=aws ENV=prod": "needs an account; tests/infra plans prod without one",
+    "make deploy TARGET=aws ENV=prod": "needs an account",
+    "aws s3 ls": "any client the reader has; test_env_serves_any_client asks with boto3",
+    "tflocal apply -var-file=../envs/dev.tfvars": BY_HAND,
+    "tflocal plan -detailed-exitcode -var-file=../envs/dev.tfvars": BY_HAND,
+    "cd infra/stack": BY_HAND,
+    'eval "$(.sluice/host/bin/sluice env)"': "run before each of the others here",
+    "sluice status --watch": "runs until ctrl-C: test_status.py",
+    'aws s3 cp rows.jsonl "s3://$BUCKET/$KEY"': "test_delivery.py uploads a missing object again, with boto3",
+}
+
+
+def commands(document: str) -> Iterator[str]:
+    for block in re.findall(r"```bash\n(.*?)```", (ROOT / document).read_text(), re.DOTALL):
+        for line in block.splitlines():
+            command = re.sub(r"(^|\s+)#\s.*$", "", line).strip()
+            if command:
+                yield command
+
+
+RUN_HERE = [
+    pytest.param(command, id=f"{document}: {command}")
+    for document in DOCUMENTS
+    for command in dict.fromkeys(commands(document))
+    if command not in ELSEWHERE
+]
+
+
+@cache
+def environment(home: str) -> dict[str, str]:
+    """A reader's: hardly anything, and what `eval "$(sluice env)"` adds to it."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
+    made = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", 'eval "$(.sluice/host/bin/sluice env)"\nenv -0'],
+        cwd=ROOT,
+        env=kept | ({} if RUNNING else {"SLUICE_HOME": home}),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    return dict(entry.split("=", 1) for entry in made.stdout.split("\0") if entry)
+
+
+def shell(instance: Instance, script: str, timeout: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a line as a reader would who has said `eval "$(sluice env)"`."""
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=environment(str(instance.home)) | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def broken(pipe: Pipeline) -> Put:
+    """An object with a refused row: what the documents call $OBJECT."""
+    [bad, *good] = shipping.records("shipments", 90, 40)
+    put = pipe.put("shipments", formats.jsonl([bad | {"weight_kg": -5.0}, *good]))
+    pipe.wait(put)
+    return put
+
+
+@pytest.fixture
+def letters(pipe: Pipeline, broken: Put) -> Iterator[str]:
+    """A dead letter about that object in both queues, gone at the end; the message id of the first."""
+    item = pipe.entry(broken).item
+    chunk = json.loads(broken.message().to_json()) | {"run": int(item["run"])}
+    ref = ObjectRef(broken.ref.bucket, broken.ref.key, broken.ref.version_id, broken.ref.etag, broken.ref.size)
+    record = {"schema": "sluice.failed-object/1", "object": asdict(ref), "reason": "unreadable", "detail": "a test's"}
+    url = pipe.stack["chunk_dlq_url"]
+    sent = pipe.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(chunk))
+    pipe.sqs.send_message(QueueUrl=pipe.stack["ingest_dlq_url"], MessageBody=json.dumps(record))
+    yield sent["MessageId"]
+    for queue in ("chunk_dlq_url", "ingest_dlq_url"):
+        pipe.sqs.purge_queue(QueueUrl=pipe.stack[queue])
+    until("what was redriven", lambda: pipe.depth() == 0)
+
+
+def test_no_command_stands_here_that_the_documents_have_not() -> None:
+    assert set(ELSEWHERE) <= {command for document in DOCUMENTS for command in commands(document)}
+    assert RUN_HERE
+
+
+@pytest.mark.parametrize("command", RUN_HERE)
+def test_a_command_of_the_documents_works(
+    request: pytest.FixtureRequest, stack: Stack, instance: Instance, command: str
+) -> None:
+    variables = {}
+    if "$OBJECT" in command:
+        variables["OBJECT"] = request.getfixturevalue("broken").object_id
+    if " dlq " in command:
+        variables["MESSAGE"] = request.getfixturevalue("letters")
+    done = shell(instance, command, **variables)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.stdout.strip() or done.stderr.strip()
+
+
+def test_every_link_of_the_operations_page_leads_somewhere() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).strip().replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+    for target in re.findall(r"\]\((?!#|https?:)([^)#]+)", text):
+        assert (ROOT / "docs" / target).exists(), target
+
+
+def test_env_serves_any_client(stack: Stack, instance: Instance) -> None:
+    script = "import boto3; print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
+    done = shell(instance, f'python -c "{script}"')
+    assert done.returncode == 0, done.stderr
+    assert stack["bronze_bucket"] in done.stdout
+
+
+def test_terraform_by_hand_shares_the_state_of_the_deployment(stack: Stack, instance: Instance) -> None:
+    del stack  # deployed
+    session = "" if RUNNING else " ".join(f"-var {name}={value}" for name, value in TEST_VARS.items())
+    apply, plan = (command for command in commands("README.md") if command.startswith("tflocal"))
+    done = shell(instance, f"cd infra/stack\n{apply} -auto-approve {session}\n{plan} {session}")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Resources: 0 added, 0 changed, 0 destroyed." in done.stdout
+    assert "No changes." in done.stdout
