@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 HERE = Path(__file__).parent
@@ -12,6 +13,12 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "localstack" / "extension"))
 
 
+# A busy machine is no failing test: timings belong in benchmarks.
+hypothesis.settings.register_profile("sluice", deadline=None)
+hypothesis.settings.load_profile("sluice")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``-n 2 --dist loadgroup`` the end-to-end suites, which mostly wait, run beside all others.
 
