@@ -85,7 +85,9 @@ def _end(execution: Execution, json: bool) -> None:
     elif not execution.ok:
         count = (execution.result or {}).get("problem_count", 0)
         objects = (
-            f"{count} objects need somebody" if count else f"it ended early: {execution.cause or 'see its notice'}"
+            f"{count} object{'s need' if count > 1 else ' needs'} somebody"
+            if count
+            else f"it ended early: {execution.cause or 'see its notice'}"
         )
         console.note(f"replay  {execution.name} {execution.status}: {objects}")
     raise typer.Exit(console.OK if execution.ok or running else console.FAILED)
