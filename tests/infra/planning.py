@@ -93,7 +93,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 def terraform(folder: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run Terraform in a folder; the caller looks at the return code."""
     command = [executable(), f"-chdir={folder}", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=900)
 
 
 @dataclass(frozen=True)
