@@ -68,7 +68,7 @@ contract: bootstrap ## Runs the contract tests: one AWS behaviour each
 infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, policies
 	@$(PYTEST) tests/infra $(ARGS)
 
-e2e: bootstrap ## Runs the end-to-end tests on an engine of their own (STACK=running: on yours)
+e2e: bootstrap ## Runs the end-to-end tests on an engine of their own (STACK=running: on yours; IAM=enforce: policies enforced)
 	@$(PYTEST) tests/e2e $(ARGS)
 
 soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; not 0 on any difference

@@ -141,7 +141,7 @@ module "transform" {
     {
       # A transaction is allowed by the actions of the writes in it.
       sid       = "CountRows"
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources = [module.ledger_table.arn]
     },
     {

@@ -51,7 +51,7 @@ module "replay_function" {
     {
       # Whether a version is still there; no byte of it is read.
       sid       = "LookAtBronze"
-      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      actions   = ["s3:GetObjectVersion"]
       resources = [local.bronze_objects]
     },
     {

@@ -45,7 +45,6 @@ ALLOWED = {
     },
     "transform": {
         "dynamodb:GetItem": {LEDGER},
-        "dynamodb:PutItem": {LEDGER},
         "dynamodb:Query": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
         "events:PutEvents": {BUS},
@@ -70,7 +69,7 @@ ALLOWED = {
         "dynamodb:UpdateItem": {LEDGER},
         "logs:CreateLogStream": {logs("replay")},
         "logs:PutLogEvents": {logs("replay")},
-        "s3:GetObject": {BRONZE, REPLAYS},
+        "s3:GetObject": {REPLAYS},
         "s3:GetObjectVersion": {BRONZE},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "s3:PutObject": {REPLAYS},
