@@ -57,7 +57,7 @@ demo: bootstrap ## Runs the main job on real input and verifies every row
 	@$(SLUICE) demo $(ARGS)
 
 test: bootstrap ## Runs all suites: the end-to-end ones, which mostly wait, beside the others
-	@$(PYTEST) -n 2 --dist loadgroup tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+	@$(PYTEST) -n 2 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 unit: bootstrap ## Runs the unit tests (no network, no engine)
 	@$(PYTEST) tests/unit $(ARGS)

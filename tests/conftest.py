@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 # The extension's pure parts are used without an engine.
@@ -18,15 +19,15 @@ hypothesis.settings.register_profile("sluice", deadline=None)
 hypothesis.settings.load_profile("sluice")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2 --dist loadgroup`` the end-to-end suites, which mostly wait, run beside all others.
+class TwoGroups(LoadScopeScheduling):  # type: ignore[misc]
+    """With ``-n 2`` the end-to-end suites, which mostly wait, run beside all others; each group keeps its order."""
 
-    Both keep their order and their one engine.
-    """
-    for item in items:
-        suite = item.path.relative_to(HERE).parts[0]
-        item.add_marker(pytest.mark.xdist_group("e2e" if suite == "e2e" else "others"))
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TwoGroups:
+    return TwoGroups(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
