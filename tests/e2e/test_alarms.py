@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import dropwhile
 from typing import Any
 
 import pytest
@@ -166,6 +167,8 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
     ]
     until("every alarm to be OK again", alarms.well, OVER)
     told = {name: [message["NewStateValue"] for message in alarms.told(name)] for name in alarms.names}
+    # the OK of an alarm that is new may arrive only now
+    told = {name: list(dropwhile("OK".__eq__, news)) for name, news in told.items()}
     # nothing more and nothing less; an alarm whose cause came back in between may have fired twice
     assert {name: (news[0], news[-1], len(news) % 2) for name, news in told.items()} == dict.fromkeys(
         alarms.names, ("ALARM", "OK", 0)
