@@ -85,6 +85,27 @@ def test_only_a_running_redrive_can_be_cancelled_and_one_that_ended_does_not_blo
     assert dead.depth()[0] >= 1
 
 
+def test_a_redrive_ends_when_what_it_moves_dies_again_at_once(
+    engine: Engine, function: Make, queue: Make, mapping: Make
+) -> None:
+    dead = queue()
+    policy = json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 1})
+    source = queue(VisibilityTimeout="1", RedrivePolicy=policy)
+    mapping(source, function("def handler(event, context):\n    raise ValueError\n", Timeout=1), BatchSize=1)
+    source.send("a", "b", "c")
+    eventually(lambda: dead.depth() == (3, 0), 30, "three dead letters")
+    source.sqs.start_message_move_task(SourceArn=dead.arn, MaxNumberOfMessagesPerSecond=1)
+
+    def ended() -> dict[str, Any] | None:
+        [task] = source.sqs.list_message_move_tasks(SourceArn=dead.arn)["Results"]
+        return task if task["Status"] != "RUNNING" else None
+
+    task = eventually(ended, 20, "the end of the task")
+    assert task is not None
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 3)
+    eventually(lambda: dead.depth() == (3, 0), 20, "all three dead again")
+
+
 GLUE_JOB = {
     "Name": "job",
     "Role": ROLE,

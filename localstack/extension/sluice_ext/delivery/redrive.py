@@ -34,9 +34,11 @@ def install() -> None:
 
 
 def run(self: Any, move_task: Any) -> None:
-    """Move messages until the queue is empty or the task is cancelled."""
+    """Move what is in the queue until it is empty or the task is cancelled."""
     try:
-        while not move_task.cancel_event.is_set():
+        # Only what was there at the start: what dies again at once would otherwise go round for ever.
+        most = move_task.approximate_number_of_messages_to_move
+        while not move_task.cancel_event.is_set() and move_task.approximate_number_of_messages_moved < most:
             # Looked up for every message: it may be deleted meanwhile.
             source = self._get_queue_by_arn(move_task.source_arn)
             received = source.receive(num_messages=1, visibility_timeout=1)
