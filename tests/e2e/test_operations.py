@@ -192,8 +192,8 @@ def poison_notices(mess: Mess) -> list[tuple[dict[str, str], dict[str, Any]]]:
     for envelope in mess.pipe.mail.drain():
         if envelope.get("Type") == "Notification":
             body = json.loads(envelope["Message"])
-            attributes = {name: value["Value"] for name, value in envelope["MessageAttributes"].items()}
-            if attributes["kind"] == "dead.letter" and mess.pipe.run in body["detail"]:
+            attributes = {name: value["Value"] for name, value in envelope.get("MessageAttributes", {}).items()}
+            if attributes.get("kind") == "dead.letter" and mess.pipe.run in body["detail"]:
                 found.append((attributes, body))
     return found
 
