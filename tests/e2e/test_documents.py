@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -172,7 +173,8 @@ def test_env_serves_any_client(stack: Stack, instance: Instance) -> None:
 
 def test_terraform_by_hand_shares_the_state_of_the_deployment(stack: Stack, instance: Instance) -> None:
     del stack  # deployed
-    session = "" if RUNNING else " ".join(f"-var {name}={value}" for name, value in TEST_VARS.items())
+    given = {} if RUNNING else TEST_VARS
+    session = " ".join(f"-var {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in given.items())
     apply, plan = (command for command in commands("README.md") if command.startswith("tflocal"))
     done = shell(instance, f"cd infra/stack\n{apply} -auto-approve {session}\n{plan} {session}")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
