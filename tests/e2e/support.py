@@ -224,6 +224,10 @@ class Pipeline:
         until(f"a dead letter in {queue}", look, deadline)
         return taken
 
+    def letters(self, output: str = "chunk_dlq_url") -> list[str]:
+        """This test's own messages in a dead-letter queue; those of others are theirs, and test_zz_afterwards.py's."""
+        return [body for body in queues.peek(self.sqs, self.stack[output]) if self.run in body]
+
     def depth(self, output: str = "chunk_queue_url") -> int:
         return queues.depth(self.sqs, self.stack[output]).total
 
