@@ -147,8 +147,6 @@ def _object_id(stack: Stack, name: str) -> str:
 
 
 def _stack(target: str, env: str) -> Stack:
-    from sluice.stack import Stack
+    from sluice.stack import choose
 
-    if target not in ("local", "aws"):
-        console.fail(f"target {target!r} is not known: use local or aws")
-    return Stack.load() if target == "local" else Stack.load(env=env)
+    return choose(target, env)
