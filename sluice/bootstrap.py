@@ -144,17 +144,20 @@ def step(title: str, work: Callable[[], object]) -> None:
     print(" ready in {:.1f} s{}".format(time.time() - started, note), file=sys.stderr)
 
 
-def setup(root: Path) -> bool:
-    """Brings the checkout's environments up to date. Returns False when there was nothing to do."""
+def setup(root: Path, only: Sequence[str] = ()) -> bool:
+    """Brings the checkout's environments up to date. Returns False when there was nothing to do.
+
+    only: names of environments; then no other is made, and terraform is left alone.
+    """
 
     def pending() -> List[Env]:
-        return [env for env in environments(root) if not is_fresh(env, root)]
+        return [env for env in environments(root) if not is_fresh(env, root) and (not only or env.name in only)]
 
-    if not pending() and terraform_is_fresh(root):
+    if not pending() and (only or terraform_is_fresh(root)):
         return False
     with locked(root / ".sluice"):
         log = root / ".sluice/setup.log"
-        if not terraform_is_fresh(root):
+        if not (only or terraform_is_fresh(root)):
             step("terraform", lambda: ensure_terraform(root))
         stale = pending()
         if stale:
@@ -166,13 +169,17 @@ def setup(root: Path) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Entry point: `bootstrap.py [--root DIR] [--verbose]`. Exit code 1 and one line when set-up cannot go on."""
+    """Entry point: `bootstrap.py [--root DIR] [--only ENVIRONMENT]... [--verbose]`.
+
+    Exit code 1 and one line when set-up cannot go on.
+    """
     root = Path(__file__).resolve().parent.parent
     if "--root" in arguments:
         root = Path(arguments[list(arguments).index("--root") + 1]).resolve()
     started = time.time()
     try:
-        changed = setup(root)
+        words = list(arguments)
+        changed = setup(root, [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--only"])
     except SetupError as error:
         print("sluice: {}".format(error), file=sys.stderr)
         return 1

@@ -25,7 +25,7 @@ def clean(*, force: bool = False) -> list[Path]:
     kept = list(resources_in_accounts())
     if kept and not force:
         fail(f"{kept[0]} still describes resources in an AWS account: `make destroy TARGET=aws` first, or --force", 1)
-    down(Instance.default())
+    down(Instance.default(), volumes=True)
     removed = list(made_beside_the_code(ROOT))
     home = Instance.default().home
     removed += [path for path in (home, SLUICE_DIR) if path.exists()]

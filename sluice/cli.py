@@ -22,6 +22,7 @@ VERB_MODULES = (
     "sluice.data.cli",
     "sluice.data.verbs",
     "sluice.ops",
+    "sluice.branches",
     "sluice.bench.verbs",
     "sluice.verbs.housekeeping",
 )

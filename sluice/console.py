@@ -44,14 +44,17 @@ def stdout() -> Console:
     """Console for results. Piped output is not cut to 80 columns."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200, soft_wrap=not sys.stdout.isatty())
+    # No emoji: in an ARN `:secret:` is a part, not a picture.
+    return Console(
+        highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200, soft_wrap=not sys.stdout.isatty()
+    )
 
 
 def stderr() -> Console:
     """Console for progress and messages."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def note(message: str) -> None:

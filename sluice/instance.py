@@ -1,6 +1,6 @@
-"""One instance of the engine: a home folder, and what is written in it about the processes that serve it.
+"""One instance of the engine: a home folder, and what is written in it about the servers that serve it.
 
-<home>/engine.json     pids with start times, ports, versions   (this module)
+<home>/engine.json     pids or containers, ports, versions      (this module)
 <home>/localstack/     LocalStack's files                       <home>/postgres/   PostgreSQL's data
 <home>/logs/           engine.log, postgres.log                 <home>/terraform/  TF_DATA_DIR and state
 """
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from sluice.containers import ContainerId, unavailable
 from sluice.paths import default_home
 from sluice.processes import ProcessId
 
@@ -30,8 +31,8 @@ class EngineInfo:
     started_at: str
     """ISO 8601, UTC."""
     faults: bool
-    engine: ProcessId
-    postgres: ProcessId
+    engine: ProcessId | ContainerId
+    postgres: ProcessId | ContainerId
     versions: dict[str, str] = field(default_factory=dict)
     kind: str = "embedded"
 
@@ -51,8 +52,8 @@ class EngineInfo:
     def from_json(cls, text: str) -> EngineInfo:
         """Raises ValueError, KeyError or TypeError when the text is not what to_json wrote."""
         data = json.loads(text)
-        data["engine"] = ProcessId(**data["engine"])
-        data["postgres"] = ProcessId(**data["postgres"])
+        for server in ("engine", "postgres"):
+            data[server] = (ContainerId if "container" in data[server] else ProcessId)(**data[server])
         return cls(**data)
 
 
@@ -102,7 +103,7 @@ class Instance:
 
     @property
     def running(self) -> bool:
-        """True when the engine process of engine.json is alive, and is that process and no other."""
+        """True when the engine of engine.json runs, and is that process or container and no other."""
         info = self.info()
         return info is not None and info.engine.alive()
 
@@ -121,7 +122,7 @@ class Instance:
 
         info = self.info()
         if info is None or not info.engine.alive():
-            fail("the engine is not running: start it with `make up`", 1)
+            fail(not_running(info), 1)
         return info
 
     @contextmanager
@@ -134,6 +135,16 @@ class Instance:
         with (self.home / ".lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def not_running(info: EngineInfo | None) -> str:
+    """Why an engine that is not alive does not run, as far as it can be told, and what to do."""
+    if info is not None and isinstance(info.engine, ContainerId):
+        reason = unavailable()
+        if reason is not None:
+            return f"the engine runs in Docker, and {reason}: start Docker, then `make up`"
+        return "the engine's container stopped, or was started again empty: `make up` brings it back"
+    return "the engine is not running: start it with `make up`"
 
 
 def localhost_environment(info: EngineInfo) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sluice.console import fail, print_json
 
 if TYPE_CHECKING:
+    from sluice.containers import ContainerId
     from sluice.instance import Instance
 
 POLL_SECONDS = 0.5
@@ -34,6 +36,19 @@ def show_file(path: Path, *, lines: int, follow: bool, as_json: bool) -> None:
             sys.stdout.flush()
             if not more:
                 time.sleep(POLL_SECONDS)
+
+
+def show_container(server: ContainerId, *, lines: int, follow: bool, as_json: bool) -> None:
+    """Prints a container's last log lines, and with `follow` what comes after them."""
+    from sluice.containers import docker
+
+    if as_json:
+        found = docker("logs", "--tail", str(lines), server.container, both=True).splitlines()
+        print_json({"log": server.short, "lines": found})
+    elif follow:
+        subprocess.run(["docker", "logs", "--follow", "--tail", str(lines), server.container], check=False)
+    else:
+        print(docker("logs", "--tail", str(lines), server.container, both=True), end="")
 
 
 def show_function(instance: Instance, name: str, *, lines: int, follow: bool, as_json: bool) -> None:

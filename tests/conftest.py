@@ -19,11 +19,15 @@ hypothesis.settings.register_profile("sluice", deadline=None)
 hypothesis.settings.load_profile("sluice")
 
 
+# End-to-end suites that start engines of their own: they need no deployed stack and go with the group that ends first.
+OWN_ENGINES = ("tests/e2e/test_engine_lifecycle.py", "tests/e2e/test_docker_engine.py")
+
+
 class TwoGroups(LoadScopeScheduling):  # type: ignore[misc]
     """With ``-n 2`` the end-to-end suites, which mostly wait, run beside all others; each group keeps its order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else "others"
+        return "e2e" if nodeid.startswith("tests/e2e/") and not nodeid.startswith(OWN_ENGINES) else "others"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TwoGroups:

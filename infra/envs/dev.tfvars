@@ -17,13 +17,15 @@ transform_timeout_seconds     = 30
 transform_memory_mb           = 1024
 transform_batch_size          = 4
 transform_maximum_concurrency = 4
+load_timeout_seconds          = 120
+load_maximum_concurrency      = 2
 
 # Branches. One that is not built yet refuses true.
 observability_enabled = true
 ops_enabled           = true
-warehouse_enabled     = false
+warehouse_enabled     = true
 api_enabled           = false
-feedback_enabled      = false
+feedback_enabled      = true
 checkin_enabled       = false
 lake_enabled          = false
 quality_gate_enabled  = false

@@ -19,6 +19,8 @@ transform_timeout_seconds     = 120
 transform_memory_mb           = 2048
 transform_batch_size          = 4
 transform_maximum_concurrency = 50
+load_timeout_seconds          = 300
+load_maximum_concurrency      = 8
 
 # Branches. One that is not built yet refuses true.
 observability_enabled = false

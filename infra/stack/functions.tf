@@ -50,10 +50,13 @@ locals {
 
 module "layer" {
   source = "../modules/layer"
-  for_each = {
-    base  = "Powertools for AWS Lambda"
-    arrow = "Apache Arrow"
-  }
+  for_each = merge(
+    {
+      base  = "Powertools for AWS Lambda"
+      arrow = "Apache Arrow"
+    },
+    var.warehouse_enabled ? { postgres = "psycopg and yoyo-migrations" } : {},
+  )
 
   name             = "${local.prefix}-${each.key}"
   description      = each.value

@@ -9,6 +9,8 @@ locals {
     },
     { for watch in module.watch : "watch" => watch.name },
     { for replay in module.replay_function : "replay" => replay.name },
+    { for load in module.load : "load" => load.name },
+    { for feedback in module.feedback_function : "feedback" => feedback.name },
   )
 
   # Workflows by name; each gets an alarm on its failures.
@@ -67,10 +69,14 @@ module "observability" {
   }
 
   chunk_queue_name = module.chunk_queue.name
-  dead_letter_queue_names = {
-    chunk  = module.chunk_dlq.name
-    ingest = module.ingest_dlq.name
-  }
+  dead_letter_queue_names = merge(
+    {
+      chunk  = module.chunk_dlq.name
+      ingest = module.ingest_dlq.name
+    },
+    { for dlq in module.load_dlq : "load" => dlq.name },
+    { for queue in module.feedback_queue : "feedback" => queue.dlq_name },
+  )
 }
 
 variable "alarms" {

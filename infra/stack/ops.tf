@@ -120,6 +120,17 @@ variable "replay_deadline_seconds" {
   }
 }
 
+variable "replay_keep_days" {
+  description = "Days for which a replay's plan and result are kept, in the artifacts bucket below replays/."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.replay_keep_days >= 1 && floor(var.replay_keep_days) == var.replay_keep_days
+    error_message = "replay_keep_days must be a whole number of days, at least 1."
+  }
+}
+
 variable "replay_timeout_seconds" {
   description = "Seconds that one step of a replay may take."
   type        = number

@@ -117,3 +117,33 @@ output "alarm_names" {
   description = "Names of the alarms; null when observability_enabled is off."
   value       = one(module.observability[*].alarm_names)
 }
+
+output "load_function" {
+  description = "Name of the function that loads silver into the warehouse; null when warehouse_enabled is off."
+  value       = one(module.load[*].name)
+}
+
+output "load_queue_url" {
+  description = "Queue of committed objects waiting for load; null when warehouse_enabled is off."
+  value       = one(module.load_queue[*].url)
+}
+
+output "load_dlq_url" {
+  description = "Dead-letter queue of that queue; null when warehouse_enabled is off."
+  value       = one(module.load_dlq[*].url)
+}
+
+output "migrate_function" {
+  description = "Name of the function that brings the warehouse up to date; null when warehouse_enabled is off."
+  value       = one(module.migrate[*].name)
+}
+
+output "warehouse_host" {
+  description = "Address of the warehouse; null when warehouse_enabled is off."
+  value       = one(module.database[*].host)
+}
+
+output "warehouse_secret_arns" {
+  description = "Secrets with the warehouse's logins, by database role; null when warehouse_enabled is off."
+  value       = one(module.database[*].role_secret_arns)
+}

@@ -14,14 +14,9 @@ variable "ops_enabled" {
 }
 
 variable "warehouse_enabled" {
-  description = "Warehouse: silver loaded into Redshift Serverless."
+  description = "Warehouse: silver loaded into Aurora PostgreSQL."
   type        = bool
   default     = false
-
-  validation {
-    condition     = !var.warehouse_enabled
-    error_message = "warehouse_enabled cannot be true: this branch is not available yet."
-  }
 }
 
 variable "api_enabled" {
@@ -36,14 +31,9 @@ variable "api_enabled" {
 }
 
 variable "feedback_enabled" {
-  description = "Feedback: senders are told what became of their files."
+  description = "Feedback: what customers say, in DynamoDB, with alerts about what is unusual."
   type        = bool
   default     = false
-
-  validation {
-    condition     = !var.feedback_enabled
-    error_message = "feedback_enabled cannot be true: this branch is not available yet."
-  }
 }
 
 variable "checkin_enabled" {

@@ -202,16 +202,17 @@ variable "chunk_visibility_seconds" {
 # --- functions -------------------------------------------------------------------------------------------------------
 
 variable "artifacts_dir" {
-  description = "Directory with ingest.zip, transform.zip, replay.zip, watch.zip, layer-base.zip and layer-arrow.zip, seen from the working directory."
+  description = "Directory with the zips of functions and layers (make build), seen from the working directory."
   type        = string
   default     = "../../.sluice/build"
 
   validation {
     condition = alltrue([
-      for name in ["ingest.zip", "transform.zip", "replay.zip", "watch.zip", "layer-base.zip", "layer-arrow.zip"] :
-      fileexists("${var.artifacts_dir}/${name}")
+      for name in [
+        "ingest", "transform", "replay", "watch", "feedback", "migrate", "load", "layer-base", "layer-arrow", "layer-postgres",
+      ] : fileexists("${var.artifacts_dir}/${name}.zip")
     ])
-    error_message = "artifacts_dir must hold ingest.zip, transform.zip, replay.zip, watch.zip, layer-base.zip and layer-arrow.zip: build them first with `make build`."
+    error_message = "artifacts_dir must hold the zip of every function and layer: build them first with `make build`."
   }
 }
 

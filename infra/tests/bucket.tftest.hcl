@@ -81,6 +81,21 @@ run "old_versions_and_unfinished_uploads_expire" {
   }
 }
 
+run "only_what_is_named_expires" {
+  variables {
+    expire_days = { "plans/" = 5 }
+  }
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : [rule.id, rule.filter[0].prefix, rule.expiration[0].days] if try(rule.expiration[0].days, 0) > 0] == [["expire-plans", "plans/", 5]]
+    error_message = "objects below the prefix must expire, and no others"
+  }
+}
+
 run "a_key_turns_on_sse_kms_with_a_bucket_key" {
   variables {
     kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -108,11 +123,12 @@ run "bad_values_are_refused" {
     name                    = "Upper_Case"
     noncurrent_version_days = 0
     abort_multipart_days    = 1.5
+    expire_days             = { "plans/" = 0 }
   }
 
   module {
     source = "./modules/bucket"
   }
 
-  expect_failures = [var.name, var.noncurrent_version_days, var.abort_multipart_days]
+  expect_failures = [var.name, var.noncurrent_version_days, var.abort_multipart_days, var.expire_days]
 }

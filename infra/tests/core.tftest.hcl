@@ -120,12 +120,88 @@ override_resource {
   }
 }
 
+override_resource {
+  target = module.load[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-load"
+  }
+}
+
+override_resource {
+  target = module.migrate[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-migrate"
+  }
+}
+
+override_resource {
+  target = module.load_queue[0].aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-loads"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-loads"
+  }
+}
+
+override_resource {
+  target = module.load_dlq[0].aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-loads-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-loads-dlq"
+  }
+}
+
+override_resource {
+  target = module.database[0].aws_secretsmanager_secret.role["loader"]
+  values = {
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:sluice-test-warehouse-loader-abcdef"
+  }
+}
+
+override_resource {
+  target = module.database[0].aws_secretsmanager_secret.role["reader"]
+  values = {
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:sluice-test-warehouse-reader-abcdef"
+  }
+}
+
+override_resource {
+  target = module.feedback_function[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-feedback"
+  }
+}
+
+override_resource {
+  target = module.feedback_table[0].aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-feedback"
+  }
+}
+
+override_resource {
+  target = module.feedback_queue[0].module.queue.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-feedback"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-feedback"
+  }
+}
+
+override_resource {
+  target = module.feedback_queue[0].module.dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-feedback-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-feedback-dlq"
+  }
+}
+
 variables {
   env           = "test"
   artifacts_dir = "./tests/artifacts"
   ops_enabled   = true
 
   observability_enabled = true
+  warehouse_enabled     = true
+  feedback_enabled      = true
 }
 
 run "the_core_stack" {

@@ -34,6 +34,22 @@ run "the_whole_ends_after_the_wait_and_errors_are_logged" {
   }
 }
 
+run "a_replay_that_is_cut_short_is_told_by_eventbridge" {
+  module {
+    source = "./modules/replay"
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.cut_short.event_pattern).detail == { stateMachineArn = [aws_sfn_state_machine.this.arn], status = ["ABORTED", "TIMED_OUT"] }
+    error_message = "this workflow's ends that run no state must be told"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.cut_short.arn == var.topic_arn && jsondecode(aws_cloudwatch_event_target.cut_short.input_transformer[0].input_template).replay == "<name>"
+    error_message = "the topic must hear which replay it was"
+  }
+}
+
 run "a_schedule_starts_this_workflow_with_its_request" {
   variables {
     schedule = {

@@ -205,9 +205,7 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
   command = plan
 
   variables {
-    warehouse_enabled    = true
     api_enabled          = true
-    feedback_enabled     = true
     checkin_enabled      = true
     lake_enabled         = true
     quality_gate_enabled = true
@@ -218,7 +216,7 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
     source = "./stack"
   }
 
-  expect_failures = [var.warehouse_enabled, var.api_enabled, var.feedback_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+  expect_failures = [var.api_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
 }
 
 run "operations_are_off_unless_switched_on" {
@@ -249,4 +247,61 @@ run "bad_replay_settings_are_refused" {
   }
 
   expect_failures = [var.replay_max_concurrency, var.replay_batch_objects, var.replay_deadline_seconds, var.replay_timeout_seconds, var.replay_memory_mb, var.replay_schedule]
+}
+
+run "the_warehouse_is_off_unless_switched_on" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition = alltrue([
+      for value in [output.load_function, output.load_queue_url, output.load_dlq_url, output.migrate_function, output.warehouse_host, output.warehouse_secret_arns] : value == null
+    ])
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "bad_load_settings_are_refused" {
+  command = plan
+
+  variables {
+    load_timeout_seconds     = 901
+    load_memory_mb           = 256
+    load_maximum_concurrency = 1
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.load_timeout_seconds, var.load_memory_mb, var.load_maximum_concurrency]
+}
+
+run "feedback_is_off_unless_switched_on" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition     = output.feedback_function == null && output.feedback_table == null && output.feedback_queue_url == null && output.feedback_dlq_url == null
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "bad_feedback_settings_are_refused" {
+  command = plan
+
+  variables {
+    feedback_timeout_seconds     = 901
+    feedback_memory_mb           = 128
+    feedback_maximum_concurrency = 1
+    feedback_alert_quiet_seconds = -1
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.feedback_timeout_seconds, var.feedback_memory_mb, var.feedback_maximum_concurrency, var.feedback_alert_quiet_seconds]
 }

@@ -18,15 +18,14 @@ from pipeline.items import State
 from pipeline.ledger import Ledger
 from pipeline.messages import ChunkMessage, MalformedMessage
 from pipeline.notices import Announcements, Notices
+from pipeline.redelivery import Redelivery
 from pipeline.telemetry import correlate, measure, traced
 
 logger = Logger()
-sqs = client("sqs")
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
 notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 MAX_RECEIVES: Final = int(os.environ["MAX_RECEIVES"])
-QUEUE_URL: Final = os.environ["CHUNK_QUEUE_URL"]
-LONGEST_WAIT: Final = 30  # seconds between two tries
+redelivery = Redelivery(client("sqs"), os.environ["CHUNK_QUEUE_URL"], MAX_RECEIVES)
 chunks = ChunkProcessor(
     client("s3"),
     ledger,
@@ -51,8 +50,8 @@ def process_record(record: SQSRecord) -> None:
         message = ChunkMessage.from_json(record.body)
     except MalformedMessage as malformed:
         if receives == MAX_RECEIVES:  # it names no object, so nothing else will tell of it
-            notices.dead_letter(QUEUE_URL.rsplit("/", 1)[-1], record.message_id, str(malformed), record.body)
-        _release(record, 0)
+            notices.dead_letter(redelivery.queue, record.message_id, str(malformed), record.body)
+        redelivery.now(record.receipt_handle)
         raise
     correlate(logger, message.origin.object_id)
     began = time.monotonic()
@@ -63,12 +62,12 @@ def process_record(record: SQSRecord) -> None:
         return  # acknowledged: a deleted version never comes back
     except ObjectFailed as failed:
         _record(message, State.FAILED, failed.code, failed.detail)
-        _release(record, 0)
+        redelivery.now(record.receipt_handle)
         raise
     except Exception as error:
         if receives >= MAX_RECEIVES:
             _record(message, State.FAILED, Failure.GAVE_UP, f"{receives} tries, the last: {error!r}")
-        _release(record, min(LONGEST_WAIT, 2 ** (receives - 1)) if receives < MAX_RECEIVES else 0)
+        redelivery.later(record.receipt_handle, receives)
         raise
     if result is not None:
         measure(
@@ -91,11 +90,6 @@ def _record(message: ChunkMessage, state: State, code: str, detail: str) -> None
     if ledger.record_failure(ref, origin, message.dataset, state, code, detail):
         measure(message.dataset, **{"ObjectsMissing" if state == State.MISSING else "ObjectsFailed": 1})
         notices.object_trouble(f"object.{state}", ref, origin, message.dataset, code, detail)
-
-
-def _release(record: SQSRecord, seconds: int) -> None:
-    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
-    sqs.change_message_visibility(QueueUrl=QUEUE_URL, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds)
 
 
 @traced

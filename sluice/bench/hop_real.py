@@ -25,6 +25,7 @@ from sluice.stack import Stack
 ROWS = 20  # a small object: about 3 kB
 WARM_UP = 40
 ALONE = 20
+PACE = 25  # objects a second: the rate that the pipeline must hold
 POLL_SECONDS = 0.1
 
 
@@ -36,13 +37,21 @@ class Sent:
     at: float
 
 
-def measure(
-    stack: Stack, objects: int, deadline: float = 120.0, around: Callable[[], None] = lambda: None
-) -> tuple[Hop, Hop]:
-    """The hop of ``objects`` objects put without a pause, and of 20 that each have the pipeline to themselves.
+@dataclass(frozen=True)
+class Hops:
+    """One hop under three loads: put as fast as this program can, put at `PACE`, put when the one before has ended."""
 
+    burst: Hop
+    paced: Hop
+    alone: Hop
+
+
+def measure(stack: Stack, objects: int, deadline: float = 120.0, around: Callable[[], None] = lambda: None) -> Hops:
+    """The hop of ``objects`` objects in a burst, of as many at 25 a second, and of 20 one at a time.
+
+    A burst shows the throughput, and its latency is mostly queueing: puts are faster than any pipeline behind them.
     Before that 40 objects go through, so that every execution environment is warm. ``around`` is called just before
-    and just after the first of these two.
+    and just after the burst.
     Raises SluiceError when an object is not committed within ``deadline`` seconds or lost a row.
     """
     run = uuid.uuid4().hex[:8]
@@ -51,14 +60,24 @@ def measure(
     finished(ledger, [put(f"warm-{number:05d}") for number in range(WARM_UP)], deadline, ROWS)
     around()
     sent = [put(f"run-{number:05d}") for number in range(objects)]
-    streamed = hop(sent, finished(ledger, sent, deadline, ROWS))
+    burst = hop(sent, finished(ledger, sent, deadline, ROWS))
     around()
+    sent = [put(f"paced-{number:05d}") for number in _paced(objects)]
+    paced = hop(sent, finished(ledger, sent, deadline, ROWS))
     single: list[Sent] = []
     items: dict[str, Item] = {}
     for number in range(min(ALONE, objects)):
         single.append(put(f"alone-{number:05d}"))
         items |= finished(ledger, single[-1:], deadline, ROWS)
-    return streamed, hop(single, items)
+    return Hops(burst, paced, hop(single, items))
+
+
+def _paced(count: int) -> Iterator[int]:
+    """Numbers, each at its own time: a late one does not make the next ones late."""
+    begin = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0.0, begin + number / PACE - time.monotonic()))
+        yield number
 
 
 def finished(ledger: LedgerView, sent: list[Sent], deadline: float, rows: int | None = None) -> dict[str, Item]:

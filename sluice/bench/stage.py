@@ -19,7 +19,8 @@ import psutil
 
 from sluice import build, engine, terraform
 from sluice.console import fail, note
-from sluice.engine import ports
+from sluice.containers import ContainerId
+from sluice.engine import compose, localstack, ports
 from sluice.instance import Instance
 from sluice.paths import ENVS_DIR, ROOT
 from sluice.processes import ProcessId, family
@@ -44,6 +45,9 @@ class Stage:
         info = self.instance.info()
         if info is None:
             fail(f"{self.name} is gone: see {self.instance.logs_dir}", 1)
+        if isinstance(info.engine, ContainerId):
+            # Below the container's init. The daemon's machine is this one, else nothing could be measured.
+            return ProcessId.of(info.engine.pid_of(localstack.MODULE))
         return info.engine
 
     def usage(self) -> Usage:
@@ -61,19 +65,22 @@ def home() -> Iterator[Path]:
 
 
 @contextmanager
-def own_engine(report: Callable[[str], None] = note) -> Iterator[Stage]:
-    """LocalStack with Sluice's extension, and dev.tfvars deployed to it as it is."""
+def own_engine(report: Callable[[str], None] = note, kind: str | None = None) -> Iterator[Stage]:
+    """LocalStack with Sluice's extension, and dev.tfvars deployed to it as it is. kind: without one $ENGINE decides."""
     with home() as path:
         instance = Instance(path)
         try:
-            report("bench   starting an engine of its own")
-            seconds = {"up": timed(lambda: _make_up(path))}
+            kind = kind or engine.choose(instance, report)
+            if kind == engine.DOCKER:
+                compose.prepare(instance, report)  # the image is built once, and not part of a start
+            report(f"bench   starting an engine of its own ({kind})")
+            seconds = {"up": timed(lambda: _make_up(path, kind))}
             stage = Stage("sluice", instance, Stack(instance.endpoint_url, "us-east-1"), seconds)
             seconds["deploy"] = deploy(stage, report)
             stage.stack = Stack.load(instance)
             yield stage
         finally:
-            engine.down(instance, report=lambda _: None)
+            engine.down(instance, volumes=True, report=lambda _: None)
 
 
 def deploy(stage: Stage, report: Callable[[str], None] = note) -> float:
@@ -93,10 +100,13 @@ def _infra(instance: Instance) -> Path:
     return copy if copy.exists() else terraform.settings.copy_infra(copy)
 
 
-def _make_up(path: Path) -> None:
+def _make_up(path: Path, kind: str) -> None:
     """`make up`, the command itself, for another home."""
     flags = f"--port {ports.any_free()} --postgres-port {ports.any_free()}"
-    run(["make", "--no-print-directory", "-C", str(ROOT), "up", f"ARGS={flags}"], {"SLUICE_HOME": str(path)})
+    run(
+        ["make", "--no-print-directory", "-C", str(ROOT), "up", f"ARGS={flags}"],
+        {"SLUICE_HOME": str(path), "ENGINE": kind},
+    )
 
 
 def run(command: list[str], more: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:

@@ -18,6 +18,7 @@ from sluice.bench import bulk, hop_bare, hop_real, peer, row_per_message, stage
 from sluice.bench.figures import Figure, Hop, Target, at_least, at_most
 from sluice.bench.stage import Memory, Stage
 from sluice.console import SluiceError, human_bytes, note
+from sluice.engine import DOCKER, EMBEDDED
 from sluice.paths import ROOT
 
 PARTS = ("setup", "hop", "bulk", "rows")
@@ -41,7 +42,9 @@ class Result:
     settings: dict[str, Any]
     versions: dict[str, str]
     figures: list[Figure] = field(default_factory=list)
+    ours: str = "Sluice"
     peer: str | None = None
+    """What is measured beside it: another emulator, or our own engine in containers."""
     peer_figures: list[Figure] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,9 +61,10 @@ class Result:
 Report = Callable[[str], None]
 
 
-def run(plan: Plan, *, with_peer: bool, report: Report = note) -> Result:
+def run(plan: Plan, *, with_peer: bool = False, with_docker: bool = False, report: Report = note) -> Result:
     """Measures everything of the plan on an engine and a stack of its own, then the hop on the peer's.
 
+    with_docker: everything on the embedded engine, then on the Docker engine instead of the peer.
     One engine runs at a time, for they would share the processors. What cannot be measured becomes a figure without a
     value that says why. Raises SluiceError only when our own engine or stack cannot be had.
     """
@@ -70,26 +74,37 @@ def run(plan: Plan, *, with_peer: bool, report: Report = note) -> Result:
         given = bulk.generate(plan.bulk_mb)
     settings = {"parts": list(plan.parts), "objects": plan.objects, "bulk_mb": plan.bulk_mb}
     result = Result(machine_facts(), settings, {})
-    with stage.own_engine(report) as own:
-        info = own.instance.info()
-        result.versions = dict(info.versions) if info else {}
-        ours = result.figures
-        ours += start_figures(own, "`make up` with a new home: LocalStack and PostgreSQL")
-        if "setup" in plan.parts:
-            ours += _guarded("setup", "set-up", lambda: setup_figures(own, report))
-        if "hop" in plan.parts:
-            ours += hop_figures(own, plan.objects, report)
-        if "rows" in plan.parts:
-            report(f"bench   row per message, {row_per_message.ROWS:,} rows")
-            ours += _guarded("rows", "row per message", lambda: row_figures(own))
-        if given is not None:
-            report(f"bench   bulk, {human_bytes(given.size)}")
-            files = given
-            ours += _guarded("bulk", "bulk", lambda: bulk_figures(own, files))
-    if with_peer:
+    result.versions, result.figures = _own_figures(plan, given, EMBEDDED if with_docker else None, report)
+    if with_docker:
+        result.peer, result.ours = DOCKER, EMBEDDED
+        result.peer_figures = _guarded("setup", DOCKER, lambda: _own_figures(plan, given, DOCKER, report)[1])
+    elif with_peer:
         result.peer = f"{peer.NAME} {peer.VERSION}"
         result.peer_figures = _guarded("hop", "hop", lambda: peer_figures(plan.objects, report))
     return result
+
+
+def _own_figures(
+    plan: Plan, given: bulk.Input | None, kind: str | None, report: Report
+) -> tuple[dict[str, str], list[Figure]]:
+    """Versions and figures of our own engine of this kind (without one: the one that $ENGINE asks for)."""
+    figures: list[Figure] = []
+    with stage.own_engine(report, kind) as own:
+        info = own.instance.info()
+        versions = dict(info.versions) if info else {}
+        figures += start_figures(own, "`make up` with a new home: LocalStack and PostgreSQL")
+        if "setup" in plan.parts:
+            figures += _guarded("setup", "set-up", lambda: setup_figures(own, report))
+        if "hop" in plan.parts:
+            figures += hop_figures(own, plan.objects, report)
+        if "rows" in plan.parts:
+            report(f"bench   row per message, {row_per_message.ROWS:,} rows")
+            figures += _guarded("rows", "row per message", lambda: row_figures(own))
+        if given is not None:
+            report(f"bench   bulk, {human_bytes(given.size)}")
+            files = given
+            figures += _guarded("bulk", "bulk", lambda: bulk_figures(own, files))
+    return versions, figures
 
 
 def machine_facts() -> dict[str, Any]:
@@ -163,14 +178,16 @@ def _bare(where: Stage, objects: int) -> list[Figure]:
 def _real(where: Stage, objects: int) -> list[Figure]:
     usage: list[stage.Usage] = []
     with Memory(where.root()) as memory:
-        streamed, alone = hop_real.measure(where.stack, objects, around=lambda: usage.append(where.usage()))
+        hops = hop_real.measure(where.stack, objects, around=lambda: usage.append(where.usage()))
     cost = usage[1].per(usage[0], objects)
+    paced = f"{hops.paced.objects} objects put at that rate"
+    alone = f"{hops.alone.objects} objects, one at a time"
     processor = "processor time, so it hardly depends on what else runs"
     return [
-        *_hop("real", streamed, at_least(25), at_most(0.25)),
-        Figure(
-            "hop", "real, p50 of a single object", alone.p50_s, "s", None, f"{alone.objects} objects, one at a time"
-        ),
+        *_hop("real", hops.burst, at_least(25), at_most(0.25)),
+        Figure("hop", f"real, p50 at {hop_real.PACE} objects/s", hops.paced.p50_s, "s", at_most(0.25), paced),
+        Figure("hop", f"real, p99 at {hop_real.PACE} objects/s", hops.paced.p99_s, "s"),
+        Figure("hop", "real, p50 of a single object", hops.alone.p50_s, "s", None, alone),
         Figure("hop", "real, engine's work per object", cost.engine, "ms", None, processor),
         Figure("hop", "real, functions' work per object", cost.functions, "ms", None, processor),
         Figure("hop", "real, engine memory", memory.engine / MB, "MB", at_most(700), "highest"),

@@ -24,8 +24,11 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "transform": ("base", "arrow"),
     "replay": ("base",),
     "watch": ("base",),
+    "migrate": ("base", "postgres"),
+    "load": ("base", "arrow", "postgres"),
+    "feedback": ("base", "arrow"),
 }
-"""The functions and the layers that Terraform gives them (infra/stack/functions.tf, ops.tf, observability.tf)."""
+"""The functions and the layers that Terraform gives them (infra/stack)."""
 
 _LARGEST_KEPT = 5
 

@@ -46,6 +46,7 @@ class Layer:
 LAYERS = (
     Layer("base", LAMBDAS_DIR / "requirements/base.txt", ("*.pyi",)),
     Layer("arrow", LAMBDAS_DIR / "requirements/arrow.txt", _PYARROW_UNUSED),
+    Layer("postgres", LAMBDAS_DIR / "requirements/postgres.txt", ("*.pyi", "*.pyx", "*.pxd", "yoyo/tests/*")),
 )
 
 

@@ -88,13 +88,11 @@ def _prepare(steps: Steps) -> Stack:
     from sluice.instance import Instance
     from sluice.paths import ENVS_DIR
     from sluice.stack import Stack
-    from sluice.verbs.engine import choose_engine
 
-    choose_engine()
     instance = Instance.default()
     with steps.working("starting the engine") as report:
         info = engine.up(instance, report=report)
-    steps.done("engine", f"LocalStack and PostgreSQL at {info.endpoint_url}")
+    steps.done("engine", f"{info.kind}: LocalStack and PostgreSQL at {info.endpoint_url}")
     with steps.working("packaging functions and layers") as report:
         manifest = build.build(report=lambda artifact: report(f"build   {artifact.name}"))
     steps.done("build", f"{len(manifest.artifacts)} packages")

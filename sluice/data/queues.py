@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -10,8 +11,19 @@ from urllib.parse import unquote_plus
 if TYPE_CHECKING:
     from sluice.stack import Stack
 
-QUEUES = {"chunks": "chunk_queue_url", "chunk dead letters": "chunk_dlq_url", "ingest dead letters": "ingest_dlq_url"}
+QUEUES = {
+    "chunks": "chunk_queue_url",
+    "chunk dead letters": "chunk_dlq_url",
+    "ingest dead letters": "ingest_dlq_url",
+    "loads": "load_queue_url",
+    "load dead letters": "load_dlq_url",
+    "feedback": "feedback_queue_url",
+    "feedback dead letters": "feedback_dlq_url",
+}
 """What people call a queue, and the Terraform output that holds its url."""
+
+OF_BRANCHES = {"load_queue_url", "load_dlq_url", "feedback_queue_url", "feedback_dlq_url"}
+"""Outputs that are null where their branch is off."""
 
 _PEEK_SECONDS = 20
 _BATCH = 10
@@ -42,9 +54,14 @@ def depth(sqs: Any, url: str) -> Depth:
 
 
 def depths(stack: Stack) -> dict[str, Depth]:
-    """Of the pipeline's three queues."""
+    """Of the pipeline's queues, those of branches where they are on."""
     sqs = stack.client("sqs")
-    return {name: depth(sqs, stack[output]) for name, output in QUEUES.items()}
+    return {name: depth(sqs, stack[output]) for name, output in present(stack, QUEUES).items()}
+
+
+def present(stack: Stack, named: Mapping[str, str]) -> dict[str, str]:
+    """Of queues by name and output those that the stack has."""
+    return {name: output for name, output in named.items() if output not in OF_BRANCHES or stack.outputs.get(output)}
 
 
 def peek(sqs: Any, url: str, limit: int = 1_000) -> list[str]:

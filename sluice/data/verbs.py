@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sluice import console
+from sluice.options import Env, Json, Target
 
 if TYPE_CHECKING:
     from sluice.data.query import Result
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from sluice.stack import Stack
 
 PANEL = "Data"
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Target = Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")]
-Env = Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")]
 FEEDS = ("flights", "shipping", "all")
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sluice.stack import Stack
 
 POLL_SECONDS = 0.25
+WORK = {name: queues.QUEUES[name] for name in ("chunks", "loads")}
+"""Queues that are empty when everything is done."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,17 @@ def wait_for(
     deadline: float,
     report: Callable[[Progress], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The ledger's object items once every object is committed, failed or missing and the chunk queue is empty.
+    """The ledger's object items once every object is committed, failed or missing and the queues are empty.
 
     Raises SluiceError after ``deadline`` seconds, naming objects that are not finished and what to look at.
     """
     ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
-    sqs, url = stack.client("sqs"), stack["chunk_queue_url"]
+    sqs = stack.client("sqs")
+    urls = [stack[output] for output in queues.present(stack, WORK).values()]
     end = time.monotonic() + deadline
     while True:
         items = ledger.objects(object_ids)
-        queued = queues.depth(sqs, url).total
+        queued = sum(queues.depth(sqs, url).total for url in urls)
         progress = _progress(object_ids, items, queued)
         if report:
             report(progress)

@@ -1,4 +1,4 @@
-"""Starting, stopping and watching an instance's servers. One command at a time per instance: all take its lock."""
+"""The embedded engine: starting, stopping and watching an instance's servers. All commands take its lock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import psutil
 
 from sluice.console import SluiceError, fail, note
 from sluice.engine import localstack, ports, postgres
+from sluice.engine.facts import EngineStatus
 from sluice.instance import EngineInfo, Instance
 from sluice.processes import ProcessId, family, leftovers, stop, wait_gone, wait_until
 
@@ -23,26 +23,6 @@ DEFAULT_PORT, DEFAULT_POSTGRES_PORT = 4566, 5432
 START_SECONDS = 60.0  # generous: a loaded CI machine is slow, and a server that died is noticed at once
 LOG_LINES = 15
 ATTEMPTS = 3  # another process may take a free port between our look and the server's start
-
-
-@dataclass(frozen=True)
-class EngineStatus:
-    """What `sluice status` shows. Memory in bytes, with everything below the server; uptime in seconds."""
-
-    running: bool
-    healthy: bool = False
-    home: str = ""
-    endpoint_url: str | None = None
-    postgres_port: int | None = None
-    engine_pid: int | None = None
-    postgres_pid: int | None = None
-    engine_memory: int = 0
-    functions_memory: int = 0
-    postgres_memory: int = 0
-    uptime: float = 0.0
-    started_at: str | None = None
-    faults: bool = False
-    versions: dict[str, str] = field(default_factory=dict)
 
 
 def up(
@@ -65,7 +45,8 @@ def up(
         if info is not None and _answers(info):
             if faults and not info.faults:
                 fail("the engine runs without fault control: `sluice down` first", 1)
-            report(f"engine  runs since {info.started_at} at {info.endpoint_url} (pid {info.engine.pid})")
+            pid = info.engine.pid if isinstance(info.engine, ProcessId) else None
+            report(f"engine  runs since {info.started_at} at {info.endpoint_url} (pid {pid})")
             return info
         _clear(instance, info, report)
         default = instance == Instance.default()
@@ -97,6 +78,8 @@ def status(instance: Instance) -> EngineStatus:
     info = instance.info()
     if info is None or not info.engine.alive():
         return EngineStatus(running=False, home=str(instance.home))
+    assert isinstance(info.engine, ProcessId)
+    assert isinstance(info.postgres, ProcessId)
     engine = family(info.engine)
     return EngineStatus(
         running=True,
@@ -152,10 +135,11 @@ def _start(
     for name in ("engine", "postgres"):
         _rotate(instance.logs_dir / f"{name}.log")
     password = postgres.ensure_password(instance)
-    dsn = f"postgresql://postgres:{password}@127.0.0.1:{postgres_port}/postgres"
     started: list[subprocess.Popen[bytes]] = []
     try:
-        engine = localstack.start(instance, port, faults=faults, dsn=dsn, extra=extra)
+        engine = localstack.start(
+            instance, port, faults=faults, postgres_port=postgres_port, password=password, extra=extra
+        )
         started.append(engine)
         # LocalStack imports for a second or two: PostgreSQL's first start fits into that time.
         postgres.ensure_data(instance)
@@ -237,7 +221,8 @@ def _clear(instance: Instance, info: EngineInfo | None, report: Callable[[str], 
 
     Returns True when something ran.
     """
-    known = [p for p in (info.engine, info.postgres) if p.alive()] if info else []
+    servers = (info.engine, info.postgres) if info else ()
+    known = [p for p in servers if isinstance(p, ProcessId) and p.alive()]
     everyone = {member for root in known for member in family(root)}
     if known:
         # SIGINT is LocalStack's orderly end and PostgreSQL's "fast shutdown".

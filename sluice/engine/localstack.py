@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -14,6 +15,7 @@ from sluice.instance import HOST, Instance
 from sluice.paths import ENGINE_ENV, RUNTIMES_DIR
 from sluice.processes import MARKER
 
+MODULE = "sluice_ext.main"
 # What a shell prepared by `sluice env`, or by another emulator, would otherwise tell the engine about itself.
 _FOREIGN = ("AWS_", "LOCALSTACK_", "PYTHON", "TF_", "VIRTUAL_ENV", "EDGE_PORT", "S3_HOSTNAME", "SLUICE_", "PYTEST_")
 
@@ -27,8 +29,10 @@ def base_environment(instance: Instance) -> dict[str, str]:
     return environment
 
 
-def start(instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Starts LocalStack in a session of its own; its log is <home>/logs/engine.log."""
+def start(
+    instance: Instance, port: int, *, faults: bool, postgres_port: int, password: str, extra: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Starts LocalStack in a session of its own; its log is <home>/logs/engine.log. password: PostgreSQL's."""
     python = ENGINE_ENV / "bin/python"
     if not python.exists():
         fail("the engine's environment is missing: run `make setup`", 1)
@@ -37,7 +41,10 @@ def start(instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[
         GATEWAY_LISTEN=f"{HOST}:{port}",
         FILESYSTEM_ROOT=str(instance.localstack_dir),
         SLUICE_LAMBDA_RUNTIMES=str(RUNTIMES_DIR),
-        SLUICE_POSTGRES_DSN=dsn,
+        SLUICE_POSTGRES_HOST=HOST,
+        SLUICE_POSTGRES_PORT=str(postgres_port),
+        SLUICE_POSTGRES_USER="postgres",
+        SLUICE_POSTGRES_PASSWORD=password,
         SLUICE_FAULTS="1" if faults else "0",
         PYTHONUNBUFFERED="1",
         **extra,
@@ -45,7 +52,7 @@ def start(instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[
     instance.localstack_dir.mkdir(parents=True, exist_ok=True)
     with (instance.logs_dir / "engine.log").open("ab") as log:
         return subprocess.Popen(
-            [str(python), "-m", "sluice_ext.main"],
+            [str(python), "-m", MODULE],
             cwd=instance.home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -57,11 +64,20 @@ def start(instance: Instance, port: int, *, faults: bool, dsn: str, extra: dict[
 
 def health(port: int) -> dict[str, Any] | None:
     """What the extension says about itself, or None while it does not answer (GET /_sluice/health)."""
+    return _ask(port, "/_sluice/health")
+
+
+def foreign_health(port: int) -> dict[str, Any] | None:
+    """What a LocalStack without the extension says about itself, or None (GET /_localstack/health)."""
+    return _ask(port, "/_localstack/health")
+
+
+def _ask(port: int, path: str) -> dict[str, Any] | None:
     # Never through a proxy, whatever the environment says: this is a server on the loopback address.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"http://{HOST}:{port}/_sluice/health", timeout=2) as response:
+        with opener.open(f"http://{HOST}:{port}{path}", timeout=2) as response:
             body = json.loads(response.read())
-    except (URLError, OSError, ValueError):
+    except (URLError, OSError, HTTPException, ValueError):
         return None
     return body if isinstance(body, dict) else None

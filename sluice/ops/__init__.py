@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from sluice.ops import dlq, quarantine, replay, status
 
 if TYPE_CHECKING:
     import typer
 
-MODULES = ("replay", "dlq", "quarantine", "status")
-
 
 def register(app: typer.Typer) -> None:
-    """Adds the verbs of the modules that are there."""
-    for name in MODULES:
-        full = f"{__name__}.{name}"
-        try:
-            module = importlib.import_module(full)
-        except ModuleNotFoundError as error:
-            if error.name != full:
-                raise
-            continue
+    """Adds the verbs of the modules, in this order."""
+    for module in (replay, dlq, quarantine, status):
         module.register(app)

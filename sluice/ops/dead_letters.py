@@ -22,8 +22,16 @@ from sluice.ops.letters import Kind, Letter, read_letter
 if TYPE_CHECKING:
     from sluice.stack import Stack
 
-QUEUES = {"chunks": "chunk_dlq_url", "ingest": "ingest_dlq_url"}
+QUEUES = {
+    "chunks": "chunk_dlq_url",
+    "ingest": "ingest_dlq_url",
+    "loads": "load_dlq_url",
+    "feedback": "feedback_dlq_url",
+}
 """What the verbs call the dead-letter queues, and the Terraform outputs with their urls."""
+
+SOURCES = {"chunks": "chunk_queue_url", "loads": "load_queue_url", "feedback": "feedback_queue_url"}
+"""The queues that SQS put letters aside from: a letter is delivered again by being moved back."""
 
 LOOK_SECONDS = 20  # for which a letter that is only looked at is hidden from others
 WORK_SECONDS = 300  # for which one that is being delivered again is hidden
@@ -49,6 +57,11 @@ class DeadLetters:
         self._stack = stack
         self._sqs = stack.client("sqs")
         self._ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
+
+    @property
+    def names(self) -> list[str]:
+        """The dead-letter queues that the stack has."""
+        return list(queues.present(self._stack, QUEUES))
 
     def url(self, queue: str) -> str:
         return self._stack[QUEUES[queue]]
@@ -78,6 +91,9 @@ class DeadLetters:
         return [self._with_reason(letter, items.get(letter.object_id or "")) for letter in letters]
 
     def _with_reason(self, letter: Letter, item: Item | None) -> Letter:
+        if letter.kind is Kind.COMMITTED and item is not None:
+            told = item.get("load_error") if letter.queue == "loads" else None
+            return replace(letter, reason=str(told or "its function failed each time; see its log"))
         if letter.kind is not Kind.CHUNK:
             return letter
         if item is None:
@@ -91,9 +107,9 @@ class DeadLetters:
     # -- delivering again --------------------------------------------------------------------------------------------
 
     def redrive_all(self, queue: str, rate: int | None = None, deadline: float = 600) -> Redriven:
-        """Delivers every letter of a queue again, at most ``rate`` a second; chunk messages by SQS's own move task."""
-        if queue == "chunks":
-            return self._move(rate, deadline)
+        """Delivers every letter of a queue again, at most ``rate`` a second; by SQS's move task where it put them."""
+        if queue in SOURCES:
+            return self._move(queue, rate, deadline)
         return self.redrive(queue, lambda _: True, rate)
 
     def redrive(self, queue: str, wanted: Callable[[Letter], bool], rate: int | None = None) -> Redriven:
@@ -119,7 +135,7 @@ class DeadLetters:
         if not letter.repairable:
             return f"{letter.reason}; nothing can work it: `sluice dlq show`, then `sluice dlq purge` it"
         if letter.event is None:
-            self._sqs.send_message(QueueUrl=self._stack["chunk_queue_url"], MessageBody=letter.body)
+            self._sqs.send_message(QueueUrl=self._stack[SOURCES[letter.queue]], MessageBody=letter.body)
             return None
         answer = self._stack.client("lambda").invoke(
             FunctionName=self._stack["ingest_function"],
@@ -129,19 +145,19 @@ class DeadLetters:
         accepted = 202  # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
         return None if answer["StatusCode"] == accepted else f"Lambda answered {answer['StatusCode']}"
 
-    def _move(self, rate: int | None, deadline: float) -> Redriven:
+    def _move(self, queue: str, rate: int | None, deadline: float) -> Redriven:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html"""
         from botocore.exceptions import ClientError
 
-        before = self.count("chunks")
+        before = self.count(queue)
         if not before:
-            return Redriven("chunks", 0, 0, 0)
-        source = self._arn(self.url("chunks"))
+            return Redriven(queue, 0, 0, 0)
+        source = self._arn(self.url(queue))
         limit = {"MaxNumberOfMessagesPerSecond": rate} if rate else {}
         try:
             # The destination is named: left out, letters that were put here by hand could not be moved.
             handle = self._sqs.start_message_move_task(
-                SourceArn=source, DestinationArn=self._arn(self._stack["chunk_queue_url"]), **limit
+                SourceArn=source, DestinationArn=self._arn(self._stack[SOURCES[queue]]), **limit
             )["TaskHandle"]
         except ClientError as error:
             fail(f"SQS does not start moving: {error.response['Error'].get('Message')}", FAILED)
@@ -152,7 +168,7 @@ class DeadLetters:
                 fail(f"SQS stopped moving: {task.get('FailureReason')}", FAILED)
             moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
             if task["Status"] not in ("RUNNING", "CREATED", "CANCELLING"):
-                return Redriven("chunks", before, moved, self.count("chunks"))
+                return Redriven(queue, before, moved, self.count(queue))
             if moved > before and task["Status"] == "RUNNING":
                 # A task ends when it finds the queue empty, which it never does while letters die again and come back.
                 self._cancel(handle)

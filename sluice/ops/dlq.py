@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice import console
+from sluice.options import Env, Json, Target
 
 if TYPE_CHECKING:
     from sluice.ops.dead_letters import DeadLetters, Redriven
     from sluice.ops.letters import Letter
 
-Queue = Annotated[str, typer.Option("--queue", "-q", metavar="chunks|ingest", help="Only this one (else both).")]
+Queue = Annotated[
+    str, typer.Option("--queue", "-q", metavar="chunks|ingest|loads|feedback", help="Only this one (else all).")
+]
 Which = Annotated[
     list[str] | None,
     typer.Argument(metavar="[WHICH]...", help="Message ids or object ids (or their beginnings), keys, prefix/."),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every letter of the queue, or of both.")]
-Target = Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")]
-Env = Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+All = Annotated[bool, typer.Option("--all", help="Every letter of the queue, or of all.")]
 
 COLUMNS = ("queue", "message", "object", "reason", "receives", "age")
 _REASON = 100  # characters of a reason in the table; show has all of it
@@ -47,7 +47,9 @@ def ls(
     """List the dead letters, oldest first: what they are about, why they died, how old they are."""
     from sluice.ops.dead_letters import describe
 
-    names, letters = _queues(queue), _open(target, env)
+    _check(queue)
+    letters = _open(target, env)
+    names = _queues(queue, letters)
     counts = {name: letters.count(name) for name in names}
     found = letters.with_reasons([letter for name in names for letter in letters.look(name, limit)])
     if json:
@@ -74,9 +76,10 @@ def show(
     from sluice.ops.dead_letters import describe
     from sluice.stack import choose
 
+    _check(queue)
     stack = choose(target, env)
     letters = _open(target, env)
-    found = letters.with_reasons(letters.find(_queues(queue), which))
+    found = letters.with_reasons(letters.find(_queues(queue, letters), which))
     if not found:
         console.fail(f"no dead letter is named {which!r}; `sluice dlq ls` lists them", console.FAILED)
     ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
@@ -103,8 +106,9 @@ def redrive(
     json: Json = False,
 ) -> None:
     """Deliver dead letters again and wait until they are moved; exit code 1 when some stay."""
-    names, chosen = _queues(queue), _selection(which, all_)
-    letters = _open(target, env)
+    _check(queue)
+    chosen, letters = _selection(which, all_), _open(target, env)
+    names = _queues(queue, letters)
     done = [letters.redrive(name, chosen, rate) if which else letters.redrive_all(name, rate) for name in names]
     if which and not any(result.moved or result.left for result in done):
         console.fail(f"no dead letter is named {' or '.join(which)}; `sluice dlq ls` lists them", console.FAILED)
@@ -129,8 +133,9 @@ def purge(
     json: Json = False,
 ) -> None:
     """Remove dead letters for good, after asking; prints how many. Their objects stay in bronze and in the ledger."""
-    names, chosen = _queues(queue), _selection(which, all_)
-    letters = _open(target, env)
+    _check(queue)
+    chosen, letters = _selection(which, all_), _open(target, env)
+    names = _queues(queue, letters)
     if which:
         counts = {name: sum(1 for letter in letters.look(name, 10_000) if chosen(letter)) for name in names}
     else:
@@ -214,12 +219,17 @@ def _selection(which: Sequence[str] | None, all_: bool) -> Callable[[Letter], bo
     return lambda letter: any(letter.named_by(word) for word in which or ())
 
 
-def _queues(queue: str) -> list[str]:
+def _check(queue: str) -> None:
     from sluice.ops.dead_letters import QUEUES
 
     if queue and queue not in QUEUES:
         console.fail(f"there is no queue {queue!r}: {', '.join(QUEUES)}")
-    return [queue] if queue else list(QUEUES)
+
+
+def _queues(queue: str, letters: DeadLetters) -> list[str]:
+    if queue and queue not in letters.names:
+        console.fail(f"the stack has no queue {queue!r}: its branch is off", console.FAILED)
+    return [queue] if queue else letters.names
 
 
 def _open(target: str, env: str) -> DeadLetters:

@@ -12,17 +12,19 @@ from urllib.parse import quote_plus, unquote_plus
 
 from pipeline.identity import ObjectRef, Origin
 from pipeline.messages import ChunkMessage, MalformedMessage
+from pipeline.notices import COMMITTED
 
 FAILED_OBJECT = "sluice.failed-object/1"
 """The schema of the record that ingest writes of an object that it could not plan."""
 
 
 class Kind(StrEnum):
-    """The shapes of what lies in the two dead-letter queues."""
+    """The shapes of what lies in the dead-letter queues."""
 
     CHUNK = "chunk message"
     OBJECT = "object that got no plan"
     EVENT = "event that ingest gave up"
+    COMMITTED = "announcement that a branch gave up"
     UNKNOWN = "unknown"
 
 
@@ -55,7 +57,7 @@ class Letter:
     @property
     def repairable(self) -> bool:
         """Whether delivering it again can be of any use."""
-        return self.kind is Kind.CHUNK or self.event is not None
+        return self.kind in (Kind.CHUNK, Kind.COMMITTED) or self.event is not None
 
     def age(self, now: datetime | None = None) -> float | None:
         """Seconds since it was first sent: SQS keeps that time when it moves a message."""
@@ -73,7 +75,7 @@ class Letter:
 
 
 def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:
-    """A received SQS message as a dead letter of the queue ``chunks`` or ``ingest``."""
+    """A received SQS message as a dead letter of the queue ``chunks``, ``ingest`` or a branch."""
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     body = str(message["Body"])
@@ -84,7 +86,7 @@ def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:
         handle=str(message["ReceiptHandle"]),
         receives=int(attributes.get("ApproximateReceiveCount", 0)),
         sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
-        **(_chunk(body) if queue == "chunks" else _ingest(body)),
+        **_READERS[queue](body),
     )
 
 
@@ -131,6 +133,20 @@ def _ingest(body: str) -> dict[str, Any]:
     if "requestPayload" in raw:
         return _given_up(raw)
     return {"kind": Kind.UNKNOWN, "reason": "neither a record of ingest nor one of Lambda"}
+
+
+def _committed(body: str) -> dict[str, Any]:
+    try:
+        event = json.loads(body)
+        if event["detail-type"] != COMMITTED:
+            return {"kind": Kind.UNKNOWN, "reason": f"not {COMMITTED}, but {event['detail-type']}"}
+        origin = Origin(**event["detail"]["origin"])
+    except (ValueError, KeyError, TypeError):
+        return {"kind": Kind.UNKNOWN, "reason": f"no {COMMITTED} event"}
+    return {"kind": Kind.COMMITTED, "reason": "see the ledger", "origin": origin}
+
+
+_READERS = {"chunks": _chunk, "ingest": _ingest, "loads": _committed, "feedback": _committed}
 
 
 def _given_up(raw: Mapping[str, Any]) -> dict[str, Any]:

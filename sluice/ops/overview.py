@@ -70,7 +70,7 @@ class Collector:
         ledger = LedgerView(self.stack.client("dynamodb"), self.stack["ledger_table"])
         unfinished = [item for state in OPEN for item in ledger.oldest(state, SHOWN)]
         depths = queues.depths(self.stack)
-        letters = {name: self._look(name, depths[_SHOWN_AS[name]]) for name in QUEUES}
+        letters = {name: self._look(name, depths[_SHOWN_AS[name]]) for name in queues.present(self.stack, QUEUES)}
         since = (moment - timedelta(minutes=RATE_MINUTES)).strftime("%Y-%m-%dT%H:%M:%S")
         done = list(ledger.recent(state=State.COMMITTED, since=since))
         quarantine = self._quarantine()
@@ -103,7 +103,7 @@ class Collector:
         if not depth.total:
             return None
         for queue, shown in _SHOWN_AS.items():
-            if shown == name:
+            if shown == name and queue in letters:
                 ages = [age for letter in letters[queue] if (age := letter.age(now)) is not None]
                 return max(ages, default=None)
         # Looking into the queue itself would count as a receive and bring its messages nearer to their death.
@@ -145,8 +145,13 @@ class Collector:
         return sum((counts for _, counts in self._rows.values()), Counter())
 
 
-_SHOWN_AS = {"chunks": "chunk dead letters", "ingest": "ingest dead letters"}
-"""What the dead-letter queues are called beside the chunk queue."""
+_SHOWN_AS = {
+    "chunks": "chunk dead letters",
+    "ingest": "ingest dead letters",
+    "loads": "load dead letters",
+    "feedback": "feedback dead letters",
+}
+"""What the dead-letter queues are called beside the others."""
 
 
 def _code(letter: Letter) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice import console
+from sluice.options import Env, Json, Target
 
 if TYPE_CHECKING:
     from sluice.ops.refused import Filter, Group, Retried, Row
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 Dataset = Annotated[str, typer.Option("--dataset", help="Only rows of this dataset.")]
 Reason = Annotated[str, typer.Option("--reason", help="Only rows refused for this reason, such as out_of_range.")]
 Object = Annotated[str, typer.Option("--object", help="Only rows of this object: id, beginning of it, or key.")]
-Target = Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")]
-Env = Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 _RAW, _VALUE = 80, 30  # characters of a row's text and of its faulty value in the table; --json has all of it
 

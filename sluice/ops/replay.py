@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice import console
+from sluice.options import Env, Json, Target
 
 if TYPE_CHECKING:
     from sluice.ops.replaying import Execution, Plan
@@ -34,9 +35,9 @@ def replay(
     ] = False,
     show: Annotated[str, typer.Option(metavar="NAME", help="How a replay that was started before ended.")] = "",
     wait: Annotated[bool, typer.Option(help="Follow it to its end, or only start it.")] = True,
-    target: Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")] = "local",
-    env: Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")] = "dev",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    target: Target = "local",
+    env: Env = "dev",
+    json: Json = False,
 ) -> None:
     """Take objects in again: the same silver and quarantine files, written anew under the rules of today.
 

@@ -26,15 +26,17 @@ def engine_part(found: EngineStatus) -> RenderableType:
 
     versions = found.versions
     rows = [
-        ("LocalStack", versions.get("localstack"), found.endpoint_url, found.engine_pid, found.engine_memory),
+        ("LocalStack", versions.get("localstack"), found.endpoint_url,
+         found.engine_pid or found.containers.get("localstack"), found.engine_memory),
         ("functions", None, None, None, found.functions_memory),
-        ("PostgreSQL", versions.get("postgres"), f"127.0.0.1:{found.postgres_port}", found.postgres_pid,
-         found.postgres_memory),
+        ("PostgreSQL", versions.get("postgres"), f"127.0.0.1:{found.postgres_port}",
+         found.postgres_pid or found.containers.get("postgres"), found.postgres_memory),
     ]  # fmt: skip
+    server = "container" if found.containers else "pid"
     shown = [[*row[:3], None if row[3] is None else str(row[3]), console.human_bytes(row[4])] for row in rows]
-    servers = console.table(("server", "version", "address", "pid", "memory"), shown, right=("pid", "memory"))
+    servers = console.table(("server", "version", "address", server, "memory"), shown, right=(server, "memory"))
     line = (
-        f"engine  embedded, {'healthy' if found.healthy else 'does not answer'}, "
+        f"engine  {found.kind}, {'healthy' if found.healthy else 'does not answer'}, "
         f"up {console.human_seconds(found.uptime)}, extension {versions.get('sluice_ext')}, "
         f"fault control {'on' if found.faults else 'off'}, home {found.home}"
     )

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice import console
+from sluice.options import Env, Json, Target
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from sluice.engine import EngineStatus
     from sluice.ops.overview import Collector
-
-Target = Annotated[str, typer.Option("--target", envvar="TARGET", help="local (the engine) or aws.")]
-Env = Annotated[str, typer.Option("--env", help="Environment of the account (aws only).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ class Applied:
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """What a deployment to an instance was made from: the tfvars file and more variables."""
+
+    var_file: str
+    variables: dict[str, Any]
+
+
 def apply(
     instance: Instance,
     var_file: Path,
@@ -60,7 +68,24 @@ def apply(
     report: Report = note,
 ) -> Applied:
     """Deploys to an instance. Raises SluiceError: code 2 when variables are wrong, 1 when Terraform fails."""
-    return _apply(settings.local_workspace(instance, infra_dir), var_file, extra_vars, report)
+    done = _apply(settings.local_workspace(instance, infra_dir), var_file, extra_vars, report)
+    record = Deployed(str(var_file.resolve()), dict(extra_vars or {}))
+    _record(instance).write_text(json.dumps(asdict(record)))
+    return done
+
+
+def deployed(instance: Instance) -> Deployed | None:
+    """What the instance's last deployment was made from, as long as its state says that there is one."""
+    if not outputs(instance):
+        return None
+    try:
+        return Deployed(**json.loads(_record(instance).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _record(instance: Instance) -> Path:
+    return instance.terraform_dir / "deployed.json"
 
 
 def plan(

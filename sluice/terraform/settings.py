@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluice.console import fail
-from sluice.instance import HOST, Instance, localhost_environment
+from sluice.instance import HOST, Instance, localhost_environment, not_running
 from sluice.paths import BIN_DIR, BUILD_DIR, CACHE_DIR, HOST_ENV, INFRA_DIR
 
 REGISTRY = "registry.terraform.io"
@@ -111,7 +111,7 @@ def local_environment(instance: Instance) -> dict[str, str]:
     """The environment in which tflocal reaches a running instance, whatever account the shell is logged in to."""
     info = instance.info()
     if info is None or not info.engine.alive():
-        fail("the engine is not running: start it with `make up`", 1)
+        fail(not_running(info), 1)
     environment = {k: v for k, v in common_environment(instance.home).items() if not k.startswith("AWS_")}
     environment.update(localhost_environment(info))
     environment.update(

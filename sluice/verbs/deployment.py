@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice import console
+from sluice.options import Json
 
 if TYPE_CHECKING:
     from sluice.build import BuiltArtifact
     from sluice.terraform import Applied
 
 PANEL = "Deployment"
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Target = Annotated[
     str, typer.Option("--target", envvar="TARGET", metavar="local|aws", help="The engine or an account.")
 ]

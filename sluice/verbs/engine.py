@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sluice import console
+from sluice.options import Json
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+if TYPE_CHECKING:
+    from sluice.instance import Instance
+    from sluice.terraform import Deployed
+
 PANEL = "Engine"
 
 
@@ -19,35 +25,43 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=PANEL)(verb)
 
 
-def choose_engine() -> str:
-    """Which engine $ENGINE asks for; prints why when it is left to us. Raises SluiceError (code 2) otherwise."""
-    wanted = os.environ.get("ENGINE") or "auto"
-    if wanted not in ("auto", "embedded", "docker"):
-        console.fail(f"ENGINE={wanted} is not known: use auto, embedded or docker")
-    if wanted == "docker":
-        console.fail("ENGINE=docker is not built yet: use ENGINE=embedded")
-    return wanted
-
-
 def up(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the AWS API (else 4566).")] = None,
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of PostgreSQL (else 5432).")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="Allow fault control (tests).")] = False,
     json: Json = False,
 ) -> None:
-    """Start LocalStack and PostgreSQL and wait until both answer; says so when they run already."""
-    from sluice import engine
+    """Start LocalStack and PostgreSQL and wait until both answer; says so when they run already.
+
+    What was deployed and is gone, for the engine was killed or its container started again, is deployed again.
+    """
+    from sluice import engine, terraform
     from sluice.instance import Instance
 
-    wanted = choose_engine()
     instance = Instance.default()
-    if wanted == "auto" and not instance.running and not json:
-        console.note("engine  embedded, for the docker engine is not built yet (ENGINE=auto)")
-    engine.up(instance, faults=faults, port=port, postgres_port=postgres_port, report=_quiet if json else console.note)
+    report = _quiet if json else console.note
+    before = terraform.deployed(instance)
+    engine.up(instance, faults=faults, port=port, postgres_port=postgres_port, report=report)
+    if before is not None and not terraform.outputs(instance):
+        _deploy_again(instance, before, report)
     if json:
         _print_status()
     else:
         console.note(f'engine  for your shell: eval "$(sluice env)"; home {instance.home}')
+
+
+def _deploy_again(instance: Instance, before: Deployed, report: Callable[[str], None]) -> None:
+    """Deploys what an engine held that ended without `sluice down`: it began again with nothing in its memory."""
+    from sluice import build, terraform
+
+    file = Path(before.var_file)
+    if not file.exists():
+        report(f"engine  began empty, and {file} is gone: `make deploy`")
+        return
+    report(f"engine  ended without `make down` and began empty: deploying {file.name} again")
+    build.build()
+    done = terraform.apply(instance, file, before.variables, report=report)
+    report(f"deploy  {done.added} added ({done.seconds:.0f} s); LocalStack's data is gone, PostgreSQL's is not")
 
 
 def _quiet(_: str) -> None:
@@ -93,7 +107,10 @@ def logs(
     from sluice.instance import Instance
 
     instance = Instance.default()
-    if what in ("engine", "postgres"):
+    info = instance.info()
+    if what in ("engine", "postgres") and info is not None and info.kind == "docker":
+        reader.show_container(getattr(info, what), lines=lines, follow=follow, as_json=json)
+    elif what in ("engine", "postgres"):
         reader.show_file(instance.logs_dir / f"{what}.log", lines=lines, follow=follow, as_json=json)
     else:
         reader.show_function(instance, what, lines=lines, follow=follow, as_json=json)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sluice import console
+from sluice.options import Json
 
 PANEL = "Checkout"
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=PANEL)(verb)
 
 
-def setup(json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False) -> None:
+def setup(json: Json = False) -> None:
     """Bring the environments under .sluice/ up to date (every make target does it first)."""
     from sluice import bootstrap
     from sluice.machine import SetupError
@@ -35,7 +36,7 @@ def setup(json: Annotated[bool, typer.Option("--json", help="Print JSON on stdou
 
 def clean(
     force: Annotated[bool, typer.Option("--force", help="Also forget resources deployed to an AWS account.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    json: Json = False,
 ) -> None:
     """Stop the engine and remove everything that set-up, build, engine and tests made."""
     from sluice import cleaning

@@ -1,7 +1,7 @@
-"""Runs in the engine's interpreter: updates an item with moto as it is or, with the argument `ours`, as we change it.
+"""Runs in the engine's interpreter: updates and queries with moto as it is or, given `ours`, as we change it.
 
 One JSON line in, one out: {"item", "update", "condition", "names", "values", "transact"} to the result or error and the
-item afterwards.
+item afterwards; {"items", "query"} to the pages of a query over these items, or the error.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.dynamodb.models import DynamoDBBackend
 
-from sluice_ext.dynamodb import parsing, transactions, updates
+from sluice_ext.dynamodb import parsing, queries, transactions, updates
 
 KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}
 NAMES = ("pk", "sk", "state")
@@ -65,6 +65,25 @@ def run(db: Any, case: dict[str, Any]) -> dict[str, Any]:
     return {"answer": answer, "after": after and after.to_json()}
 
 
+def query(db: Any, case: dict[str, Any]) -> list[Any]:
+    """The pages of a query: keys of the items, the count and where the next page begins."""
+    table = db.get_table("t")
+    table.items.clear()
+    for item in case["items"]:
+        db.put_item("t", item)
+    found: list[Any] = []
+    start = None
+    try:
+        while len(found) < 50:
+            items, count, start = db.query("t", **case["query"], exclusive_start_key=start)
+            found.append([[item.to_json() for item in items], count, start])
+            if not start:
+                break
+    except Exception as error:  # noqa: BLE001 - the error is the answer
+        found.append([type(error).__name__, str(error)])
+    return found
+
+
 def plain(value: Any) -> Any:
     """For what is no JSON: moto's values."""
     return value.to_json() if hasattr(value, "to_json") else repr(value)
@@ -76,9 +95,12 @@ def main() -> None:
     if sys.argv[1:] == ["ours"]:
         parsing.install()
         updates.install()
+        queries.install()
     db = backend()
     for line in sys.stdin:
-        print(json.dumps(run(db, json.loads(line)), default=plain, sort_keys=True), flush=True)
+        case = json.loads(line)
+        answer = query(db, case) if "query" in case else run(db, case)
+        print(json.dumps(answer, default=plain, sort_keys=True), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """Runs in the engine's interpreter: asks the pool of environments for one, from many threads, and says who got it.
 
-There is one environment (SLUICE_MAX_ENVIRONMENTS=1). Ten ask for it one after the other while it is busy; the one that
-has it gives it back and asks again at once. Prints the order in which they got it, as JSON.
+`order`: there is one environment (SLUICE_MAX_ENVIRONMENTS=1). Ten ask for it one after the other while it is busy; the
+one that has it gives it back and asks again at once. Prints the order in which they got it, as JSON.
+
+`room`: there are four, all busy with one function, when another asks for its first. The four are given back at the same
+moment. Prints how many of them were stopped to make room.
 """
 
 import contextlib
 import json
+import sys
 import threading
 import time
+import uuid
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +25,10 @@ from sluice_ext.executor import pool
 class Fake:
     """An environment that starts at once."""
 
+    stopped = 0
+
     def __init__(self, version: Any, kind: Any, _on_timeout: Any, manager: str) -> None:
-        self.id, self.function_version, self.version_manager_id = "one", version, manager
+        self.id, self.function_version, self.version_manager_id = uuid.uuid4().hex, version, manager
         self.initialization_type, self.last_used, self.status = kind, 0.0, RuntimeStatus.STARTING
         self.runtime_executor = SimpleNamespace(await_init=lambda: None, healthy=True, close=lambda: None)
 
@@ -29,26 +36,28 @@ class Fake:
         """Nothing to start."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Nothing to stop; counted."""
+        Fake.stopped += 1
 
     def release(self) -> None:
         self.status, self.last_used = RuntimeStatus.READY, time.monotonic()
 
 
-def main() -> None:
-    pool.Environment = Fake  # type: ignore[assignment, misc]
-    environments = pool.Pool()
-    order: list[int] = []
+def ask(environments: pool.Pool, manager: str) -> contextlib.AbstractContextManager[Any]:
+    """An environment of a function."""
+    return environments.get_environment(manager, None, InitializationType.on_demand)
+
+
+def order(environments: pool.Pool) -> list[int]:
+    """Who got the only one, in order."""
+    found: list[int] = []
     threads = []
 
-    def one() -> contextlib.AbstractContextManager[Any]:
-        return environments.get_environment("manager", None, InitializationType.on_demand)
-
     def wait_and_use(number: int) -> None:
-        with one():
-            order.append(number)
+        with ask(environments, "manager"):
+            found.append(number)
 
-    with one():
+    with ask(environments, "manager"):
         for number in range(1, 11):
             threads.append(threading.Thread(target=wait_and_use, args=(number,)))
             threads[-1].start()
@@ -57,7 +66,33 @@ def main() -> None:
     wait_and_use(0)
     for thread in threads:
         thread.join(10)
-    print(json.dumps(order))
+    return found
+
+
+def room(environments: pool.Pool) -> int:
+    """How many were stopped for one."""
+    held = contextlib.ExitStack()
+    for _ in range(4):
+        held.enter_context(ask(environments, "many"))
+
+    def first() -> None:
+        with ask(environments, "first"):
+            pass
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    while "first" not in environments._starving:
+        time.sleep(0.001)
+    with environments._lock:
+        held.close()
+    thread.join(10)
+    return Fake.stopped
+
+
+def main() -> None:
+    pool.Environment = Fake  # type: ignore[assignment, misc]
+    scenario = {"order": order, "room": room}[sys.argv[1]]
+    print(json.dumps(scenario(pool.Pool())))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,6 @@ def test_a_workflow_whose_glue_job_cannot_run_fails(engine: Engine) -> None:
         ("athena", "start_query_execution", {"QueryString": "SELECT 1"}),
         ("redshift-data", "execute_statement", {"Sql": "SELECT 1", "Database": "dev", "WorkgroupName": "none"}),
         ("redshift-serverless", "list_workgroups", {}),
-        ("rds", "describe_db_instances", {}),
         ("apigatewayv2", "get_apis", {}),
         ("pipes", "list_pipes", {}),
     ],

@@ -99,3 +99,13 @@ def test_a_small_request_after_a_large_one_on_one_connection(engine: Engine) -> 
             answer += piece
     assert answer.count(b"HTTP/1.1 ") == 2
     assert b'"status": "running"' in answer
+
+
+def test_objects_lie_in_the_engine_s_own_folder(own: Engine) -> None:
+    """Not in one below /tmp that every engine of the machine would share, and clear when a bucket is deleted."""
+    s3 = own.client("s3")
+    s3.create_bucket(Bucket="placed")
+    s3.put_object(Bucket="placed", Key="large", Body=b"x" * (2 << 20))
+    open_files = [str(link.readlink()) for link in Path(f"/proc/{own.process.pid}/fd").iterdir()]
+    assert [name for name in open_files if "/placed/" in name]
+    assert all(name.startswith(str(own.log.parent)) for name in open_files if "/placed/" in name)

@@ -8,13 +8,14 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from sluice import build, engine, terraform
-from sluice.instance import Instance
+from sluice.instance import Instance, not_running
 from sluice.paths import ROOT
 from sluice.stack import Stack
 from tests.e2e.support import Mailbox, Pipeline
@@ -27,7 +28,10 @@ TEST_VARS = {
     "single_chunk_limit_bytes": 8 * 1024 * 1024,
     "transform_timeout_seconds": 6,
     "ingest_timeout_seconds": 6,
+    "load_timeout_seconds": 6,
     "replay_batch_objects": 3,  # a plan of four objects has two batches
+    "feedback_timeout_seconds": 10,
+    "feedback_alert_quiet_seconds": 600,  # longer than any test: what is told again has been claimed again
     # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
     "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},
 }
@@ -47,9 +51,16 @@ def instance() -> Iterator[Instance]:
         return
     home = Path(tempfile.mkdtemp(prefix="sluice-e2e-"))
     own = Instance(home)
+    settings = ENGINE_ENV | ({"SLUICE_IAM": "enforce"} if ENFORCED else {})
     try:
-        engine.up(own, faults=True, env=ENGINE_ENV | ({"SLUICE_IAM": "enforce"} if ENFORCED else {}))
-        yield own
+        if kind() == engine.DOCKER:
+            from tests.e2e import containers
+
+            with containers.engine(own, settings):
+                yield own
+        else:
+            engine.up(own, kind=engine.EMBEDDED, faults=True, env=settings)
+            yield own
     finally:
         engine.down(own)
         shutil.rmtree(home, ignore_errors=True)
@@ -112,7 +123,48 @@ def breakable(pipe: Pipeline) -> Pipeline:
     return pipe
 
 
+@pytest.fixture
+def embedded_only() -> None:
+    """For a test about the embedded engine's own processes."""
+    if kind() != engine.EMBEDDED:
+        pytest.skip("belongs to the embedded engine: ENGINE=embedded runs it")
+
+
+@pytest.fixture
+def docker_only() -> None:
+    """For a test about the containers themselves."""
+    if kind() != engine.DOCKER:
+        pytest.skip("belongs to the Docker engine: ENGINE=docker runs it")
+
+
+@cache
+def kind() -> str:
+    """The engine that the end-to-end tests run on: $ENGINE, decided once for the session and its workers."""
+    if RUNNING:
+        info = Instance.default().info()
+        return info.kind if info else engine.EMBEDDED
+    os.environ["ENGINE"] = engine.choose(Instance(Path(os.devnull)))
+    return os.environ["ENGINE"]
+
+
+def pytest_configure() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        kind()
+
+
 def pytest_report_header() -> str:
     which = "the running stack" if RUNNING else "an engine of its own"
     policies = ", policies enforced" if ENFORCED and not RUNNING else ""
-    return f"sluice e2e: embedded engine ({which}{policies}), Python {sys.version.split()[0]}"
+    return f"sluice e2e: {kind()} engine ({which}{policies}), Python {sys.version.split()[0]}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A session whose engine is gone (killed, or Docker stopped) ends and says so, instead of failing on and on."""
+    report = yield
+    own = getattr(item, "funcargs", {}).get("instance")
+    if report.failed and isinstance(own, Instance) and "stack" in getattr(item, "fixturenames", ()):
+        info = own.info()
+        if info is not None and not info.engine.alive():
+            item.session.shouldstop = f"the engine under test is gone: {not_running(info)}"
+    return report

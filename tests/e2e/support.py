@@ -121,6 +121,10 @@ class Pipeline:
         answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body, **options)
         return Put(ObjectRef(bucket, key, answer["VersionId"], answer["ETag"].strip('"'), len(body)))
 
+    def origin_of(self, key: str, body: bytes) -> Origin:
+        """The origin that an object will have, before it is uploaded."""
+        return Origin(self.stack["bronze_bucket"], key, hashlib.md5(body).hexdigest())
+
     def event(self, put: Put) -> dict[str, Any]:
         """The notification that S3 sends for an object."""
         ref = put.ref
@@ -185,10 +189,18 @@ class Pipeline:
         assert found is not None, f"the ledger does not know {put.ref.key}"
         return found
 
-    def files(self, put: Put, kind: str = "silver") -> dict[str, bytes]:
-        """Every file in silver (or quarantine) that belongs to the object, whatever the ledger says."""
+    def keys(self, kind: str) -> list[str]:
+        """Every key in silver or quarantine."""
+        return list(storage.files(self.s3, self.stack[f"{kind}_bucket"], f"{kind}/"))
+
+    def files(self, put: Put, kind: str = "silver", listed: list[str] | None = None) -> dict[str, bytes]:
+        """Every file in silver (or quarantine) that belongs to the object, whatever the ledger says.
+
+        ``listed`` spares the listing of the bucket where many objects are looked at: what `keys` found.
+        """
         bucket = self.stack[f"{kind}_bucket"]
-        keys = [key for key in storage.files(self.s3, bucket, f"{kind}/") if storage.owner_of(key) == put.object_id]
+        found = self.keys(kind) if listed is None else listed
+        keys = [key for key in found if storage.owner_of(key) == put.object_id]
         return {key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sorted(keys)}
 
     def rows(self, put: Put) -> list[dict[str, Any]]:
@@ -224,9 +236,28 @@ class Pipeline:
         until(f"a dead letter in {queue}", look, deadline)
         return taken
 
-    def letters(self, output: str = "chunk_dlq_url") -> list[str]:
-        """This test's own messages in a dead-letter queue; those of others are theirs, and test_zz_afterwards.py's."""
-        return [body for body in queues.peek(self.sqs, self.stack[output]) if self.run in body]
+    def take_letters(self, *puts: Put, output: str = "chunk_dlq_url") -> list[Put]:
+        """Takes letters about these objects, be there none, out of a dead-letter queue: the object of each.
+
+        Fails when any other letter is there.
+        """
+        url = self.stack[output]
+        taken: list[Put] = []
+
+        def emptied() -> bool:
+            if not self.depth(output):
+                return True
+            answer = self.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1, WaitTimeSeconds=1
+            )
+            for message in answer.get("Messages", []):
+                if own := [put for put in puts if put.ref.key in message["Body"]]:
+                    taken.extend(own)
+                    self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return False
+
+        until(f"{output} empty but for letters about {[put.ref.key for put in puts]}", emptied, 30)
+        return taken
 
     def depth(self, output: str = "chunk_queue_url") -> int:
         return queues.depth(self.sqs, self.stack[output]).total

@@ -97,6 +97,11 @@ def workflows(stack: Stack) -> dict[str, str]:
     return {name: arn for name, arn in found.items() if arn}
 
 
+def consumers(stack: Stack) -> list[str]:
+    """Functions behind `object.committed`, each with a queue and a dead-letter queue of its name."""
+    return [name for name in ("load", "feedback") if stack.outputs.get(f"{name}_function")]
+
+
 # What the test below does not cause.
 NOT_CAUSED = {"ObjectsMissing", "ObjectsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionsSucceeded"}
 
@@ -131,7 +136,13 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
         until("the kill", pipe.fault_hits)
     with pipe.fault("watch", "dynamodb", "Query", "error:InternalServerError", times=0):
         assert watch(pipe) == "Unhandled"
-    for function in ("ingest", "watch", *workflows(pipe.stack)):  # a workflow's function has its name
+    for name in consumers(pipe.stack):
+        answer = pipe.lambda_.invoke(FunctionName=pipe.stack[f"{name}_function"], Payload=b"{}")
+        assert answer.get("FunctionError") == "Unhandled", "no batch"
+        body = json.dumps({"not": pipe.run})
+        pipe.sqs.send_message(QueueUrl=pipe.stack[f"{name}_queue_url"], MessageBody=body)
+    # a workflow's function has its name
+    for function in ("ingest", "watch", *workflows(pipe.stack), *consumers(pipe.stack)):
         with no_capacity(pipe, function):
             refused(pipe, function)
     with pipe.fault("ingest", "dynamodb", "PutItem", "error:AccessDeniedException"):
@@ -159,6 +170,8 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
     alarms.fired(*alarms.names)
     pipe.dead("chunk_dlq_url", lambda body: pipe.run in body)
     pipe.dead("ingest_dlq_url", lambda body: unknown.ref.key in body)
+    for name in consumers(pipe.stack):
+        pipe.dead(f"{name}_dlq_url", lambda body: pipe.run in body)
 
     committed = pipe.wait(killed, retried, stuck, refused_rows)
     assert [(item["state"], item["rows_silver"], item["rows_quarantined"]) for item in committed] == [

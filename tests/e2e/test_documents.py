@@ -17,7 +17,7 @@ from fixtures import formats, shipping
 from pipeline.failures import Failure
 from pipeline.identity import ObjectRef
 from pipeline.items import State
-from pipeline.notices import DEAD_LETTER, QUARANTINE_THRESHOLD
+from pipeline.notices import DEAD_LETTER, LOAD_FAILED, QUARANTINE_THRESHOLD
 from sluice.instance import Instance
 from sluice.paths import ROOT
 from sluice.stack import Stack
@@ -32,6 +32,10 @@ ELSEWHERE = {
     "make test": "is what runs this file",
     "make e2e": "is what runs this file",
     "make up": "conftest starts the engine with the same function; test_engine_lifecycle.py has its cases",
+    "docker compose up -d --wait": "test_docker_engine.py runs it and takes over what it started",
+    "make up ENGINE=docker": "test_docker_engine.py calls the same function; test_docker_faults.py runs the verb",
+    "make demo ENGINE=docker": "test_demo.py, when the session runs on Docker",
+    "make e2e ENGINE=docker": "is what runs this file, when the session runs on Docker",
     "make down": "conftest stops the engine with the same function",
     "make deploy": "conftest deploys with the same function",
     "make plan TARGET=aws ENV=prod": "needs an account; tests/infra plans prod without one",
@@ -65,7 +69,7 @@ RUN_HERE = [
 @cache
 def environment(home: str) -> dict[str, str]:
     """A reader's: hardly anything, and what `eval "$(sluice env)"` adds to it."""
-    kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG", "SLUICE_HOME") if name in os.environ}
     made = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", 'eval "$(.sluice/host/bin/sluice env)"\nenv -0'],
         cwd=ROOT,
@@ -112,9 +116,9 @@ def letters(pipe: Pipeline, broken: Put) -> Iterator[str]:
     sent = pipe.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(chunk))
     pipe.sqs.send_message(QueueUrl=pipe.stack["ingest_dlq_url"], MessageBody=json.dumps(record))
     yield sent["MessageId"]
-    for queue in ("chunk_dlq_url", "ingest_dlq_url"):
-        pipe.sqs.purge_queue(QueueUrl=pipe.stack[queue])
     until("what was redriven", lambda: pipe.depth() == 0)
+    for queue in ("chunk_dlq_url", "ingest_dlq_url"):
+        assert len(pipe.take_letters(broken, output=queue)) <= 1, "the letter, unless the command took it"
 
 
 def test_no_command_stands_here_that_the_documents_have_not() -> None:
@@ -159,7 +163,8 @@ def test_every_alarm_state_reason_and_notice_has_a_section(stack: Stack) -> None
         function, _, rest = alarm.partition("-")
         shown = f"<function>-{rest}" if rest in ("errors", "throttles") and function in functions | {"watch"} else alarm
         assert f"`{shown}`" in text, alarm
-    kinds = {QUARANTINE_THRESHOLD, DEAD_LETTER, "object.failed", "object.missing", "replay.done", "replay.failed"}
+    kinds = {QUARANTINE_THRESHOLD, DEAD_LETTER, LOAD_FAILED}
+    kinds |= {"object.failed", "object.missing", "replay.done", "replay.failed"}
     reasons = set(Failure) - {Failure.MISSING_VERSION}  # the reason of `missing`, which has a section of its own
     assert [word for word in (*State, *sorted(reasons), *sorted(kinds)) if f"`{word}`" not in text] == []
 

@@ -25,7 +25,15 @@ from sluice.instance import EngineInfo, Instance
 from sluice.paths import ROOT
 from sluice.processes import ProcessId, family, leftovers, wait_until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("embedded_only")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def embedded() -> Iterator[None]:
+    """These are the cases of the embedded engine; those of the containers are in test_docker_engine.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGINE", "embedded")
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def _fault(pipe: Pipeline, function: str, service: str, operation: str) -> None:
 
 def test_dead_letters_are_listed_with_object_reason_receives_and_age(mess: Mess, sluice: Sluice) -> None:
     found = sluice.json("dlq", "ls")
-    assert found["counts"] == {"chunks": 3, "ingest": 3}
+    assert found["counts"] == {"chunks": 3, "ingest": 3, "loads": 0, "feedback": 0}
     letters = mess.letters(found)
     assert {name: (letter["queue"], letter["reason"].split(":")[0]) for name, letter in letters.items()} == {
         "refused": ("chunks", "gave_up"),
@@ -162,9 +162,10 @@ def test_status_shows_failures_and_dead_letters_on_one_screen(mess: Mess, sluice
     assert facts["healthy"] is True
     assert seen["objects"]["failed"] >= 3
     assert {queue["name"]: queue["waiting"] for queue in seen["queues"]} == {
-        "chunks": 0, "chunk dead letters": 3, "ingest dead letters": 3,
+        "chunks": 0, "chunk dead letters": 3, "ingest dead letters": 3, "loads": 0, "load dead letters": 0,
+        "feedback": 0, "feedback dead letters": 0,
     }  # fmt: skip
-    assert all(queue["oldest"] > 0 for queue in seen["queues"] if "dead" in queue["name"])
+    assert all(queue["oldest"] > 0 for queue in seen["queues"] if queue["waiting"])
     assert seen["dead_letters"]["chunks: truncated_gzip"] == 1
     # planned, but its chunks were never sent: unfinished until it is redriven
     assert mess.crashed.object_id in {item["object_id"] for item in seen["unfinished"]}
@@ -208,6 +209,8 @@ def test_what_nothing_can_work_stays_where_it_is_and_says_so(mess: Mess, sluice:
     assert [(result["queue"], result["before"], result["moved"], result["after"]) for result in done] == [
         ("chunks", 3, 0, 3),
         ("ingest", 3, 0, 3),
+        ("loads", 0, 0, 0),
+        ("feedback", 0, 0, 0),
     ]
     assert [left["message_id"] for result in done for left in result["left"]] == words
     assert "dlq purge" in done[0]["left"][0]["why"]
@@ -216,7 +219,12 @@ def test_what_nothing_can_work_stays_where_it_is_and_says_so(mess: Mess, sluice:
 def test_a_redriven_letter_that_dies_again_comes_back_without_a_second_notice(mess: Mess, sluice: Sluice) -> None:
     before = mess.letters(sluice.json("dlq", "ls"))["unplanned"]["message_id"]
     done = sluice.json("dlq", "redrive", mess.unplanned.ref.key, mess.cut.object_id)
-    assert [(result["queue"], result["moved"]) for result in done] == [("chunks", 1), ("ingest", 1)]
+    assert [(result["queue"], result["moved"]) for result in done] == [
+        ("chunks", 1),
+        ("ingest", 1),
+        ("loads", 0),
+        ("feedback", 0),
+    ]
 
     def back() -> bool:
         found = mess.letters(sluice.json("dlq", "ls"))
@@ -229,7 +237,7 @@ def test_a_redriven_letter_that_dies_again_comes_back_without_a_second_notice(me
 
 def test_selected_events_of_ingest_are_delivered_again(mess: Mess, sluice: Sluice) -> None:
     assert mess.pipe.entry(mess.crashed).state == "planned"
-    [_, ingest] = sluice.json("dlq", "redrive", mess.crashed.object_id[:10])
+    [_, ingest, *_] = sluice.json("dlq", "redrive", mess.crashed.object_id[:10])
     assert (ingest["before"], ingest["moved"], ingest["after"]) == (3, 1, 2)
     [item] = mess.pipe.wait(mess.crashed)
     assert (item["state"], item["rows_silver"]) == ("committed", ROWS)
@@ -253,9 +261,14 @@ def test_purge_asks_then_removes_and_counts(mess: Mess, sluice: Sluice, monkeypa
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert "say --yes" in sluice.text("dlq", "purge", "--all", code=2)
     assert mess.pipe.depth("ingest_dlq_url") == 2
-    assert sluice.json("dlq", "purge", mess.cut.object_id, "--yes") == {"chunks": 1, "ingest": 0}
-    assert sluice.json("dlq", "purge", "--all", "--yes") == {"chunks": 1, "ingest": 2}
-    assert sluice.json("dlq", "ls") == {"counts": {"chunks": 0, "ingest": 0}, "letters": []}
+    assert sluice.json("dlq", "purge", mess.cut.object_id, "--yes") == {
+        "chunks": 1,
+        "ingest": 0,
+        "loads": 0,
+        "feedback": 0,
+    }
+    assert sluice.json("dlq", "purge", "--all", "--yes") == {"chunks": 1, "ingest": 2, "loads": 0, "feedback": 0}
+    assert sluice.json("dlq", "ls") == {"counts": {"chunks": 0, "ingest": 0, "loads": 0, "feedback": 0}, "letters": []}
 
 
 # -- quarantine --------------------------------------------------------------------------------------------------------

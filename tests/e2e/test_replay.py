@@ -196,21 +196,30 @@ def _deploy(pipe: Pipeline, archive: bytes) -> None:
 
 def test_a_replay_after_the_rules_changed_updates_silver_in_place(breakable: Pipeline) -> None:
     pipe = breakable  # an engine of the tests' own: code is not swapped on anybody else's
-    records = [record | {"weight_kg": float(weight)} for record, weight in zip(
-        shipping.records("shipments", 130, ROWS), [10, 20, 150] * (ROWS // 3), strict=True)]  # fmt: skip
+    records = shipping.records("shipments", 130, ROWS)
+    gone = str(records[0]["event_time"])[:10]  # under the stricter rule this day has no row left
+    heavy = [number % 3 == 0 or str(record["event_time"])[:10] == gone for number, record in enumerate(records)]
+    records = [
+        record | {"weight_kg": 150.0 if is_heavy else 10.0} for record, is_heavy in zip(records, heavy, strict=True)
+    ]
+    refused = sum(heavy)
     put = pipe.put("shipments", formats.jsonl(records))
     pipe.wait(put)
     before = contents(pipe, [put])
     with rules(pipe, '"weight_kg":{"max":200,', '"weight_kg":{"max":100,'):
         stricter = replay(pipe, id=f"{pipe.run}-stricter")
     assert result_of(stricter)["before"] == {"rows_in": ROWS, "rows_silver": ROWS, "rows_quarantined": 0}
-    assert result_of(stricter)["after"] == {"rows_in": ROWS, "rows_silver": 40, "rows_quarantined": 20}
-    assert [row["weight_kg"] for row in pipe.rows(put)] == [10.0, 20.0] * 20
-    assert {row["reason"] for row in pipe.quarantined(put)} == {"out_of_range"}
-    assert set(pipe.files(put)) == set(before[0])  # the same files, written anew
+    assert result_of(stricter)["after"] == {"rows_in": ROWS, "rows_silver": ROWS - refused, "rows_quarantined": refused}
+    light = [record["shipment_id"] for record, is_heavy in zip(records, heavy, strict=True) if not is_heavy]
+    assert [row["shipment_id"] for row in pipe.rows(put)] == light
+    assert [row["reason"] for row in pipe.quarantined(put)] == ["out_of_range"] * refused
+    # the same files, written anew, and the one without a row is gone
+    left = {key for key in before[0] if f"dt={gone}" not in key}
+    assert len(left) == len(before[0]) - 1
+    assert set(pipe.files(put)) == left
     back = replay(pipe, id=f"{pipe.run}-back")
     assert result_of(back)["after"] == {"rows_in": ROWS, "rows_silver": ROWS, "rows_quarantined": 0}
-    assert contents(pipe, [put]) == before  # and the quarantine file is gone again
+    assert contents(pipe, [put]) == before  # that file is back, and the quarantine's is gone again
     pipe.verified(pipe.key("shipments", ""))
 
 
@@ -255,6 +264,21 @@ def test_a_crash_between_opening_a_run_and_sending_it_is_healed(
     assert runs(pipe, puts) == [2] * 3
     assert only_notice(pipe, done.name)["attributes"]["kind"] == "replay.done"
     pipe.verified(pipe.key("shipments", ""))
+
+
+def test_a_replay_that_is_stopped_is_told_of_although_it_runs_no_further_state(breakable: Pipeline) -> None:
+    pipe = breakable
+    settled(pipe, 1, seed=160)
+    wanted = replaying.request(prefix=pipe.key("shipments", ""), id=pipe.run)
+    with pipe.fault("replay", "dynamodb", "Query", "delay:2000"):
+        running = Replays(pipe.stack).start(wanted)
+        until("the first step", pipe.fault_hits)
+        pipe.stack.client("stepfunctions").stop_execution(executionArn=running.arn)
+        notice = only_notice(pipe, wanted.name)
+    # what EventBridge sends has no message attributes
+    assert (notice["kind"], notice["reason"], notice["attributes"]) == ("replay.failed", "ABORTED", {})
+    assert (notice["look"], notice["severity"]) == (f"sluice replay --show {wanted.name}", "error")
+    assert notice["workflow"] == pipe.stack["replay_state_machine_arn"]
 
 
 def test_a_replay_that_cannot_be_planned_fails_with_a_notice(pipe: Pipeline) -> None:

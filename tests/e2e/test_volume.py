@@ -20,8 +20,8 @@ def test_a_thousand_objects_at_once_are_all_accounted_for(pipe: Pipeline) -> Non
     report = pipe.verified(pipe.key("tracking_events", ""))
     assert len(report.objects) == 1000
     assert sum(row.silver for row in report.objects) == 5000
-    assert pipe.letters("ingest_dlq_url") == []
-    assert pipe.letters() == []
+    assert pipe.depth("ingest_dlq_url") == 0
+    assert pipe.depth("chunk_dlq_url") == 0
 
 
 def test_a_300_mb_object_is_taken_in_by_its_chunks(pipe: Pipeline) -> None:

@@ -24,9 +24,9 @@ HERE = Path(__file__).parent
 # What a role holds although no scenario uses it: end of the role's name, pattern of actions, why. Keep it short.
 HELD_FOR_LATER = [
     ("", "xray:*", "sent by the X-Ray daemon of Lambda and by Step Functions; the engine has neither"),
-    ("-transform", "s3:DeleteObject", "a file is deleted only where changed rules leave a partition without rows"),
     # https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/#required-resources
     ("-ingest", "dynamodb:GetItem", "Powertools reads a record when a refused write did not bring it along"),
+    ("", "ec2:*", "Lambda connects a function to its subnets with them; the engine has no network to connect it to"),
     # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
     ("-workflow", "logs:*", "AWS sets the workflow's log delivery up with them; the engine writes its log by itself"),
 ]

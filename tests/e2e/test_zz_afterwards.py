@@ -20,6 +20,10 @@ def test_every_queue_is_empty(stack: Stack) -> None:
         "chunks": 0,
         "chunk dead letters": 0,
         "ingest dead letters": 0,
+        "loads": 0,
+        "load dead letters": 0,
+        "feedback": 0,
+        "feedback dead letters": 0,
     }
 
 

@@ -16,10 +16,15 @@ NAMED = {
     "aws_sfn_state_machine": "name",
     "aws_cloudwatch_metric_alarm": "alarm_name",
     "aws_cloudwatch_event_rule": "name",
+    "aws_rds_cluster": "cluster_identifier",
+    "aws_secretsmanager_secret": "name",
+    "aws_security_group": "name",
 }
 # What a branch adds; dev has it on, prod off.
 OPS = {
     "aws_sfn_state_machine": 1,
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 2,
     "aws_iam_role": 2,
     "aws_iam_role_policy": 2,
@@ -37,6 +42,47 @@ OBSERVABILITY = {
     "aws_lambda_function": 1,
     "aws_lambda_permission": 1,
     "aws_s3_object": 1,
+}
+WAREHOUSE = {
+    "aws_vpc": 1,
+    "aws_default_security_group": 1,
+    "aws_subnet": 2,
+    "aws_route_table": 1,
+    "aws_route_table_association": 2,
+    "aws_security_group": 3,
+    "aws_vpc_security_group_ingress_rule": 2,
+    "aws_vpc_security_group_egress_rule": 4,
+    "aws_vpc_endpoint": 5,
+    "aws_db_subnet_group": 1,
+    "aws_rds_cluster": 1,
+    "aws_rds_cluster_instance": 1,
+    "aws_secretsmanager_secret": 2,
+    "aws_lambda_invocation": 1,
+    "aws_lambda_layer_version": 1,
+    "aws_lambda_function": 2,
+    "aws_lambda_event_source_mapping": 1,
+    "aws_s3_object": 3,
+    "aws_cloudwatch_log_group": 2,
+    "aws_iam_role": 2,
+    "aws_iam_role_policy": 3,
+    "aws_sqs_queue": 2,
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    # with observability: errors and throttles of load, its dead letters
+    "aws_cloudwatch_metric_alarm": 3,
+}
+FEEDBACK = {
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    "aws_cloudwatch_log_group": 1,
+    "aws_cloudwatch_metric_alarm": 3,  # errors, throttles, dead letters
+    "aws_dynamodb_table": 1,
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 2,
+    "aws_lambda_event_source_mapping": 1,
+    "aws_lambda_function": 1,
+    "aws_s3_object": 1,
+    "aws_sqs_queue": 2,
 }
 
 
@@ -72,7 +118,8 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_lambda_permission": 1,
         "aws_lambda_event_source_mapping": 1,
     }
-    added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else Counter(OPS) + Counter(OBSERVABILITY)
+    branches = sum(map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK)), Counter())
+    added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else branches
     assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
 
@@ -80,11 +127,28 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
 def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
     dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
     assert prod - dev == {"module.event_bus.aws_cloudwatch_event_archive.this[0]"}
-    assert {address.partition(".aws_")[0] for address in dev - prod} == {
+    branches = {address.partition("aws_")[0].rstrip(".") or address for address in dev - prod}
+    assert branches == {
         "module.replay_function[0]",
         "module.replay[0]",
         "module.observability[0]",
         "module.watch[0]",
+        "module.database[0]",
+        "module.migrate[0]",
+        "aws_lambda_invocation.migrate[0]",
+        "module.load_queue[0]",
+        "module.load_dlq[0]",
+        "module.load[0]",
+        "module.load_trigger[0]",
+        'module.layer["postgres"]',
+        "aws_cloudwatch_event_rule.committed[0]",
+        "aws_cloudwatch_event_target.load[0]",
+        "module.feedback_function[0]",
+        "module.feedback_queue[0].module.queue",
+        "module.feedback_queue[0].module.dlq",
+        "module.feedback_queue[0]",
+        "module.feedback_table[0]",
+        "module.feedback_trigger[0]",
     }
 
 
@@ -94,7 +158,8 @@ def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> No
         for address, values in plan.resources(kind).items():
             assert values[attribute].startswith(f"sluice-{env}-"), address
             if "tags_all" in values:
-                assert values["tags_all"] == {"project": "sluice", "env": env, "managed-by": "terraform"}, address
+                tags = {name: value for name, value in values["tags_all"].items() if name != "Name"}
+                assert tags == {"project": "sluice", "env": env, "managed-by": "terraform"}, address
 
 
 def test_a_chunk_is_hidden_for_six_timeouts(env_plan: tuple[str, OfflinePlan]) -> None:
@@ -117,3 +182,13 @@ def test_prod_keeps_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan]) -
     assert {t["point_in_time_recovery"][0]["enabled"] for t in tables} == {prod}
     retention = {g["retention_in_days"] for g in plan.resources("aws_cloudwatch_log_group").values()}
     assert retention == ({90} if prod else {7})
+
+
+def test_no_password_is_planned(env_plan: tuple[str, OfflinePlan]) -> None:
+    """Neither given nor generated: RDS and the migrations make them, in Secrets Manager."""
+    _, plan = env_plan
+    for cluster in plan.resources("aws_rds_cluster").values():
+        assert cluster["manage_master_user_password"] is True
+        assert cluster["master_password"] is None
+    kinds = {change["type"] for change in plan.document["resource_changes"]}
+    assert not kinds & {"random_password", "aws_secretsmanager_secret_version"}

@@ -16,6 +16,12 @@ BUS = f"arn:aws:events:{ACCOUNT}:event-bus/sluice-test-events"
 BRONZE = "arn:aws:s3:::sluice-test-bronze/bronze/*"
 SILVER = "arn:aws:s3:::sluice-test-silver/silver/*"
 QUARANTINE = "arn:aws:s3:::sluice-test-quarantine/quarantine/*"
+LOADS = f"arn:aws:sqs:{ACCOUNT}:sluice-test-loads"
+MASTER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:rds!cluster-mock-abcdef"
+LOADER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-loader-abcdef"
+READER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-reader-abcdef"
+FEEDBACK = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-feedback"
+FEEDBACK_QUEUE = f"arn:aws:sqs:{ACCOUNT}:sluice-test-feedback"
 REPLAYS = "arn:aws:s3:::sluice-test-artifacts/replays/*"
 
 
@@ -26,6 +32,11 @@ def logs(function: str) -> str:
 # AWS takes these on "*" only: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
 LOG_DELIVERY = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries",
                 "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")  # fmt: skip
+
+# Lambda connects a function to its subnets with them, on "*" only:
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaVPCAccessExecutionRole.html
+NETWORK = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface",
+           "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")  # fmt: skip
 
 # Every call a function or workflow makes, and what it may make it on.
 ALLOWED = {
@@ -80,11 +91,56 @@ ALLOWED = {
         "sns:Publish": {TOPIC},
         **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
     },
+    "load[0]": {
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:Query": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "logs:CreateLogStream": {logs("load")},
+        "logs:PutLogEvents": {logs("load")},
+        "s3:GetObject": {SILVER},
+        "secretsmanager:GetSecretValue": {LOADER_SECRET},
+        "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {LOADS},
+        "sqs:DeleteMessage": {LOADS},
+        "sqs:GetQueueAttributes": {LOADS},
+        "sqs:ReceiveMessage": {LOADS},
+        **{f"ec2:{action}": {"*"} for action in NETWORK},
+    },
+    "migrate[0]": {
+        "logs:CreateLogStream": {logs("migrate")},
+        "logs:PutLogEvents": {logs("migrate")},
+        "secretsmanager:GetSecretValue": {MASTER_SECRET, LOADER_SECRET, READER_SECRET},
+        "secretsmanager:PutSecretValue": {LOADER_SECRET, READER_SECRET},
+        **{f"ec2:{action}": {"*"} for action in NETWORK},
+    },
+    "feedback_function[0]": {
+        "dynamodb:BatchGetItem": {FEEDBACK},
+        "dynamodb:DeleteItem": {FEEDBACK},
+        "dynamodb:GetItem": {LEDGER, FEEDBACK},
+        "dynamodb:PutItem": {FEEDBACK},
+        "dynamodb:Query": {LEDGER, f"{FEEDBACK}/index/by_object"},
+        "dynamodb:UpdateItem": {FEEDBACK},
+        "logs:CreateLogStream": {logs("feedback")},
+        "logs:PutLogEvents": {logs("feedback")},
+        "s3:GetObject": {SILVER},
+        "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {FEEDBACK_QUEUE},
+        "sqs:DeleteMessage": {FEEDBACK_QUEUE},
+        "sqs:GetQueueAttributes": {FEEDBACK_QUEUE},
+        "sqs:ReceiveMessage": {FEEDBACK_QUEUE},
+    },
     "watch[0]": {
         "dynamodb:Query": {f"{LEDGER}/index/by_state"},
         "logs:CreateLogStream": {logs("watch")},
         "logs:PutLogEvents": {logs("watch")},
     },
+}
+
+# What the trigger of a function grants to its role.
+TRIGGERS = {
+    "transform": "module.chunk_trigger.",
+    "load[0]": "module.load_trigger[0].",
+    "feedback_function[0]": "module.feedback_trigger[0].",
 }
 
 Resources = dict[str, dict[str, Any]]
@@ -110,9 +166,7 @@ def test_a_function_may_do_exactly_what_it_does(mocked_resources: Resources, fun
     for address, resource in mocked_resources.items():
         if resource["type"] != "aws_iam_role_policy":
             continue
-        if not address.startswith(f"module.{function}.") and not (
-            function == "transform" and "chunk_trigger" in address
-        ):
+        if not address.startswith((f"module.{function}.", TRIGGERS.get(function, f"module.{function}."))):
             continue
         for statement in json.loads(resource["values"]["policy"])["Statement"]:
             assert statement["Effect"] == "Allow"
@@ -129,7 +183,8 @@ def test_no_role_holds_a_wildcard(mocked_resources: Resources) -> None:
             # Left open: the log streams of the function's own group, and the objects under one prefix of one bucket.
             stem = resource.removesuffix(":*") if ":log-group:" in resource else resource.removesuffix("/*")
             actions = set(listed(statement["Action"]))
-            assert "*" not in stem or actions == {f"logs:{action}" for action in LOG_DELIVERY}, address
+            open_ones = ({f"logs:{a}" for a in LOG_DELIVERY}, {f"ec2:{a}" for a in NETWORK})
+            assert "*" not in stem or actions in open_ones, address
             # ListBucket is about a bucket as such; all else is about objects under a prefix
             whole = ":s3:::" in stem and not stem.count("/")
             assert not whole or actions == {"s3:ListBucket"}, f"{address}: a whole bucket"
@@ -145,7 +200,7 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 8
+    assert len(carriers) == 12
     assert refusing == carriers
 
 
@@ -153,7 +208,12 @@ def test_nobody_outside_the_account_is_let_in(mocked_resources: Resources) -> No
     kinds = ("aws_s3_bucket_policy", "aws_sqs_queue", "aws_sns_topic_policy")
     for address, statement in statements(mocked_resources, *kinds):
         if statement["Effect"] == "Allow":
-            assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}, address
+            assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, address
+    from_the_bus = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
+    assert {statement["Principal"]["Service"] for statement in from_the_bus} == {"events.amazonaws.com"}
+    rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
+    assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in from_the_bus) == [
+        f"{rules}committed", f"{rules}feedback"]  # fmt: skip
     permission = mocked_resources["module.bronze_trigger.aws_lambda_permission.this"]["values"]
     assert permission["source_account"] == "123456789012"
     assert permission["source_arn"] == "arn:aws:s3:::sluice-test-bronze"
@@ -170,13 +230,25 @@ def test_parliament_finds_nothing(mocked_resources: Resources) -> None:
     """Unknown actions, resources that do not fit their action, malformed ARNs and conditions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # parliament imports pkg_resources and has unescaped regular expressions
-        parliament = pytest.importorskip("parliament", reason="parliament and setuptools<81 are not installed")
-    found = []
-    for address, resource in mocked_resources.items():
-        if resource["type"] == "aws_iam_role_policy":
-            policy = parliament.analyze_policy_string(resource["values"]["policy"], address)
-            found += [f"{address}: {finding}" for finding in policy.findings]
-    assert found == []
+        import parliament
+
+    def findings(name: str, policy: str) -> list[str]:
+        found = parliament.analyze_policy_string(policy, name).findings
+        # A narrower resource than "*" is not what AWS's own policy for functions in a VPC has.
+        return [f"{name}: {one}" for one in found if (one.issue, set(one.detail or ())) != ("RESOURCE_STAR", network)]
+
+    network = {f"ec2:{action}" for action in NETWORK if not action.startswith("Describe")}
+
+    policies = {
+        address: resource["values"]["policy"]
+        for address, resource in mocked_resources.items()
+        if resource["type"] == "aws_iam_role_policy"
+    }
+    assert policies
+    assert [finding for address, policy in policies.items() for finding in findings(address, policy)] == []
+    unknown = {"Effect": "Allow", "Action": "s3:GetObjekt", "Resource": "arn:aws:s3:::some/*"}
+    [found] = findings("wrong", json.dumps({"Version": "2012-10-17", "Statement": [unknown]}))
+    assert "UNKNOWN_ACTION" in found
 
 
 def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> None:

@@ -87,10 +87,10 @@ def no_layers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def test_a_second_build_builds_nothing(lambdas: Path, no_layers: list[str], tmp_path: Path) -> None:
     first = artifacts.build(tmp_path / "out", lambdas=lambdas)
     assert [a.name for a in first.artifacts.values() if a.rebuilt] == [
-        "layer-base", "layer-arrow", "ingest", "transform", "replay", "watch"]  # fmt: skip
+        "layer-base", "layer-arrow", "layer-postgres", *artifacts.FUNCTIONS]  # fmt: skip
     second = artifacts.build(tmp_path / "out", lambdas=lambdas)
     assert not any(a.rebuilt for a in second.artifacts.values())
-    assert no_layers == ["base", "arrow"]
+    assert no_layers == ["base", "arrow", "postgres"]
     assert {n: a.sha256 for n, a in first.artifacts.items()} == {n: a.sha256 for n, a in second.artifacts.items()}
 
 
@@ -105,7 +105,7 @@ def test_shared_code_rebuilds_every_function_and_no_layer(lambdas: Path, no_laye
     artifacts.build(tmp_path / "out", lambdas=lambdas)
     (lambdas / "shared/pipeline/extra.py").write_text("y = 2\n")
     built = artifacts.build(tmp_path / "out", lambdas=lambdas).artifacts
-    assert [name for name, artifact in built.items() if artifact.rebuilt] == ["ingest", "transform", "replay", "watch"]
+    assert [name for name, artifact in built.items() if artifact.rebuilt] == list(artifacts.FUNCTIONS)
 
 
 def test_a_damaged_zip_is_built_again(lambdas: Path, no_layers: list[str], tmp_path: Path) -> None:

@@ -84,15 +84,21 @@ def test_wrong_use_is_one_line_and_code_2(
     assert out == ""
 
 
-@pytest.mark.parametrize(("value", "words"), [("docker", "is not built yet"), ("podman", "is not known")])
-def test_an_engine_that_cannot_be_had_is_code_2(
-    value: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("ENGINE", value)
+def test_an_unknown_engine_is_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("ENGINE", "podman")
     code, _, err = run("up", capsys=capsys)
     assert code == 2
-    assert words in err
+    assert "is not known: use auto, embedded or docker" in err
     assert err.count("\n") == 1
+
+
+def test_asking_for_docker_where_there_is_none_is_code_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENGINE", "docker")
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run("up", capsys=capsys) == (1, "", "sluice: ENGINE=docker: there is no docker command\n")
 
 
 @pytest.mark.parametrize("verb", ["env", "outputs"])
@@ -192,3 +198,12 @@ def test_sizes_are_readable(size: float, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(3.9, "3 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
 def test_durations_are_readable(seconds: float, text: str) -> None:
     assert console.human_seconds(seconds) == text
+
+
+def test_an_arn_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:name-abcdef"
+    console.print_table(("output", "value"), [("secret", arn)])
+    console.note(arn)
+    shown = capsys.readouterr()
+    assert arn in shown.out
+    assert arn in shown.err

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from pipeline.identity import ObjectRef, Origin
 from pipeline.messages import Chunk, ChunkMessage
 from sluice.console import SluiceError
+from sluice.ops import dead_letters
 from sluice.ops.dead_letters import DeadLetters, describe
 from sluice.ops.letters import Kind, Letter, read_letter, s3_event
 from tests.unit.data_fakes import FakeSqs, FakeStack
@@ -203,7 +204,10 @@ def test_ingests_letters_are_invoked_again_one_by_one() -> None:
     assert (done.moved, [found.kind for found, _ in done.left]) == (2, [Kind.UNKNOWN])
 
 
-def test_all_chunks_are_moved_by_sqs_with_its_own_rate_until_more_than_were_there_are() -> None:
+def test_all_chunks_are_moved_by_sqs_with_its_own_rate_until_more_than_were_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dead_letters, "_POLL_SECONDS", 0)
     stack = Stack()
     stack.sqs.statuses = [
         {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 1},

@@ -122,6 +122,8 @@ class Engine:
     uptime: float = 61.0
     faults: bool = False
     versions: dict[str, str] = field(default_factory=dict)
+    kind: str = "embedded"
+    containers: dict[str, str] = field(default_factory=dict)
 
 
 class Bare:

@@ -31,6 +31,17 @@ variable "noncurrent_version_days" {
   }
 }
 
+variable "expire_days" {
+  description = "Days after which objects below a prefix are deleted, by prefix; none are unless named here."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for days in values(var.expire_days) : days >= 1 && floor(days) == days])
+    error_message = "expire_days must be whole numbers of days, at least 1."
+  }
+}
+
 variable "abort_multipart_days" {
   description = "Days after which the parts of an unfinished multipart upload are removed."
   type        = number

@@ -48,6 +48,15 @@ resource "aws_lambda_function" "this" {
     mode = var.tracing_mode
   }
 
+  dynamic "vpc_config" {
+    for_each = var.network == null ? [] : [var.network]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
   # Lambda makes a log group that never expires when it finds none, and a first invocation needs the permissions.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
 }

@@ -34,6 +34,18 @@ locals {
     Resource = "*"
   }] : []
 
+  network_statements = var.network == null ? [] : [{
+    Sid    = "UseNetwork"
+    Effect = "Allow"
+    # Lambda connects a function to its subnets in the function's name; AWS's own policy for that takes "*":
+    # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaVPCAccessExecutionRole.html
+    Action = [
+      "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+      "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+    ]
+    Resource = "*"
+  }]
+
   on_failure_statements = var.on_failure == null ? [] : [{
     Sid      = "SendFailedEvents"
     Effect   = "Allow"
@@ -51,6 +63,7 @@ resource "aws_iam_role_policy" "this" {
     Statement = concat(
       [local.logs_statement],
       local.tracing_statements,
+      local.network_statements,
       local.on_failure_statements,
       [for statement in var.permissions : {
         Sid      = statement.sid

@@ -107,6 +107,15 @@ variable "environment" {
   default     = {}
 }
 
+variable "network" {
+  description = "Subnets and security groups the function runs in; null leaves it outside of any VPC."
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+  default = null
+}
+
 variable "tracing_mode" {
   description = "X-Ray tracing: Active samples requests, PassThrough follows the caller's decision."
   type        = string

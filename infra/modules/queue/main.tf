@@ -25,7 +25,7 @@ resource "aws_sqs_queue" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid       = "DenyPlainHttp"
       Effect    = "Deny"
       Principal = "*"
@@ -34,7 +34,18 @@ resource "aws_sqs_queue" "this" {
       Action    = "sqs:*"
       Resource  = local.arn
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+      }], var.event_rule_arn == null ? [] : [{
+      # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+      Sid       = "TakeEvents"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arn
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = var.account.id }
+        ArnEquals    = { "aws:SourceArn" = var.event_rule_arn }
+      }
+    }])
   })
 
   # Who may name this queue as its dead-letter queue. The source queue need not exist yet.

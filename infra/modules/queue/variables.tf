@@ -59,6 +59,12 @@ variable "dead_letter_source" {
   default     = null
 }
 
+variable "event_rule_arn" {
+  description = "ARN of the EventBridge rule that may send to this queue; null when none may."
+  type        = string
+  default     = null
+}
+
 variable "existing" {
   description = "ARN and URL of a queue that exists already and is used instead of a new one; null creates one."
   type = object({

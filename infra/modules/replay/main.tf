@@ -50,3 +50,47 @@ resource "aws_cloudwatch_event_target" "schedule" {
   role_arn  = aws_iam_role.schedule[0].arn
   input     = jsonencode({ for name, value in var.schedule.request : name => value if value != null })
 }
+
+# An execution that is stopped, or that its timeout ends, runs no further state, so it cannot tell of itself:
+# https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+resource "aws_cloudwatch_event_rule" "cut_short" {
+  name        = "${var.name}-cut-short"
+  description = "Replays that were stopped or ran out of time"
+
+  event_pattern = jsonencode({
+    source      = ["aws.states"]
+    detail-type = ["Step Functions Execution Status Change"]
+    detail = {
+      stateMachineArn = [aws_sfn_state_machine.this.arn]
+      status          = ["ABORTED", "TIMED_OUT"]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "cut_short" {
+  rule      = aws_cloudwatch_event_rule.cut_short.name
+  target_id = "notice"
+  arn       = var.topic_arn
+
+  input_transformer {
+    input_paths = {
+      name    = "$.detail.name"
+      status  = "$.detail.status"
+      machine = "$.detail.stateMachineArn"
+    }
+    # Not jsonencode, which writes < as \u003c.
+    input_template = <<-EOT
+      {
+        "kind": "replay.failed",
+        "severity": "error",
+        "replay": "<name>",
+        "dataset": "*",
+        "reason": "<status>",
+        "detail": "the workflow ended before it could reconcile; chunks that were sent are worked all the same",
+        "look": "sluice replay --show <name>",
+        "repair": "replay again with another --id",
+        "workflow": "<machine>"
+      }
+    EOT
+  }
+}

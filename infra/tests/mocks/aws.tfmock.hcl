@@ -72,3 +72,29 @@ mock_resource "aws_cloudwatch_event_rule" {
     arn = "arn:aws:events:us-east-1:123456789012:rule/mock-rule"
   }
 }
+
+mock_resource "aws_rds_cluster" {
+  defaults = {
+    endpoint = "mock.cluster-abc.us-east-1.rds.amazonaws.com"
+    port     = 5432
+    master_user_secret = [
+      {
+        kms_key_id    = "arn:aws:kms:us-east-1:123456789012:key/mock"
+        secret_arn    = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!cluster-mock-abcdef"
+        secret_status = "active"
+      }
+    ]
+  }
+}
+
+mock_resource "aws_secretsmanager_secret" {
+  defaults = {
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mock-abcdef"
+  }
+}
+
+mock_resource "aws_vpc_endpoint" {
+  defaults = {
+    prefix_list_id = "pl-12345678"
+  }
+}

@@ -12,13 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.checks import ANOMALIES, TESTS, BadCheck, Section, parse_section
+
 MIXED: Final = "mixed"  # bronze/mixed/ holds rows of several datasets, told apart by record_type
 RECORD_TYPE: Final = "record_type"
 TYPES: Final = ("string", "int64", "float64", "bool", "date", "timestamp")
 DECIMAL: Final = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 COMPILED: Final = "datasets.json"
-_DATASET_FIELDS: Final = {"dataset", "description", "record_types", "partition_by", "key", "fields"}
+_DATASET_FIELDS: Final = {
+    "dataset", "description", "record_types", "partition_by", "key", "fields", "feedback", "checkin",
+}  # fmt: skip
 _FIELD_FIELDS: Final = {"type", "required", "min", "max", "allowed", "description"}
 
 
@@ -52,12 +56,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
+    """``feedback`` and ``checkin``: what the branches of these names do with the rows, None for nothing."""
+
     name: str
     partition_by: str
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
     record_types: tuple[str, ...] = ()
     description: str = ""
+    feedback: Section | None = None
+    checkin: Section | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +143,27 @@ def _dataset(raw: Any, file: str) -> Dataset:
         key=_strings(raw, "key", file),
         record_types=_strings(raw, "record_types", file),
         description=str(raw.get("description", "")),
+        feedback=_section(raw, "feedback", ("customer", "anomalies"), ANOMALIES, fields, file),
+        checkin=_section(raw, "checkin", ("user", "tests"), TESTS, fields, file),
     )
     _check_references(dataset, fields, file)
     return dataset
+
+
+def _section(
+    raw: dict[str, Any], name: str, parts: tuple[str, str], kinds: frozenset[str], fields: dict[str, Field], file: str
+) -> Section | None:
+    if name not in raw:
+        return None
+    if not raw.get("key"):
+        raise CatalogError(file, name, "needs a key: a row replaces the one with the same key")
+    try:
+        section = parse_section(raw[name], *parts, kinds, {field.name: field.type for field in fields.values()})
+    except BadCheck as bad:
+        raise CatalogError(file, f"{name}.{bad.setting}".rstrip("."), bad.reason) from bad
+    if not fields[section.person].required:
+        raise CatalogError(file, f"{name}.{parts[0]}", f"{section.person} is not required, so a row may be nobody's")
+    return section
 
 
 def _check_references(dataset: Dataset, fields: dict[str, Field], file: str) -> None:

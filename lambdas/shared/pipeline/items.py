@@ -80,6 +80,11 @@ class ObjectItem(TypedDict, total=False):
     committed_at: str
     error: str
     failed_reason: str
+    loaded_run: int
+    loaded_rows: int
+    loaded_batch: str
+    loaded_at: str
+    load_error: str
 
 
 class ChunkItem(TypedDict, total=False):

@@ -202,6 +202,29 @@ class Ledger:
         )
         return changed is not None
 
+    # -- the warehouse ---------------------------------------------------------------------------------------------
+
+    def note_loaded(self, object_id: str, run: int, rows: int, batch_id: str) -> bool:
+        """Notes what the warehouse holds of an object; False when it is noted already, or a newer run is."""
+        changed = self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET loaded_run = :run , loaded_rows = :rows , loaded_batch = :batch , loaded_at = :at REMOVE load_error",
+            "attribute_exists(pk) AND ( attribute_not_exists(loaded_run) OR loaded_run < :run )",
+            {":run": run, ":rows": rows, ":batch": batch_id, ":at": now()},
+        )
+        return changed is not None
+
+    def note_load_failed(self, object_id: str, run: int, error: str) -> None:
+        """Notes why a run is not in the warehouse, unless it, or a newer one, is."""
+        self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET load_error = :error",
+            "attribute_exists(pk) AND ( attribute_not_exists(loaded_run) OR loaded_run < :run )",
+            {":run": run, ":error": error[:_ERROR_CHARACTERS]},
+        )
+
     # -- failure ---------------------------------------------------------------------------------------------------
 
     def record_failure(self, ref: ObjectRef, origin: Origin, dataset: str, state: State, code: str, error: str) -> bool:

@@ -1,15 +1,14 @@
 """Many objects of the ledger at once: listed through its index, read back in batches."""
 
 from collections.abc import Iterable, Iterator
-from itertools import batched
 from typing import Any, Final, cast
 
-from pipeline.items import OBJECT_SK, ObjectItem, object_pk
+from pipeline.items import OBJECT_SK, ObjectItem, State, object_pk
 from pipeline.replay import ANY, Window
-from pipeline.table import back_off, plain, typed
+from pipeline.table import Table, plain, typed
 
-_INDEX: Final = "by_dataset"  # holds object items only
-_BATCH: Final = 100  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_INDEX: Final = "by_dataset"  # holds object items only, as by_state does
+_BY_STATE: Final = "by_state"
 
 
 class LedgerList:
@@ -45,18 +44,20 @@ class LedgerList:
                 if window.holds(found["received_at"]):
                     yield found
 
+    def committed_since(self, moment: str) -> Iterator[ObjectItem]:
+        """Objects of all datasets whose last run was committed at or after this moment, as the index shows them."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=_BY_STATE,
+            KeyConditionExpression="#state = :committed AND updated_at >= :moment",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues=typed({":committed": State.COMMITTED, ":moment": moment}),
+        )
+        for page in pages:
+            yield from (cast("ObjectItem", plain(item)) for item in page["Items"])
+
     def objects(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
         """The objects of these ids that the ledger knows, as they are now."""
-        found: dict[str, ObjectItem] = {}
-        for batch in batched(object_ids, _BATCH, strict=False):
-            keys = [typed({"pk": object_pk(name), "sk": OBJECT_SK}) for name in batch]
-            pending: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            attempt = 0
-            while pending:
-                answer = self._client.batch_get_item(RequestItems=pending)
-                for item in map(plain, answer["Responses"].get(self._table, [])):
-                    found[item["object_id"]] = cast("ObjectItem", item)
-                if pending := answer.get("UnprocessedKeys", {}):
-                    attempt += 1
-                    back_off(attempt)
-        return found
+        keys = ((object_pk(name), OBJECT_SK) for name in object_ids)
+        items = Table(self._client, self._table).get_many(keys)
+        return {item["object_id"]: cast("ObjectItem", item) for item in items}

@@ -11,6 +11,8 @@ EVENT_SOURCE: Final = "sluice"
 COMMITTED: Final = "object.committed"
 QUARANTINE_THRESHOLD: Final = "quarantine.threshold"
 DEAD_LETTER: Final = "dead.letter"
+LOAD_FAILED: Final = "load.failed"
+ANOMALY: Final = "feedback.anomaly"
 _SUBJECT_CHARACTERS: Final = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _BODY_CHARACTERS: Final = 1000  # of a message that nobody understands
 _DETAIL_PARTITIONS: Final = 1000  # an event holds 256 KB; a longer list is cut and says so
@@ -54,6 +56,44 @@ class Notices:
             "repair": f"find its sender, then sluice dlq purge {message_id}",
         }
         self._publish(DEAD_LETTER, "unknown", "error", reason, about)
+
+    def load_failed(self, object_id: str, run: int, dataset: str, key: str, reason: str) -> None:
+        """Tells that a committed object is not in the warehouse; silver has it."""
+        about = {
+            "dataset": dataset,
+            "object_id": object_id,
+            "run": run,
+            "key": key,
+            "reason": reason[:_BODY_CHARACTERS],
+            "look": f"sluice runs {object_id}",
+            "repair": f"mend the cause, then sluice dlq redrive {object_id}",
+        }
+        self._publish(LOAD_FAILED, dataset, "error", reason, about)
+
+    def anomaly(self, dataset: str, check: str, count: int, samples: list[str], told: int) -> None:
+        """Tells of rows that are unusual but right; ``told`` is how many the notices before have told of."""
+        body = {
+            "dataset": dataset,
+            "check": check,
+            "count": count,
+            "told_before": told,
+            "samples": samples,
+            "reason": f"{count} x {check}",
+            "look": f"sluice feedback --dataset {dataset} --anomalies",
+            "repair": "nothing is refused: ask the sender, or change the check in the dataset's YAML and `make deploy`",
+        }
+        self._publish(ANOMALY, dataset, "warning", str(body["reason"]), body)
+
+    def branch_failed(self, kind: str, dataset: str, object_id: str, reason: str, repair: str) -> None:
+        """Tells that a branch (``feedback.failed`` and the like) has given up an object that silver holds."""
+        body = {
+            "dataset": dataset,
+            "object_id": object_id,
+            "reason": reason,
+            "look": f"sluice runs {object_id}",
+            "repair": repair,
+        }
+        self._publish(kind, dataset, "error", reason, body)
 
     def _publish(self, kind: str, dataset: str, severity: str, subject: str, body: dict[str, Any]) -> None:
         attributes = {"dataset": dataset, "severity": severity, "kind": kind}

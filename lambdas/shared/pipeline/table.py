@@ -1,8 +1,10 @@
 """A DynamoDB table with plain Python values and conditions that answer yes or no."""
 
+import json
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -10,9 +12,18 @@ from botocore.exceptions import ClientError
 
 TRANSACTION_LIMIT: Final = 100  # actions in one TransactWriteItems
 _BATCH_LIMIT: Final = 25  # items in one BatchWriteItem
+_READ_LIMIT: Final = 100  # keys in one BatchGetItem
+_TRANSACTION_BYTES: Final = 3_500_000  # of 4 MB
 _CONFLICT_TRIES: Final = 8
+CONDITION_FAILED: Final = "ConditionalCheckFailed"
+# What passes by itself; the SDK does not retry a cancelled transaction.
+_PASSING: Final = {"", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _to_dynamo = TypeSerializer().serialize
 _from_dynamo = TypeDeserializer().deserialize
+
+
+class TransactionRefused(RuntimeError):
+    """DynamoDB cancelled a transaction again and again, or for a reason that no retry mends."""
 
 
 class Table:
@@ -28,6 +39,18 @@ class Table:
     def get(self, pk: str, sk: str) -> dict[str, Any] | None:
         answer = self._client.get_item(TableName=self.name, Key=_key(pk, sk), ConsistentRead=True)
         return plain(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        """Those of the items (pk, sk) that are there, in no order; what DynamoDB leaves out is asked for again."""
+        for batch in batched(keys, _READ_LIMIT, strict=False):
+            pending: dict[str, Any] = {self.name: {"Keys": [_key(pk, sk) for pk, sk in batch], "ConsistentRead": True}}
+            attempt = 0
+            while pending:
+                answer = self._client.batch_get_item(RequestItems=pending)
+                yield from map(plain, answer["Responses"].get(self.name, []))
+                if pending := answer.get("UnprocessedKeys", {}):
+                    attempt += 1
+                    back_off(attempt)
 
     def query(self, pk: str, sk_prefix: str) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
@@ -94,11 +117,57 @@ class Table:
                 "TableName": self.name,
                 "Key": _key(pk, sk),
                 "UpdateExpression": update,
-                "ConditionExpression": condition,
+                **({"ConditionExpression": condition} if condition else {}),
                 "ExpressionAttributeValues": typed(values),
                 **_names(update, condition),
             }
         }
+
+    def delete_action(self, pk: str, sk: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "Delete": {
+                "TableName": self.name,
+                "Key": _key(pk, sk),
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": typed(values),
+                **_names(condition),
+            }
+        }
+
+    def apply_each(self, actions: Sequence[dict[str, Any]]) -> list[bool]:
+        """Carries out every action whose condition holds, whatever becomes of the others; which were.
+
+        Goes in transactions, for a batch write knows no conditions; a transaction says which conditions did not hold,
+        and goes again without them. No two actions may be about one item.
+        """
+        done = [False] * len(actions)
+        for batch in _transactions(actions):
+            left, attempt = batch, 0
+            while left:
+                reasons = self._try([actions[index] for index in left])
+                if not any(reasons):
+                    for index in left:
+                        done[index] = True
+                    break
+                if CONDITION_FAILED in reasons:
+                    left = [index for index, why in zip(left, reasons, strict=True) if why != CONDITION_FAILED]
+                    continue
+                attempt += 1
+                if not set(reasons) <= _PASSING or attempt == _CONFLICT_TRIES:
+                    raise TransactionRefused(f"DynamoDB refused {len(left)} writes to {self.name}: {set(reasons)}")
+                back_off(attempt)
+        return done
+
+    def _try(self, actions: list[dict[str, Any]]) -> list[str]:
+        """Why each action stood in the way of the transaction; '' for none."""
+        try:
+            self._client.transact_write_items(TransactItems=actions)
+        except ClientError as error:
+            if _code(error) != "TransactionCanceledException" or "CancellationReasons" not in error.response:
+                raise
+            codes = [str(reason.get("Code") or "None") for reason in error.response["CancellationReasons"]]
+            return ["" if code == "None" else code for code in codes]
+        return [""] * len(actions)
 
     def transact(self, actions: list[dict[str, Any]]) -> bool:
         """All or nothing; False when a condition did not hold.
@@ -115,12 +184,27 @@ class Table:
                 if _code(error) != "TransactionCanceledException":
                     raise
                 reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-                if "ConditionalCheckFailed" in reasons:
+                if CONDITION_FAILED in reasons:
                     return False
                 if "TransactionConflict" not in reasons or attempt == _CONFLICT_TRIES:
                     raise
                 back_off(attempt)
         raise AssertionError("unreachable")
+
+
+def _transactions(actions: Sequence[dict[str, Any]]) -> Iterator[list[int]]:
+    """Positions of the actions that fit into one transaction, together all of them."""
+    batch: list[int] = []
+    size = 0
+    for index, action in enumerate(actions):
+        length = len(json.dumps(action))
+        if batch and (len(batch) == TRANSACTION_LIMIT or size + length > _TRANSACTION_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += length
+    if batch:
+        yield batch
 
 
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:

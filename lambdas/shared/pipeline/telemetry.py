@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 TRACING: Final = os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() in ("false", "0")
+_UNITS: Final = {"Seconds": MetricUnit.Seconds, "Latency": MetricUnit.Milliseconds}
 _tracer: Any = None
 if TRACING:  # the X-Ray SDK alone costs a tenth of a second of a cold start
     from aws_lambda_powertools import Tracer
@@ -22,11 +23,11 @@ if TRACING:  # the X-Ray SDK alone costs a tenth of a second of a cold start
 def measure(dataset: str = "", **values: float) -> None:
     """Publishes metrics of this service, and again of this service and dataset when one is given.
 
-    Names that end in Seconds are times, all others counts.
+    Names that end in Seconds are times, in Latency times in milliseconds, all others counts.
     """
     metrics = EphemeralMetrics()
     for name, value in values.items():
-        unit = MetricUnit.Seconds if name.endswith("Seconds") else MetricUnit.Count
+        unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), MetricUnit.Count)
         metrics.add_metric(name=name, unit=unit, value=value)
     if dataset:
         metrics.add_dimensions(service=os.environ["POWERTOOLS_SERVICE_NAME"], dataset=dataset)

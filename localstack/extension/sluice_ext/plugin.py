@@ -34,6 +34,18 @@ class ThreadedServerPlugin(RuntimeServerPlugin):  # type: ignore[misc]
         return ThreadedServer()
 
 
+@aws_provider(api="apigateway", name="sluice")
+def apigateway() -> Service:
+    """PROVIDER_OVERRIDE_APIGATEWAY=sluice: LocalStack's own provider, with limits, logs and error templates."""
+    from localstack.services.apigateway.next_gen.provider import ApigatewayNextGenProvider
+    from localstack.services.moto import MotoFallbackDispatcher
+
+    from sluice_ext import apigateway as ours
+
+    ours.install()
+    return Service.for_provider(ApigatewayNextGenProvider(), dispatch_table_factory=MotoFallbackDispatcher)
+
+
 @aws_provider(api="cloudwatch", name="sluice")
 def cloudwatch() -> Service:
     """PROVIDER_OVERRIDE_CLOUDWATCH=sluice."""
@@ -60,6 +72,22 @@ def lambda_() -> Service:
     executor.install()
     delivery.install()
     return Service.for_provider(LambdaProvider())
+
+
+@aws_provider(api="rds", name="sluice")
+def rds() -> Service:
+    """PROVIDER_OVERRIDE_RDS=sluice."""
+    from sluice_ext.rds.provider import create_service
+
+    return create_service()
+
+
+@aws_provider(api="s3", name="sluice")
+def s3() -> Service:
+    """PROVIDER_OVERRIDE_S3=sluice: LocalStack's own provider; its objects lie in the engine's folder."""
+    from sluice_ext.storage import create_service
+
+    return create_service()
 
 
 @aws_provider(api="sqs", name="sluice")

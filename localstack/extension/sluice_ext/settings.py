@@ -7,7 +7,7 @@ value that is already there) before LocalStack is imported. The rest are read by
 |---|---|---|
 | SLUICE_LAMBDA_RUNTIMES | (none) | folder holding `<runtime>/bin/python` for each Lambda runtime |
 | SLUICE_IAM | (none) | record = record what each role uses; enforce = also refuse what its policies do not allow |
-| SLUICE_MAX_ENVIRONMENTS | 4 per core, at least 8 | execution environments alive at once, all functions together |
+| SLUICE_MAX_ENVIRONMENTS | 8 per core, 8 to 32 | execution environments alive at once, all functions together |
 | SLUICE_SCALE_UP_MS | 200 | wait, times the excess, before a function gets more environments than cores (ms) |
 | SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
 | SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the memory size, as on AWS |
@@ -17,6 +17,11 @@ value that is already there) before LocalStack is imported. The rest are read by
 | SLUICE_METRIC_SECONDS | 5 | how often the depths and ages of queues are published (s; AWS: 60) |
 | SLUICE_ALARM_SECONDS | 5 | how often alarms are evaluated (s; AWS: 60, or 10 for short periods) |
 | SLUICE_FAULTS | 0 | 1 = allow fault control and the call record under /_sluice |
+| SLUICE_POSTGRES_HOST | (none) | where the engine itself reaches PostgreSQL; empty: there is none |
+| SLUICE_POSTGRES_PORT | 5432 | and its port there |
+| SLUICE_POSTGRES_USER | postgres | an administrator of that server |
+| SLUICE_POSTGRES_PASSWORD | (none) | the administrator's password; empty: the server trusts |
+| SLUICE_POSTGRES_PUBLIC_PORT | SLUICE_POSTGRES_PORT | where users on this machine reach it, on 127.0.0.1 |
 """
 
 import os
@@ -26,9 +31,12 @@ from pathlib import Path
 ENGINE_DEFAULTS: dict[str, str] = {
     # Loads this extension's parts.
     "LAMBDA_RUNTIME_EXECUTOR": "process",
+    "PROVIDER_OVERRIDE_APIGATEWAY": "sluice",
     "PROVIDER_OVERRIDE_CLOUDWATCH": "sluice",
     "PROVIDER_OVERRIDE_DYNAMODB": "sluice",
     "PROVIDER_OVERRIDE_LAMBDA": "sluice",
+    "PROVIDER_OVERRIDE_RDS": "sluice",
+    "PROVIDER_OVERRIDE_S3": "sluice",
     "PROVIDER_OVERRIDE_SQS": "sluice",
     "PROVIDER_OVERRIDE_STEPFUNCTIONS": "sluice",
     "GATEWAY_SERVER": "sluice",
@@ -87,7 +95,7 @@ _IAM = _choice("SLUICE_IAM", "record", "enforce")
 IAM_ENFORCED = _IAM == "enforce"
 # Tests want the record; the engine of `make up` does without.
 IAM_RECORDED = bool(_IAM) or _flag("SLUICE_FAULTS", False)
-MAX_ENVIRONMENTS = max(1, int(_number("SLUICE_MAX_ENVIRONMENTS", max(8, 4 * cores()))))
+MAX_ENVIRONMENTS = max(1, int(_number("SLUICE_MAX_ENVIRONMENTS", min(32, max(8, 8 * cores())))))
 SCALE_UP_SECONDS = _number("SLUICE_SCALE_UP_MS", 200) / 1000
 INIT_SECONDS = _number("SLUICE_LAMBDA_INIT_SECONDS", 10)
 MEMORY_LIMIT = _flag("SLUICE_LAMBDA_MEMORY_LIMIT", True)
@@ -97,6 +105,13 @@ LOG_FLUSH_SECONDS = _number("SLUICE_LOG_FLUSH_MS", 200) / 1000
 METRIC_SECONDS = _number("SLUICE_METRIC_SECONDS", 5)
 ALARM_SECONDS = _number("SLUICE_ALARM_SECONDS", 5)
 FAULTS = _flag("SLUICE_FAULTS", False)
+
+POSTGRES_HOST = os.environ.get("SLUICE_POSTGRES_HOST", "").strip()
+POSTGRES_PORT = int(_number("SLUICE_POSTGRES_PORT", 5432))
+POSTGRES_USER = os.environ.get("SLUICE_POSTGRES_USER", "").strip() or "postgres"
+POSTGRES_PASSWORD = os.environ.get("SLUICE_POSTGRES_PASSWORD", "")
+# In a container the engine sees the server under another address than the user does.
+POSTGRES_PUBLIC_PORT = int(_number("SLUICE_POSTGRES_PUBLIC_PORT", POSTGRES_PORT))
 
 
 def apply_engine_defaults() -> None:
@@ -112,7 +127,7 @@ def apply_engine_defaults() -> None:
     if root:
         # Unpacked code and function scratch space live in the instance's folder, so removing it removes everything.
         scratch = Path(root).resolve() / "tmp"
-        # Code and scratch space of an engine that was killed.
-        shutil.rmtree(scratch / "lambda", ignore_errors=True)
+        # What an engine that was killed left behind: code, scratch space, contents of objects nobody knows any more.
+        shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True, exist_ok=True)
         os.environ["TMPDIR"] = str(scratch)

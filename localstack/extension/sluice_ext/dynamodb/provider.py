@@ -16,7 +16,7 @@ from localstack.http import Response
 from localstack.services.moto import dispatch_to_moto
 from localstack.services.plugins import Service, ServiceLifecycleHook
 
-from sluice_ext.dynamodb import parsing, tokens, transactions, ttl, updates
+from sluice_ext.dynamodb import parsing, queries, tokens, transactions, ttl, updates
 
 LOCKS: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
 
@@ -24,6 +24,7 @@ LOCKS: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLo
 def create_service() -> Service:
     """The DynamoDB service for LocalStack's service manager."""
     parsing.install()
+    queries.install()
     transactions.install()
     updates.install()
     model = load_service("dynamodb")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sluice_ext import settings
+from sluice_ext.dynamodb.queries import items_of
 
 LOG = logging.getLogger(__name__)
 # Items that expired more than five years ago are left alone: AWS takes such a value for a mistake.
@@ -58,7 +59,7 @@ class Sweeper:
 
 
 def _expired(table: Any, attribute: str, now: float) -> Iterator[Any]:
-    for item in table.all_items():
+    for item in items_of(table):
         value = item.attrs.get(attribute)
         if value is None or value.type != "N":
             continue

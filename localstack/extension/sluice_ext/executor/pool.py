@@ -1,6 +1,6 @@
 """Execution environments: reuse, start, bound and expire them.
 
-Replaces LocalStack's AssignmentService and ExecutionEnvironment. What is different: the number of living environments
+Replaces LocalStack's AssignmentService. What is different: the number of living environments
 is bounded (work waits instead of failing, first come, first served), idle ones of other functions give way, an
 environment whose process ended is not used again, and one thread expires idle environments where LocalStack starts a
 timer thread for every invocation.
@@ -12,73 +12,20 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from localstack.services.lambda_.invocation.assignment import AssignmentException, AssignmentService
-from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment, RuntimeStatus
-from localstack.services.lambda_.invocation.lambda_models import InitializationType, Invocation, InvocationResult
-from localstack.utils.strings import to_str
-from localstack.utils.xray.trace_header import TraceHeader
+from localstack.services.lambda_.invocation.execution_environment import RuntimeStatus
+from localstack.services.lambda_.invocation.lambda_models import InitializationType
 
 from localstack import config
 from sluice_ext import settings
-from sluice_ext.executor import environment, identity
+from sluice_ext.executor.execution_environment import Environment
 
 LOG = logging.getLogger(__name__)
 # An environment idle for this long (s) may be stopped in favour of a function that already has one.
 _REST_SECONDS = 5.0
 _ON_DEMAND = InitializationType.on_demand
-
-
-class Environment(ExecutionEnvironment):  # type: ignore[misc]
-    """One execution environment. The pool owns its status; LocalStack's timers are not used."""
-
-    last_used = 0.0
-
-    def start(self) -> None:
-        """Launch the process."""
-        credentials = self.get_credentials()
-        version = self.function_version
-        caller = identity.Caller(
-            version.id.function_name, version.id.unqualified_arn(), version.config.role, self.runtime_executor
-        )
-        identity.remember(credentials["AccessKeyId"], caller)
-        values = environment.variables(
-            version,
-            log_group=self.get_log_group_name(),
-            log_stream=self.get_log_stream_name(),
-            initialization=str(self.initialization_type),
-            credentials=credentials,
-        )
-        self.runtime_executor.start(values)
-
-    def stop(self) -> None:
-        """Kill the process; an invocation that is running ends with an error."""
-        self.status = RuntimeStatus.STOPPED
-        identity.forget(self.runtime_executor)
-        self.runtime_executor.stop()
-
-    def release(self) -> None:
-        """The invocation is over."""
-        self.last_returned = datetime.now()
-        self.last_used = time.monotonic()
-        if self.status == RuntimeStatus.INVOKING:
-            self.status = RuntimeStatus.READY
-
-    def invoke(self, invocation: Invocation) -> InvocationResult:
-        """Run one event in this environment."""
-        trace = invocation.trace_context.get("aws_trace_header") or TraceHeader().ensure_root_exists()
-        trace.ensure_sampled_exists()
-        trace.ensure_parent_exists()
-        payload = {
-            "invoke-id": invocation.request_id,
-            "invoked-function-arn": invocation.invoked_arn,
-            "payload": to_str(invocation.payload),
-            "trace-id": trace.to_header_str(),
-            "client-context": invocation.client_context or "",
-        }
-        return self.runtime_executor.invoke(payload)
 
 
 class _Ticket:
@@ -239,7 +186,9 @@ class Pool(AssignmentService):  # type: ignore[misc]
         with self._lock:
             stopped = used.status == RuntimeStatus.STOPPED
             used.release()
-            if used.initialization_type == _ON_DEMAND and self._starving - {used.version_manager_id}:
+            others = self._starving - {used.version_manager_id}
+            if used.initialization_type == _ON_DEMAND and others:
+                self._starving.discard(others.pop())  # one gives way to one
                 broken = True
             if broken or stopped:
                 self._remove(used)

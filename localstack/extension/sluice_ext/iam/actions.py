@@ -176,6 +176,13 @@ def _kms(operation: str, parameters: Parameters, where: Where) -> Iterator[Neede
         yield f"kms:{operation}", where.arn("kms", f"key/{key}")
 
 
+def _secretsmanager(operation: str, parameters: Parameters, _where: Where) -> Iterator[Needed]:
+    # A secret may be called by its name, but its ARN ends in six characters that nobody knows then.
+    secret = str(parameters.get("SecretId") or "")
+    anything = operation in ("GetRandomPassword", "ListSecrets")
+    yield f"secretsmanager:{operation}", "*" if anything else secret if secret.startswith("arn:") else UNKNOWN
+
+
 def _no_resource(prefix: str) -> Callable[[str, Parameters, Where], Iterator[Needed]]:
     def find(operation: str, _parameters: Parameters, _where: Where) -> Iterator[Needed]:
         yield f"{prefix}:{operation}", "*"
@@ -197,5 +204,6 @@ _SERVICES: dict[str, Callable[[str, Parameters, Where], Iterator[Needed]]] = {
     "lambda": _lambda,
     "states": _states,
     "kms": _kms,
+    "secretsmanager": _secretsmanager,
     "xray": _no_resource("xray"),
 }

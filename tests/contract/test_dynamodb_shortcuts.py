@@ -1,4 +1,4 @@
-"""Our short way through an update gives what moto's long way gives, for any item and expression: result or error."""
+"""Our short ways through an update and a query give what moto's long ways give, for any items: result or error."""
 
 import json
 import subprocess
@@ -157,4 +157,43 @@ def test_an_update_gives_what_moto_gives(
 ) -> None:
     case = {"item": item, "update": expression, "condition": check, "names": NAMES, "values": VALUES}
     ours, motos = (worker.ask(case | {"transact": transact}) for worker in workers)
+    assert ours == motos
+
+
+keys = st.fixed_dictionaries({"pk": st.sampled_from("abc"), "sk": st.sampled_from("12345")})
+stored = st.builds(
+    lambda key, state: {name: {"S": value} for name, value in (key | ({"state": state} if state else {})).items()},
+    keys,
+    st.sampled_from(["", "open", "done"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    items=st.lists(stored, max_size=15),
+    hash_key=st.sampled_from(["a", "b", "open", "done", "none"]),
+    index=st.sampled_from([None, "by_state", "by_nothing"]),
+    limit=st.sampled_from([None, 1, 2, 5]),
+    forward=st.booleans(),
+    begin=st.sampled_from([None, "2", "4"]),
+)
+def test_a_query_gives_what_moto_gives(
+    workers: tuple[Worker, Worker],
+    items: list[Any],
+    hash_key: str,
+    index: str | None,
+    limit: int | None,
+    forward: bool,
+    begin: str | None,
+) -> None:
+    wanted = {
+        "hash_key_dict": {"S": hash_key},
+        "range_comparison": "GE" if begin and not index else None,
+        "range_value_dicts": [{"S": begin}] if begin and not index else [],
+        "limit": limit,
+        "scan_index_forward": forward,
+        "projection_expressions": None,
+        "index_name": index,
+    }
+    ours, motos = (worker.ask({"items": items, "query": wanted}) for worker in workers)
     assert ours == motos

@@ -1,0 +1,43 @@
+# What a branch hears of: object.committed, from the bus into a queue of the branch's own, with its dead-letter queue. The
+# function that takes the messages decides which objects are its business.
+
+locals {
+  # The rule is known by its name: the queue's policy and the rule's target would otherwise wait for each other.
+  rule_arn = "arn:${var.account.partition}:events:${var.account.region}:${var.account.id}:rule/${var.event_bus_name}/${var.name}"
+}
+
+module "queue" {
+  source = "../queue"
+
+  name                       = var.name
+  account                    = var.account
+  visibility_timeout_seconds = 6 * var.function_timeout_seconds
+  retention_days             = var.retention_days
+  event_rule_arn             = local.rule_arn
+  dead_letter = {
+    arn               = module.dlq.arn
+    max_receive_count = var.max_receive_count
+  }
+}
+
+module "dlq" {
+  source = "../queue"
+
+  name               = "${var.name}-dlq"
+  account            = var.account
+  dead_letter_source = var.name
+}
+
+resource "aws_cloudwatch_event_rule" "this" {
+  name           = var.name
+  description    = "Committed objects, to ${var.name}"
+  event_bus_name = var.event_bus_name
+  event_pattern  = jsonencode({ source = ["sluice"], detail-type = ["object.committed"] })
+}
+
+resource "aws_cloudwatch_event_target" "this" {
+  rule           = aws_cloudwatch_event_rule.this.name
+  event_bus_name = var.event_bus_name
+  target_id      = "queue"
+  arn            = module.queue.arn
+}

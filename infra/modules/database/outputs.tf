@@ -1,0 +1,42 @@
+output "host" {
+  description = "Address of the cluster's writer."
+  value       = aws_rds_cluster.this.endpoint
+}
+
+output "port" {
+  description = "TCP port of the cluster."
+  value       = aws_rds_cluster.this.port
+}
+
+output "database_name" {
+  description = "Name of the database."
+  value       = aws_rds_cluster.this.database_name
+}
+
+output "cluster_id" {
+  description = "Identifier of the cluster."
+  value       = aws_rds_cluster.this.id
+}
+
+output "writer" {
+  description = "Identifier of the writer, known when it answers; no other instance ever gets it, not even one of the same name."
+  value       = aws_rds_cluster_instance.writer.dbi_resource_id
+}
+
+output "master_secret_arn" {
+  description = "Secret with the master's login, managed by RDS."
+  value       = aws_rds_cluster.this.master_user_secret[0].secret_arn
+}
+
+output "role_secret_arns" {
+  description = "Secrets with the logins of the roles, by role."
+  value       = { for role, secret in aws_secretsmanager_secret.role : role => secret.arn }
+}
+
+output "function_network" {
+  description = "Where functions that use the database run: subnets and security groups."
+  value = {
+    subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
+    security_group_ids = [aws_security_group.functions.id]
+  }
+}

@@ -1,0 +1,58 @@
+# The queue that a branch hears of committed objects through.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name = "sluice-test-branch"
+  account = {
+    partition = "aws"
+    region    = "us-east-1"
+    id        = "123456789012"
+  }
+  event_bus_name           = "sluice-test-events"
+  function_timeout_seconds = 20
+  retention_days           = 4
+  max_receive_count        = 5
+}
+
+run "only_this_rule_of_this_account_fills_the_queue" {
+  module {
+    source = "./modules/committed_queue"
+  }
+
+  assert {
+    condition = jsondecode(module.queue.policy).Statement[1] == {
+      Sid       = "TakeEvents"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:us-east-1:123456789012:sluice-test-branch"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:events:us-east-1:123456789012:rule/sluice-test-events/sluice-test-branch" }
+      }
+    }
+    error_message = "the rule of this name, and nothing else, may send"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.this.name == "sluice-test-branch" && jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == { source = ["sluice"], detail-type = ["object.committed"] }
+    error_message = "committed objects are what the branch hears of"
+  }
+}
+
+run "a_name_that_no_rule_may_have_is_refused" {
+  command = plan
+
+  variables {
+    name = "sluice test"
+  }
+
+  module {
+    source = "./modules/committed_queue"
+  }
+
+  expect_failures = [var.name]
+}

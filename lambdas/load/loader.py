@@ -1,0 +1,142 @@
+"""One object into the warehouse: staged by COPY, then exchanged for what was there of it, all in one transaction."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from committed import Committed
+from pipeline.items import Output
+from pipeline.ledger import Ledger
+from pipeline.warehouse import OBJECT_ID, Warehouse, silver_table
+from silver_rows import SilverChanged, read_ahead
+
+_STAGE: Final = sql.Identifier("stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the warehouse holds of an object. ``fresh``: this delivery loaded it. ``replaced``: rows it took out."""
+
+    batch_id: str
+    rows: int
+    rows_by_table: Mapping[str, int]
+    files: int
+    fresh: bool
+    replaced: int = 0
+    nuls: int = 0
+
+
+class Loader:
+    def __init__(self, s3: Any, bucket: str, ledger: Ledger, warehouse: Warehouse) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._ledger = ledger
+        self._warehouse = warehouse
+
+    def load(self, committed: Committed) -> Loaded | None:
+        """Loads a run once, however often it is announced; None when a newer run makes it idle.
+
+        Raises:
+            SilverChanged: the files are being rewritten; the next delivery finds why.
+            psycopg.Error: nothing has been changed.
+        """
+        outputs = self._outputs(committed)
+        if outputs is None:
+            return None
+        loaded = self._exchange(committed, outputs)
+        if loaded is None:
+            return None
+        # After the database: a function that dies in between is called again, finds the rows loaded, and notes it.
+        self._ledger.note_loaded(committed.object_id, committed.run, loaded.rows, loaded.batch_id)
+        return loaded
+
+    def _outputs(self, committed: Committed) -> dict[str, list[Output]] | None:
+        """The run's silver files by dataset; None when a newer run has begun, whose own event will load it."""
+        item = self._ledger.object(committed.object_id)
+        if item is None:
+            raise SilverChanged(f"the ledger does not know object {committed.object_id}")
+        if int(item["run"]) > committed.run:
+            return None
+        outputs: dict[str, list[Output]] = defaultdict(list)
+        for chunk in self._ledger.chunks(committed.object_id):
+            if int(chunk["run"]) != committed.run:
+                return None
+            for output in chunk.get("outputs", []):
+                outputs[output["dataset"]].append(output)
+        return outputs
+
+    def _exchange(self, committed: Committed, outputs: dict[str, list[Output]]) -> Loaded | None:
+        began = time.monotonic()
+        object_id = UUID(committed.object_id)
+        connection = self._warehouse.connection()
+        with connection.transaction():
+            # Two deliveries of an object, of one run or of two: one after the other.
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (committed.object_id,))
+            before = connection.execute(
+                "SELECT run, batch_id, rows, rows_by_table, files FROM control.loads WHERE object_id = %s "
+                "ORDER BY run DESC LIMIT 1",
+                (object_id,),
+            ).fetchone()
+            if before is not None and before[0] > committed.run:
+                return None
+            if before is not None and before[0] == committed.run:
+                return Loaded(str(before[1]), before[2], before[3], before[4], fresh=False)
+            replaced, nuls, counts = 0, 0, {}
+            for table in sorted(outputs):
+                counts[table], copied_nuls = self._stage(connection, table, object_id, outputs[table])
+                nuls += copied_nuls
+                replaced += _delete(connection, table, object_id)
+                connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(silver_table(table), _STAGE))
+                connection.execute(sql.SQL("DROP TABLE {}").format(_STAGE))
+            for table in sorted(set(before[3] if before else ()) - set(outputs)):
+                replaced += _delete(connection, table, object_id)
+            batch_id, files = uuid5(object_id, f"run {committed.run}"), sum(map(len, outputs.values()))
+            loaded = Loaded(str(batch_id), sum(counts.values()), counts, files, True, replaced, nuls)
+            connection.execute(
+                "INSERT INTO control.loads (object_id, run, batch_id, dataset, source_key, rows, rows_by_table, "
+                "rows_replaced, files, seconds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (
+                    object_id, committed.run, batch_id, committed.dataset, committed.source_key, loaded.rows,
+                    Jsonb(counts), replaced, files, time.monotonic() - began,
+                ),
+            )  # fmt: skip
+        return loaded
+
+    def _stage(
+        self, connection: psycopg.Connection[Any], table: str, object_id: UUID, outputs: list[Output]
+    ) -> tuple[int, int]:
+        """Copies the files into a temporary table of the same shape; rows, and NUL characters that were replaced.
+
+        Temporary tables write no log, so staging costs little, and nobody waits for a table while a file is read.
+        """
+        connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DROP").format(_STAGE, silver_table(table))
+        )
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
+                _STAGE, sql.Identifier(OBJECT_ID), sql.Literal(str(object_id))
+            )
+        )
+        count = nuls = 0
+        for rows in read_ahead(self._s3, self._bucket, outputs):
+            columns = sql.SQL(", ").join(map(sql.Identifier, rows.columns))
+            statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_STAGE, columns)
+            with connection.cursor() as cursor:
+                with cursor.copy(statement) as copy:
+                    copy.write(rows.csv)
+                if cursor.rowcount != rows.count:
+                    raise SilverChanged(f"PostgreSQL copied {cursor.rowcount} rows of {rows.count}")
+            count, nuls = count + rows.count, nuls + rows.replaced
+        return count, nuls
+
+
+def _delete(connection: psycopg.Connection[Any], table: str, object_id: UUID) -> int:
+    statement = sql.SQL("DELETE FROM {} WHERE {} = %s").format(silver_table(table), sql.Identifier(OBJECT_ID))
+    return connection.execute(statement, (object_id,)).rowcount

@@ -1,0 +1,84 @@
+"""``object.committed`` as its consumers read it: an EventBridge event in an SQS message, and the silver it is about.
+
+The event is sent at least once and may be late, so the ledger decides: whoever finds a newer run there leaves the work
+to that run's own event.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pipeline.items import ChunkState, ObjectItem, Output
+from pipeline.ledger import Ledger
+from pipeline.messages import MalformedMessage
+from pipeline.notices import COMMITTED, EVENT_SOURCE
+
+
+class NotCommitted(RuntimeError):
+    """The ledger knows less than the event; delivered again, it will know more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """``datasets``: those in which the object has silver rows; None when there were too many partitions to list."""
+
+    object_id: str
+    run: int
+    dataset: str
+    datasets: frozenset[str] | None
+
+    @classmethod
+    def from_json(cls, body: str) -> Self:
+        """Parses and checks a message body.
+
+        Raises:
+            MalformedMessage: not JSON, another event, or a field missing or of a wrong type.
+        """
+        try:
+            event = json.loads(body)
+            if event["source"] != EVENT_SOURCE or event["detail-type"] != COMMITTED:
+                raise MalformedMessage(f"is no {COMMITTED} of {EVENT_SOURCE}")
+            detail = event["detail"]
+            named = frozenset(str(partition["dataset"]) for partition in detail["partitions"])
+            whole = len(detail["partitions"]) == detail["partition_count"]
+            object_id, run, dataset = detail["object_id"], detail["run"], detail["dataset"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise MalformedMessage(f"not an {COMMITTED} event, {error!r} is missing or wrong") from error
+        if not (isinstance(object_id, str) and object_id and isinstance(dataset, str) and type(run) is int and run > 0):
+            raise MalformedMessage(f"no object or run is named by {str(detail)[:300]}")
+        return cls(object_id, run, dataset, named if whole else None)
+
+
+@dataclass(frozen=True, slots=True)
+class SilverOfRun:
+    """What the ledger says of a run that is still the newest: its object and the files of the datasets asked for."""
+
+    item: ObjectItem
+    outputs: list[Output]
+
+
+def silver_of(ledger: Ledger, object_id: str, run: int, datasets: frozenset[str]) -> SilverOfRun | None:
+    """The run's silver files in order; None when a newer run has begun.
+
+    Raises:
+        NotCommitted: the ledger does not know the object, or the run is not done there.
+    """
+    item = ledger.object(object_id)
+    if item is None or int(item["run"]) < run:
+        raise NotCommitted(f"the ledger does not know run {run} of {object_id}")
+    if int(item["run"]) > run:
+        return None
+    outputs: list[Output] = []
+    for chunk in ledger.chunks(object_id):
+        if int(chunk["run"]) > run:
+            return None
+        if int(chunk["run"]) < run or chunk["chunk_state"] != ChunkState.DONE:
+            raise NotCommitted(f"chunk {chunk['sk']} of {object_id} is not done in run {run}")
+        outputs += [output for output in chunk["outputs"] if output["dataset"] in datasets]
+    return SilverOfRun(item, outputs)
+
+
+def event_of(object_id: str, run: int, dataset: str) -> dict[str, Any]:
+    """The least that an event must hold, for tests and for whoever sends one by hand."""
+    detail = {"object_id": object_id, "run": run, "dataset": dataset, "partitions": [], "partition_count": -1}
+    return {"source": EVENT_SOURCE, "detail-type": COMMITTED, "detail": detail}

@@ -1,0 +1,92 @@
+"""Reading items page by page: one Query a page, and a cursor that says where the next one begins.
+
+A cursor is opaque to its holder and trusted in nothing: it is only a position within the partition that was asked for,
+and one that lies outside of it is refused.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeline.table import plain, typed
+
+MOST: Final = 1000  # items of a page
+
+
+class InvalidQuery(ValueError):
+    """A limit, a time or a cursor that makes no sense; the message is for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where items are looked up: the table itself (``index`` empty) or an index, and the names of its keys."""
+
+    table: str
+    partition: str = "pk"
+    order: str = "sk"
+    index: str = ""
+
+    @property
+    def keys(self) -> set[str]:
+        return {"pk", "sk", self.partition, self.order}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``cursor`` is empty on the last page."""
+
+    items: list[dict[str, Any]]
+    cursor: str
+
+
+def page(client: Any, place: Place, value: str, *, since: str = "", until: str = "", limit: int = 100,
+         cursor: str = "", newest_first: bool = False) -> Page:  # fmt: skip
+    """Items of one partition with ``since`` <= order < ``until``, in that order.
+
+    Raises:
+        InvalidQuery: the limit is not 1 to 1000, or the cursor is none of this query.
+    """
+    if not 1 <= limit <= MOST:
+        raise InvalidQuery(f"limit must lie between 1 and {MOST}")
+    condition, values = f"{place.partition} = :value", {":value": value}
+    if since or until:
+        # "~" follows every digit and letter of a time; what stands at `until` itself goes on after it and is left out
+        condition += f" AND {place.order} BETWEEN :since AND :until"
+        values |= {":since": since or " ", ":until": until or "~"}
+    request: dict[str, Any] = {"IndexName": place.index} if place.index else {"ConsistentRead": True}
+    if cursor:
+        request["ExclusiveStartKey"] = typed(_position(cursor, place, value, since, until))
+    answer = client.query(
+        TableName=place.table,
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=typed(values),
+        Limit=limit,
+        ScanIndexForward=not newest_first,
+        **request,
+    )
+    last = answer.get("LastEvaluatedKey")
+    return Page([plain(item) for item in answer["Items"]], _cursor(plain(last)) if last else "")
+
+
+def _cursor(position: dict[str, Any]) -> str:
+    text = json.dumps(position, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _position(cursor: str, place: Place, value: str, since: str, until: str) -> dict[str, str]:
+    try:
+        found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError) as error:
+        raise InvalidQuery("the cursor is none") from error
+    keys = isinstance(found, dict) and set(found) == place.keys
+    if (
+        not keys
+        or not all(isinstance(part, str) and part for part in found.values())
+        or found[place.partition] != value
+    ):
+        raise InvalidQuery("the cursor is none of this query")
+    if not (since or " ") <= found[place.order] <= (until or "~"):
+        raise InvalidQuery("the cursor lies outside of the times asked for")
+    return {str(name): str(part) for name, part in found.items()}
