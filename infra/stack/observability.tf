@@ -74,7 +74,7 @@ module "observability" {
       chunk  = module.chunk_dlq.name
       ingest = module.ingest_dlq.name
     },
-    { for dlq in module.load_dlq : "load" => dlq.name },
+    { for queue in module.load_queue : "load" => queue.dlq_name },
     { for queue in module.feedback_queue : "feedback" => queue.dlq_name },
   )
 }

@@ -130,7 +130,7 @@ output "load_queue_url" {
 
 output "load_dlq_url" {
   description = "Dead-letter queue of that queue; null when warehouse_enabled is off."
-  value       = one(module.load_dlq[*].url)
+  value       = one(module.load_queue[*].dlq_url)
 }
 
 output "migrate_function" {

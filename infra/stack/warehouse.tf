@@ -3,19 +3,11 @@
 
 locals {
   warehouse_name   = "${local.prefix}-warehouse"
-  load_queue_name  = "${local.prefix}-loads"
-  committed_rule   = "${local.prefix}-committed"
   warehouse_zones  = coalesce(var.warehouse_availability_zones, ["${var.region}a", "${var.region}b"])
   migrate_zip_path = "${var.artifacts_dir}/migrate.zip"
 
   # Database roles; the migrations make them (lambdas/migrate).
   warehouse_roles = ["loader", "reader"]
-
-  # The rule is known by its name: the queue's policy and the rule's target would otherwise wait for each other.
-  committed_rule_arn = join(":", [
-    "arn", module.notifications.account.partition, "events", module.notifications.account.region,
-    module.notifications.account.id, "rule/${module.event_bus.name}/${local.committed_rule}",
-  ])
 }
 
 module "database" {
@@ -96,27 +88,15 @@ resource "aws_lambda_invocation" "migrate" {
 # --- load ------------------------------------------------------------------------------------------------------------
 
 module "load_queue" {
-  source = "../modules/queue"
+  source = "../modules/committed_queue"
   count  = var.warehouse_enabled ? 1 : 0
 
-  name                       = local.load_queue_name
-  account                    = module.notifications.account
-  visibility_timeout_seconds = 6 * var.load_timeout_seconds
-  retention_days             = var.chunk_retention_days
-  event_rule_arn             = local.committed_rule_arn
-  dead_letter = {
-    arn               = module.load_dlq[0].arn
-    max_receive_count = var.max_receive_count
-  }
-}
-
-module "load_dlq" {
-  source = "../modules/queue"
-  count  = var.warehouse_enabled ? 1 : 0
-
-  name               = "${local.load_queue_name}-dlq"
-  account            = module.notifications.account
-  dead_letter_source = local.load_queue_name
+  name                     = "${local.prefix}-loads"
+  account                  = module.notifications.account
+  event_bus_name           = module.event_bus.name
+  function_timeout_seconds = var.load_timeout_seconds
+  retention_days           = var.chunk_retention_days
+  max_receive_count        = var.max_receive_count
 }
 
 module "load" {
@@ -187,24 +167,6 @@ module "load_trigger" {
 
   # Tables first.
   depends_on = [aws_lambda_invocation.migrate]
-}
-
-resource "aws_cloudwatch_event_rule" "committed" {
-  count = var.warehouse_enabled ? 1 : 0
-
-  name           = local.committed_rule
-  description    = "Committed objects, to be loaded into the warehouse"
-  event_bus_name = module.event_bus.name
-  event_pattern  = jsonencode({ source = ["sluice"], detail-type = ["object.committed"] })
-}
-
-resource "aws_cloudwatch_event_target" "load" {
-  count = var.warehouse_enabled ? 1 : 0
-
-  rule           = aws_cloudwatch_event_rule.committed[0].name
-  event_bus_name = module.event_bus.name
-  target_id      = "load"
-  arn            = module.load_queue[0].arn
 }
 
 # --- settings --------------------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ override_resource {
 }
 
 override_resource {
-  target = module.load_queue[0].aws_sqs_queue.this
+  target = module.load_queue[0].module.queue.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-loads"
     id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-loads"
@@ -143,7 +143,7 @@ override_resource {
 }
 
 override_resource {
-  target = module.load_dlq[0].aws_sqs_queue.this
+  target = module.load_queue[0].module.dlq.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-loads-dlq"
     id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-loads-dlq"

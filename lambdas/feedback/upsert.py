@@ -53,7 +53,7 @@ class Upsert:
         Raises:
             NotCommitted: the ledger is behind the event.
         """
-        silver = silver_of(self._ledger, event.object_id, event.run, frozenset(self._sections))
+        silver = silver_of(self._ledger, event, frozenset(self._sections))
         if silver is None:
             return None
         if not silver.outputs and processed_run(self._rows.table, event.object_id) is None:

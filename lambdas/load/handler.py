@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from committed import Committed, MalformedEvent
 from loader import Loader
 from pipeline.clients import client
+from pipeline.committed import Committed
 from pipeline.ledger import Ledger
+from pipeline.messages import MalformedMessage
 from pipeline.notices import Notices
 from pipeline.redelivery import Redelivery
 from pipeline.telemetry import correlate, measure, traced
@@ -36,7 +37,7 @@ def process_record(record: SQSRecord) -> None:
     receives = int(record.attributes.approximate_receive_count)
     try:
         committed = Committed.from_json(record.body)
-    except MalformedEvent as malformed:
+    except MalformedMessage as malformed:
         if receives == MAX_RECEIVES:
             notices.dead_letter(redelivery.queue, record.message_id, str(malformed), record.body)
         redelivery.now(record.receipt_handle)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from committed import Committed
+from pipeline.committed import Committed, silver_of
 from pipeline.items import Output
 from pipeline.ledger import Ledger
 from pipeline.warehouse import OBJECT_ID, Warehouse, silver_table
@@ -44,33 +44,22 @@ class Loader:
         """Loads a run once, however often it is announced; None when a newer run makes it idle.
 
         Raises:
+            NotCommitted: the ledger is behind the event.
             SilverChanged: the files are being rewritten; the next delivery finds why.
             psycopg.Error: nothing has been changed.
         """
-        outputs = self._outputs(committed)
-        if outputs is None:
+        silver = silver_of(self._ledger, committed)
+        if silver is None:
             return None
+        outputs: dict[str, list[Output]] = defaultdict(list)
+        for output in silver.outputs:
+            outputs[output["dataset"]].append(output)
         loaded = self._exchange(committed, outputs)
         if loaded is None:
             return None
         # After the database: a function that dies in between is called again, finds the rows loaded, and notes it.
         self._ledger.note_loaded(committed.object_id, committed.run, loaded.rows, loaded.batch_id)
         return loaded
-
-    def _outputs(self, committed: Committed) -> dict[str, list[Output]] | None:
-        """The run's silver files by dataset; None when a newer run has begun, whose own event will load it."""
-        item = self._ledger.object(committed.object_id)
-        if item is None:
-            raise SilverChanged(f"the ledger does not know object {committed.object_id}")
-        if int(item["run"]) > committed.run:
-            return None
-        outputs: dict[str, list[Output]] = defaultdict(list)
-        for chunk in self._ledger.chunks(committed.object_id):
-            if int(chunk["run"]) != committed.run:
-                return None
-            for output in chunk.get("outputs", []):
-                outputs[output["dataset"]].append(output)
-        return outputs
 
     def _exchange(self, committed: Committed, outputs: dict[str, list[Output]]) -> Loaded | None:
         began = time.monotonic()

@@ -213,7 +213,7 @@ def test_nobody_outside_the_account_is_let_in(mocked_resources: Resources) -> No
     assert {statement["Principal"]["Service"] for statement in from_the_bus} == {"events.amazonaws.com"}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
     assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in from_the_bus) == [
-        f"{rules}committed", f"{rules}feedback"]  # fmt: skip
+        f"{rules}feedback", f"{rules}loads"]  # fmt: skip
     permission = mocked_resources["module.bronze_trigger.aws_lambda_permission.this"]["values"]
     assert permission["source_account"] == "123456789012"
     assert permission["source_arn"] == "arn:aws:s3:::sluice-test-bronze"

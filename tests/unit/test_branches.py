@@ -319,11 +319,16 @@ def test_bytes_that_are_no_cursor_are_refused(cursor: str) -> None:
 
 # -- events ----------------------------------------------------------------------------------------------------------
 
+ID = "7f1fb2a6-0dcd-5e0c-a4a6-59c5f0a3f7a1"
+RUN_2 = Committed(ID, 2, "mixed", "bronze/mixed/rows.jsonl", None)
+
 
 def test_an_event_names_object_run_and_datasets() -> None:
-    event = event_of("abc", 2, "mixed")
+    event = event_of(ID, 2, "mixed")
     event["detail"] |= {"partitions": [{"dataset": "feedback", "dt": "2026-03-01", "rows": 3}], "partition_count": 1}
-    assert Committed.from_json(json.dumps(event)) == Committed("abc", 2, "mixed", frozenset({"feedback"}))
+    assert Committed.from_json(json.dumps(event)) == Committed(
+        ID, 2, "mixed", "bronze/mixed/by-hand", frozenset({"feedback"})
+    )
     event["detail"]["partition_count"] = 2000  # the list was cut
     assert Committed.from_json(json.dumps(event)).datasets is None
 
@@ -336,9 +341,13 @@ def test_an_event_names_object_run_and_datasets() -> None:
         "null",
         '"x"',
         json.dumps({"source": "sluice", "detail-type": "object.lost", "detail": {}}),
-        json.dumps(event_of("", 1, "d")),
-        json.dumps(event_of("abc", 0, "d")),
-        json.dumps({**event_of("abc", 1, "d"), "detail": None}),
+        json.dumps(event_of("abc", 1, "d")),
+        json.dumps(event_of(ID, 0, "d")),
+        json.dumps({**event_of(ID, 1, "d"), "detail": None}),
+        json.dumps({**event_of(ID, 1, "d"), "source": "other"}),
+        json.dumps({**event_of(ID, 1, "d"), "detail": event_of(ID, 1, "d")["detail"] | {"origin": {}}}),
+        json.dumps({**event_of(ID, 1, "d"), "detail": event_of(ID, 1, "d")["detail"] | {"object_id": 7}}),
+        json.dumps({**event_of(ID, 1, "d"), "detail": event_of(ID, 1, "d")["detail"] | {"run": True}}),
     ],
 )
 def test_what_is_no_event_is_malformed(body: str) -> None:
@@ -363,17 +372,20 @@ class Ledger:
 
 def test_silver_of_a_run_is_what_its_chunks_wrote() -> None:
     ledger: Any = Ledger(2, 2, 2)
-    found = silver_of(ledger, "abc", 2, frozenset({"feedback"}))
+    found = silver_of(ledger, RUN_2, frozenset({"feedback"}))
     assert found
     assert [output["key"] for output in found.outputs] == ["a", "a"]
+    everything = silver_of(ledger, RUN_2)
+    assert everything
+    assert [output["key"] for output in everything.outputs] == ["a", "b", "a", "b"]
 
 
 @pytest.mark.parametrize("ledger", [Ledger(3, 2, 2), Ledger(2, 2, 3)])
 def test_a_newer_run_has_the_work(ledger: Any) -> None:
-    assert silver_of(ledger, "abc", 2, frozenset({"feedback"})) is None
+    assert silver_of(ledger, RUN_2, frozenset({"feedback"})) is None
 
 
 @pytest.mark.parametrize("ledger", [Ledger(0), Ledger(1, 1), Ledger(2, 1), Ledger(2, 2, state="pending")])
 def test_an_event_ahead_of_the_ledger_waits(ledger: Any) -> None:
     with pytest.raises(NotCommitted):
-        silver_of(ledger, "abc", 2, frozenset({"feedback"}))
+        silver_of(ledger, RUN_2, frozenset({"feedback"}))

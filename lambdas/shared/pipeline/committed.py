@@ -7,6 +7,7 @@ to that run's own event.
 import json
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from pipeline.items import ChunkState, ObjectItem, Output
 from pipeline.ledger import Ledger
@@ -20,11 +21,15 @@ class NotCommitted(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """``datasets``: those in which the object has silver rows; None when there were too many partitions to list."""
+    """A run of an object that has ended.
+
+    ``datasets``: those in which the object has silver rows; None when there were too many partitions to list.
+    """
 
     object_id: str
     run: int
     dataset: str
+    source_key: str
     datasets: frozenset[str] | None
 
     @classmethod
@@ -42,11 +47,15 @@ class Committed:
             named = frozenset(str(partition["dataset"]) for partition in detail["partitions"])
             whole = len(detail["partitions"]) == detail["partition_count"]
             object_id, run, dataset = detail["object_id"], detail["run"], detail["dataset"]
-        except (ValueError, KeyError, TypeError) as error:
+            source_key = detail["origin"]["key"]
+            UUID(object_id)
+        except MalformedMessage:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MalformedMessage(f"not an {COMMITTED} event, {error!r} is missing or wrong") from error
-        if not (isinstance(object_id, str) and object_id and isinstance(dataset, str) and type(run) is int and run > 0):
-            raise MalformedMessage(f"no object or run is named by {str(detail)[:300]}")
-        return cls(object_id, run, dataset, named if whole else None)
+        if not (isinstance(dataset, str) and isinstance(source_key, str) and type(run) is int and run > 0):
+            raise MalformedMessage(f"run, dataset or origin.key is of a wrong type in {str(detail)[:300]}")
+        return cls(object_id, run, dataset, source_key, named if whole else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,13 @@ class SilverOfRun:
     outputs: list[Output]
 
 
-def silver_of(ledger: Ledger, object_id: str, run: int, datasets: frozenset[str]) -> SilverOfRun | None:
-    """The run's silver files in order; None when a newer run has begun.
+def silver_of(ledger: Ledger, event: Committed, datasets: frozenset[str] | None = None) -> SilverOfRun | None:
+    """The run's silver files in order, of the datasets asked for or of all; None when a newer run has begun.
 
     Raises:
         NotCommitted: the ledger does not know the object, or the run is not done there.
     """
+    object_id, run = event.object_id, event.run
     item = ledger.object(object_id)
     if item is None or int(item["run"]) < run:
         raise NotCommitted(f"the ledger does not know run {run} of {object_id}")
@@ -74,11 +84,18 @@ def silver_of(ledger: Ledger, object_id: str, run: int, datasets: frozenset[str]
             return None
         if int(chunk["run"]) < run or chunk["chunk_state"] != ChunkState.DONE:
             raise NotCommitted(f"chunk {chunk['sk']} of {object_id} is not done in run {run}")
-        outputs += [output for output in chunk["outputs"] if output["dataset"] in datasets]
+        outputs += [output for output in chunk["outputs"] if datasets is None or output["dataset"] in datasets]
     return SilverOfRun(item, outputs)
 
 
 def event_of(object_id: str, run: int, dataset: str) -> dict[str, Any]:
     """The least that an event must hold, for tests and for whoever sends one by hand."""
-    detail = {"object_id": object_id, "run": run, "dataset": dataset, "partitions": [], "partition_count": -1}
+    detail = {
+        "object_id": object_id,
+        "run": run,
+        "dataset": dataset,
+        "origin": {"key": f"bronze/{dataset}/by-hand"},
+        "partitions": [],
+        "partition_count": -1,
+    }
     return {"source": EVENT_SOURCE, "detail-type": COMMITTED, "detail": detail}
