@@ -177,7 +177,7 @@ def _bare(where: Stage, objects: int) -> list[Figure]:
 
 def _real(where: Stage, objects: int) -> list[Figure]:
     usage: list[stage.Usage] = []
-    with Memory(where.root()) as memory:
+    with Memory(where.root()) as memory, stage.core_only(where) as branches:
         hops = hop_real.measure(where.stack, objects, around=lambda: usage.append(where.usage()))
     cost = usage[1].per(usage[0], objects)
     paced = f"{hops.paced.objects} objects put at that rate"
@@ -192,6 +192,20 @@ def _real(where: Stage, objects: int) -> list[Figure]:
         Figure("hop", "real, functions' work per object", cost.functions, "ms", None, processor),
         Figure("hop", "real, engine memory", memory.engine / MB, "MB", at_most(700), "highest"),
         Figure("hop", "real, with functions", (memory.engine + memory.functions) / MB, "MB", None, "highest"),
+        *_with_branches(where, objects, branches),
+    ]
+
+
+def _with_branches(where: Stage, objects: int, branches: int) -> list[Figure]:
+    """The same hop while every branch that dev.tfvars turns on takes its share of each object, on the same machine."""
+    if not branches:
+        return []
+    hops = hop_real.measure(where.stack, objects)
+    what = f"to committed silver, beside {branches} branches that hear of each object"
+    return [
+        Figure("hop", "real beside the branches, throughput", hops.burst.objects_per_s, "objects/s", None, what),
+        Figure("hop", f"real beside the branches, p50 at {hop_real.PACE} objects/s", hops.paced.p50_s, "s"),
+        Figure("hop", "real beside the branches, p50 of a single object", hops.alone.p50_s, "s"),
     ]
 
 
@@ -218,7 +232,7 @@ def peer_figures(objects: int, report: Report) -> list[Figure]:
 
 def bulk_figures(own: Stage, given: bulk.Input) -> list[Figure]:
     before = own.usage()
-    with Memory(own.root()) as memory:
+    with Memory(own.root()) as memory, stage.core_only(own):
         done = bulk.measure(own.stack, given)
     cost = own.usage().per(before, 1)
     what = f"{done.objects} objects, {done.rows:,} rows of {bulk.DATASET}, {bulk.DAYS} dates, all in silver"
