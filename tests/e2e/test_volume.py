@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from fixtures import formats, shipping
+from sluice.instance import Instance
 from tests.e2e.support import Pipeline, Put
+from tests.e2e.warehouse import Warehouse
 
 
 def test_a_thousand_objects_at_once_are_all_accounted_for(pipe: Pipeline) -> None:
@@ -24,7 +28,27 @@ def test_a_thousand_objects_at_once_are_all_accounted_for(pipe: Pipeline) -> Non
     assert pipe.depth("chunk_dlq_url") == 0
 
 
-def test_a_300_mb_object_is_taken_in_by_its_chunks(pipe: Pipeline) -> None:
+@contextmanager
+def longer_load(pipe: Pipeline, seconds: int) -> Iterator[None]:
+    """Gives load the time that it has by default; the suites' is short, so that a load that died is soon repeated."""
+    name, url = pipe.stack["load_function"], pipe.stack["load_queue_url"]
+    timeout = pipe.lambda_.get_function_configuration(FunctionName=name)["Timeout"]
+    hidden = pipe.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    pipe.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(6 * seconds)})
+    pipe.lambda_.update_function_configuration(FunctionName=name, Timeout=seconds)
+    try:
+        yield
+    finally:
+        pipe.lambda_.update_function_configuration(FunctionName=name, Timeout=timeout)
+        pipe.sqs.set_queue_attributes(QueueUrl=url, Attributes=hidden)
+
+
+def test_a_300_mb_object_is_taken_in_by_its_chunks(pipe: Pipeline, instance: Instance) -> None:
+    with longer_load(pipe, 120):
+        _taken_in_by_its_chunks(pipe, Warehouse(pipe.stack, instance))
+
+
+def _taken_in_by_its_chunks(pipe: Pipeline, warehouse: Warehouse) -> None:
     block = formats.jsonl(shipping.records("tracking_events", 7, 20_000, days=3))
     copies = 300 * 1024 * 1024 // len(block) + 1
     body = block * copies
@@ -35,6 +59,8 @@ def test_a_300_mb_object_is_taken_in_by_its_chunks(pipe: Pipeline) -> None:
     assert item["chunk_count"] > 100  # more than one transaction can plan
     assert (item["state"], item["rows_in"], item["rows_silver"]) == ("committed", rows, rows)
     assert len(pipe.mail.committed(put.object_id)) == 1
+    load = warehouse.loaded(put, deadline=300)
+    assert (load["rows"], load["rows_by_table"]) == (rows, {"tracking_events": rows})
     pipe.verified(pipe.key("tracking_events", ""))
     # its plan is larger than one transaction: an event that comes again must not touch it
     pipe.forget_idempotency(put)

@@ -9,6 +9,7 @@ from typing import Any
 from sluice import terraform
 from sluice.data import queues, verify
 from sluice.instance import Instance
+from sluice.ops.dead_letters import DeadLetters, describe
 from sluice.stack import Stack
 from sluice.terraform import settings
 from tests.e2e.conftest import DEV, RUNNING, TEST_VARS
@@ -16,6 +17,8 @@ from tests.infra.planning import planned_addresses
 
 
 def test_every_queue_is_empty(stack: Stack) -> None:
+    letters = DeadLetters(stack)
+    assert [describe(one) for name in letters.names for one in letters.with_reasons(letters.look(name))] == []
     assert {name: depth.total for name, depth in queues.depths(stack).items()} == {
         "chunks": 0,
         "chunk dead letters": 0,
