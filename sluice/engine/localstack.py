@@ -19,6 +19,20 @@ MODULE = "sluice_ext.main"
 # What a shell prepared by `sluice env`, or by another emulator, would otherwise tell the engine about itself.
 _FOREIGN = ("AWS_", "LOCALSTACK_", "PYTHON", "TF_", "VIRTUAL_ENV", "EDGE_PORT", "S3_HOSTNAME", "SLUICE_", "PYTEST_")
 
+SETTINGS = (
+    "SLUICE_MAX_ENVIRONMENTS",
+    "SLUICE_SCALE_UP_MS",
+    "SLUICE_LAMBDA_INIT_SECONDS",
+    "SLUICE_LAMBDA_MEMORY_LIMIT",
+    "SLUICE_LAMBDA_PRIVATE_TMP",
+    "SLUICE_TTL_SWEEP_SECONDS",
+    "SLUICE_IAM",
+    "SLUICE_LOG_FLUSH_MS",
+    "SLUICE_METRIC_SECONDS",
+    "SLUICE_ALARM_SECONDS",
+)
+"""The engine's settings that whoever starts it may give in the environment, on both engines (docs/engine.md)."""
+
 
 def base_environment(instance: Instance) -> dict[str, str]:
     """This process's environment without what is meant for clients, and with the mark of the instance."""
@@ -47,8 +61,8 @@ def start(
         SLUICE_POSTGRES_PASSWORD=password,
         SLUICE_FAULTS="1" if faults else "0",
         PYTHONUNBUFFERED="1",
-        **extra,
     )
+    environment |= given_settings() | extra
     instance.localstack_dir.mkdir(parents=True, exist_ok=True)
     with (instance.logs_dir / "engine.log").open("ab") as log:
         return subprocess.Popen(
@@ -60,6 +74,11 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def given_settings() -> dict[str, str]:
+    """Those of `SETTINGS` that this process's environment has."""
+    return {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
 
 
 def health(port: int) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sluice.console import SluiceError
 from sluice.engine import localstack, ports, postgres
 from sluice.instance import EngineInfo, Instance, localhost_environment
+from sluice.paths import ROOT
 from sluice.processes import MARKER, ProcessId, family, leftovers, stop, wait_until
 
 SLEEP = "import signal, time; print('up', flush=True); time.sleep(600)"
@@ -167,6 +170,22 @@ def test_the_engine_does_not_inherit_what_is_meant_for_clients(tmp_path: Path, m
     assert not {"AWS_ENDPOINT_URL", "LOCALSTACK_HOSTNAME", "EDGE_PORT", "PYTHONPATH", "TF_DATA_DIR"} & set(environment)
     assert environment["NO_PROXY"] == "intra.example,127.0.0.1,localhost"
     assert environment[MARKER] == str(tmp_path)
+
+
+def test_a_setting_in_the_environment_reaches_either_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in localstack.SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLUICE_IAM", "record")
+    monkeypatch.setenv("SLUICE_HOME", "elsewhere")
+    assert localstack.given_settings() == {"SLUICE_IAM": "record"}
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["localstack"]["environment"]
+    example = (ROOT / ".env.example").read_text()
+    page = (ROOT / "docs/engine.md").read_text()
+    for name in localstack.SETTINGS:
+        default = re.search(rf"^#{name}=(\S*) ", example, re.MULTILINE)
+        assert default, f".env.example lacks {name}"
+        assert compose[name] == f"${{{name}:-{default[1]}}}"
+        assert f"| `{name}` |" in page
 
 
 def test_an_engine_that_does_not_answer_has_no_health() -> None:
