@@ -51,7 +51,8 @@ def down(instance: Instance, *, volumes: bool = False, report: Callable[[str], N
     """
     from sluice.engine import compose
 
-    stopped = compose.has_containers(instance) and compose.down(instance, volumes=volumes)
+    wanted = compose.has_containers(instance) or (volumes and compose.volumes_marker(instance).exists())
+    stopped = wanted and compose.down(instance, volumes=volumes)
     return lifecycle.down(instance, report=report) or stopped
 
 

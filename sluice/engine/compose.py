@@ -76,6 +76,11 @@ def has_containers(instance: Instance) -> bool:
     return bool(Project(instance).found())
 
 
+def volumes_marker(instance: Instance) -> Path:
+    """A file that says that PostgreSQL's volume is the instance's: names alone do not tell two checkouts apart."""
+    return instance.home / "docker.volumes"
+
+
 def prepare(instance: Instance, report: Callable[[str], None] = note) -> None:
     """Builds and pulls what `up` needs. Raises DockerError when an image cannot be had."""
     project = Project(instance)
@@ -112,6 +117,7 @@ def up(
         _refuse_strangers(before)
         images.ensure(project.resolved()["services"], project.compose, report)
         marker(instance).touch()
+        volumes_marker(instance).touch()
         wanted = _wanted_ports(project, instance, port, postgres_port)
         for attempt in range(1, ATTEMPTS + 1):
             _set_ports(project, before, wanted, report)
@@ -290,6 +296,8 @@ def down(instance: Instance, *, volumes: bool = False) -> bool:
             if containers.inspect("volume", scratch) is not None:
                 docker("volume", "rm", scratch)
         marker(instance).unlink(missing_ok=True)
+        if volumes:
+            volumes_marker(instance).unlink(missing_ok=True)
         if info is not None and info.kind == KIND:
             instance.info_file.unlink(missing_ok=True)
             for state in instance.terraform_dir.glob("*.tfstate*"):

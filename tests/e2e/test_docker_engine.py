@@ -253,6 +253,17 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(instance: Instance) -> 
     assert not instance.info_file.exists()
 
 
+def test_postgresqls_data_outlives_a_stop_and_goes_with_the_volumes_of_a_stopped_engine(instance: Instance) -> None:
+    volume = f"{compose.Project(instance).resolved()['name']}_postgres"
+    up(instance)
+    engine.down(instance)
+    assert left_of(instance) == []
+    assert containers.inspect("volume", volume) is not None
+    engine.down(instance, volumes=True)  # as `make clean` does, long after `make down`
+    assert containers.inspect("volume", volume) is None
+    assert not compose.volumes_marker(instance).exists()
+
+
 def test_a_killed_container_is_said_to_be_gone_and_comes_back_empty(instance: Instance) -> None:
     info = up(instance)
     state = instance.terraform_dir / "terraform.tfstate"
