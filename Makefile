@@ -57,8 +57,8 @@ destroy: bootstrap ## Removes what was deployed (TARGET=local|aws, ENV=dev|prod)
 demo: bootstrap ## Runs the main job on real input and verifies every row
 	@$(SLUICE) demo $(ARGS)
 
-test: bootstrap ## Runs all suites: the end-to-end ones, which mostly wait, beside the others
-	@$(PYTEST) -n 2 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+test: bootstrap ## Runs all suites: the two halves of the end-to-end ones, which mostly wait, beside the others
+	@$(PYTEST) -n 3 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 unit: bootstrap ## Runs the unit tests (no network, no engine)
 	@$(PYTEST) tests/unit $(ARGS)
@@ -69,8 +69,8 @@ contract: bootstrap ## Runs the contract tests: one AWS behaviour each
 infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, policies
 	@$(PYTEST) tests/infra $(ARGS)
 
-e2e: bootstrap ## Runs the end-to-end tests on an engine of their own (STACK=running: on yours; IAM=enforce: policies enforced)
-	@$(PYTEST) tests/e2e $(ARGS)
+e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=running: on yours; IAM=enforce: policies enforced)
+	@$(PYTEST) $(if $(filter running,$(STACK)),,-n 2) tests/e2e $(ARGS)
 
 soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; not 0 on any difference
 	@SOAK_OBJECTS=$${SOAK_OBJECTS:-5000} $(PYTEST) tests/e2e/test_soak.py $(ARGS)

@@ -1,7 +1,8 @@
-"""What all suites share: two workers when pytest runs in parallel, and figures in the summary."""
+"""What all suites share: what runs side by side when pytest runs in parallel, and figures in the summary."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,15 +24,34 @@ hypothesis.settings.load_profile("sluice")
 OWN_ENGINES = ("tests/e2e/test_engine_lifecycle.py", "tests/e2e/test_docker_engine.py")
 
 
-class TwoGroups(LoadScopeScheduling):  # type: ignore[misc]
-    """With ``-n 2`` the end-to-end suites, which mostly wait, run beside all others; each group keeps its order."""
+# The end-to-end suites mostly wait, so in parallel they run in two halves, each with an engine and a stack of its own.
+# These are the second half; whatever says ``[first]`` or ``[second]`` is asked of both.
+SECOND_HALF = tuple(
+    f"tests/e2e/test_{name}.py" for name in ("feedback", "load", "operations", "replay", "soak", "volume")
+)
+HALVES = ("first", "second")
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]
+    """``-n 3``: both halves of the end-to-end suites beside all others; each group keeps its order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") and not nodeid.startswith(OWN_ENGINES) else "others"
+        if not nodeid.startswith("tests/e2e/") or nodeid.startswith(OWN_ENGINES):
+            return "others"
+        for half in HALVES:
+            if f"[{half}]" in nodeid:
+                return half
+        return "second" if nodeid.startswith(SECOND_HALF) else "first"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TwoGroups:
-    return TwoGroups(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
+    return Groups(config, log)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that wants ``half`` is asked of each half's stack, and once when there are no halves."""
+    if "half" in metafunc.fixturenames:
+        metafunc.parametrize("half", HALVES if "PYTEST_XDIST_WORKER" in os.environ else ["whole"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sluice import terraform
 from sluice.data import queues, verify
 from sluice.instance import Instance
@@ -16,6 +18,7 @@ from tests.e2e.conftest import DEV, RUNNING, TEST_VARS
 from tests.infra.planning import planned_addresses
 
 
+@pytest.mark.usefixtures("half")
 def test_every_queue_is_empty(stack: Stack) -> None:
     letters = DeadLetters(stack)
     assert [describe(one) for name in letters.names for one in letters.with_reasons(letters.look(name))] == []
@@ -30,6 +33,7 @@ def test_every_queue_is_empty(stack: Stack) -> None:
     }
 
 
+@pytest.mark.usefixtures("half")
 def test_source_ledger_silver_and_quarantine_agree_on_every_object(stack: Stack) -> None:
     report = verify.verify(stack)
     assert report.objects
