@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("sluice")
 
 
 # End-to-end suites that start engines of their own: they need no deployed stack and go with the group that ends first.
-OWN_ENGINES = ("tests/e2e/test_engine_lifecycle.py", "tests/e2e/test_docker_engine.py")
+OWN_ENGINES = tuple(f"tests/e2e/test_{name}.py" for name in ("docker_engine", "docker_faults", "engine_lifecycle"))
 
 
 # The end-to-end suites mostly wait, so in parallel they run in two halves, each with an engine and a stack of its own.
