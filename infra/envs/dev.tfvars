@@ -20,11 +20,15 @@ transform_maximum_concurrency = 4
 load_timeout_seconds          = 120
 load_maximum_concurrency      = 2
 
+# One laptop's client may ask as fast as it can.
+api_key_throttle = { rate = 500, burst = 1000 }
+api_throttle     = { rate = 500, burst = 1000 }
+
 # Branches. One that is not built yet refuses true.
 observability_enabled = true
 ops_enabled           = true
 warehouse_enabled     = true
-api_enabled           = false
+api_enabled           = true
 feedback_enabled      = true
 checkin_enabled       = false
 lake_enabled          = false

@@ -22,6 +22,9 @@ transform_maximum_concurrency = 50
 load_timeout_seconds          = 300
 load_maximum_concurrency      = 8
 
+api_key_throttle = { rate = 20, burst = 40 }
+api_key_quota    = { limit = 50000, period = "DAY" }
+
 # Branches. One that is not built yet refuses true.
 observability_enabled = false
 ops_enabled           = false

@@ -56,6 +56,7 @@ module "layer" {
       arrow = "Apache Arrow"
     },
     var.warehouse_enabled ? { postgres = "psycopg and yoyo-migrations" } : {},
+    var.api_enabled ? { api = "pydantic and sqlglot" } : {},
   )
 
   name             = "${local.prefix}-${each.key}"

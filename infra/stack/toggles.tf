@@ -20,13 +20,13 @@ variable "warehouse_enabled" {
 }
 
 variable "api_enabled" {
-  description = "HTTP API on what was loaded."
+  description = "API: questions to what was loaded, over HTTP. Needs the warehouse."
   type        = bool
   default     = false
 
   validation {
-    condition     = !var.api_enabled
-    error_message = "api_enabled cannot be true: this branch is not available yet."
+    condition     = !var.api_enabled || var.warehouse_enabled
+    error_message = "api_enabled needs warehouse_enabled: the API answers from the warehouse."
   }
 }
 

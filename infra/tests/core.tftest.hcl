@@ -194,6 +194,16 @@ override_resource {
   }
 }
 
+override_resource {
+  target = module.api_function[0].aws_cloudwatch_log_group.this
+  values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-api" }
+}
+
+override_resource {
+  target = module.analytics_table[0].aws_dynamodb_table.this
+  values = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-analytics" }
+}
+
 variables {
   env           = "test"
   artifacts_dir = "./tests/artifacts"
@@ -202,6 +212,7 @@ variables {
   observability_enabled = true
   warehouse_enabled     = true
   feedback_enabled      = true
+  api_enabled           = true
 }
 
 run "the_core_stack" {

@@ -205,7 +205,6 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
   command = plan
 
   variables {
-    api_enabled          = true
     checkin_enabled      = true
     lake_enabled         = true
     quality_gate_enabled = true
@@ -216,7 +215,7 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
     source = "./stack"
   }
 
-  expect_failures = [var.api_enabled, var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+  expect_failures = [var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
 }
 
 run "operations_are_off_unless_switched_on" {
@@ -304,4 +303,52 @@ run "bad_feedback_settings_are_refused" {
   }
 
   expect_failures = [var.feedback_timeout_seconds, var.feedback_memory_mb, var.feedback_maximum_concurrency, var.feedback_alert_quiet_seconds]
+}
+
+run "the_api_is_off_unless_switched_on" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition = alltrue([
+      for value in [output.api_function, output.api_id, output.api_stage, output.api_key_ids, output.analytics_table] : value == null
+    ])
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "the_api_needs_the_warehouse" {
+  command = plan
+
+  variables {
+    api_enabled = true
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.api_enabled]
+}
+
+run "bad_api_settings_are_refused" {
+  command = plan
+
+  variables {
+    api_memory_mb                 = 128
+    api_statement_timeout_seconds = 25
+    api_cache_ttl_seconds         = -1
+    api_keys                      = ["A key"]
+    api_throttle                  = { rate = 0, burst = 1 }
+    api_key_throttle              = { rate = 1, burst = 0 }
+    api_key_quota                 = { limit = 10, period = "YEAR" }
+    api_cors_origins              = ["app.example/path"]
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.api_memory_mb, var.api_statement_timeout_seconds, var.api_cache_ttl_seconds, var.api_keys, var.api_throttle, var.api_key_throttle, var.api_key_quota, var.api_cors_origins]
 }

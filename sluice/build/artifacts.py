@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "migrate": ("base", "postgres"),
     "load": ("base", "arrow", "postgres"),
     "feedback": ("base", "arrow"),
+    "api": ("base", "postgres", "api"),
 }
 """The functions and the layers that Terraform gives them (infra/stack)."""
 

@@ -47,6 +47,7 @@ LAYERS = (
     Layer("base", LAMBDAS_DIR / "requirements/base.txt", ("*.pyi",)),
     Layer("arrow", LAMBDAS_DIR / "requirements/arrow.txt", _PYARROW_UNUSED),
     Layer("postgres", LAMBDAS_DIR / "requirements/postgres.txt", ("*.pyi", "*.pyx", "*.pxd", "yoyo/tests/*")),
+    Layer("api", LAMBDAS_DIR / "requirements/api.txt", ("*.pyi",)),
 )
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.items import State
 from sluice import console
 from sluice.console import FAILED, OK, fail, human_bytes
-from sluice.data import demo_checks, demo_input, seed, waiting
+from sluice.data import demo_api, demo_checks, demo_input, seed, waiting
+from sluice.data.demo_api import Revenue
 from sluice.data.demo_checks import Check, Evidence
 from sluice.data.demo_input import Input
 from sluice.data.seed import Uploaded
@@ -73,11 +74,19 @@ def demo(*, months: Sequence[int], rows: int, skip_deploy: bool, as_json: bool) 
     evidence = demo_checks.gather(stack, given, uploaded)
     steps.done("verify", f"source, ledger, silver and quarantine of {len(evidence.report.objects)} objects")
     found = demo_checks.checks(given, evidence, duplicate)
+    revenue = None
+    if demo_api.deployed(stack):
+        demo_api.wait_for_loads(stack, uploaded)
+        revenue, more = demo_api.ask(stack, given)
+        found += more
+        steps.done("warehouse", f"loaded; the API answered in {revenue.milliseconds:.0f} ms")
     if as_json:
         figures = {"run": given.run, "seconds": round(steps.total, 1), "mb_per_second": round(size / 1e6 / seconds, 1)}
         console.print_json(figures | demo_checks.to_dict(evidence, found))
     else:
         _show(given, uploaded, evidence, found)
+        if revenue:
+            _show_revenue(revenue)
         _verdict(given, found, steps.total)
     return OK if all(check.ok for check in found) else FAILED
 
@@ -175,6 +184,13 @@ def _show(given: Input, uploaded: Sequence[Uploaded], evidence: Evidence, found:
         show_result(answer.silver, f"{answer.title} ({'the source says the same' if same else 'THE SOURCE DIFFERS'})")
         if not same:
             show_result(answer.source, "... and from the source")
+
+
+def _show_revenue(revenue: Revenue) -> None:
+    columns = list(revenue.rows[0]) if revenue.rows else ["no invoice lines"]
+    lines = [tuple(row.values()) for row in revenue.rows]
+    title = "Revenue by date, from the warehouse: sluice api call revenue_analysis -p group_by=date"
+    console.print_table(columns, lines, title=title, right=columns[1:])
 
 
 def _line(name: str, keys: Sequence[str], evidence: Evidence, sizes: dict[str, int]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/operations.md is run, or named here with what runs it instead."""
+"""Every command of the README and of these pages is run, or named here with what runs it instead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sluice.stack import Stack
 from tests.e2e.conftest import RUNNING, TEST_VARS
 from tests.e2e.support import Pipeline, Put, until
 
-DOCUMENTS = ("README.md", "docs/operations.md")
+DOCUMENTS = ("README.md", "docs/operations.md", "docs/api.md")
 BY_HAND = "test_terraform_by_hand_shares_the_state_of_the_deployment"
 # A command that a test session cannot run inside itself, and where it is run instead.
 ELSEWHERE = {

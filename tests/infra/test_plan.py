@@ -19,6 +19,9 @@ NAMED = {
     "aws_rds_cluster": "cluster_identifier",
     "aws_secretsmanager_secret": "name",
     "aws_security_group": "name",
+    "aws_api_gateway_rest_api": "name",
+    "aws_api_gateway_usage_plan": "name",
+    "aws_api_gateway_api_key": "name",
 }
 # What a branch adds; dev has it on, prod off.
 OPS = {
@@ -84,6 +87,27 @@ FEEDBACK = {
     "aws_s3_object": 1,
     "aws_sqs_queue": 2,
 }
+API = {
+    "aws_api_gateway_rest_api": 1,
+    "aws_api_gateway_resource": 3,
+    "aws_api_gateway_method": 4,
+    "aws_api_gateway_integration": 4,
+    "aws_api_gateway_gateway_response": 8,
+    "aws_api_gateway_deployment": 1,
+    "aws_api_gateway_stage": 1,
+    "aws_api_gateway_method_settings": 1,
+    "aws_api_gateway_usage_plan": 1,
+    "aws_api_gateway_api_key": 1,
+    "aws_api_gateway_usage_plan_key": 1,
+    "aws_cloudwatch_log_group": 1,
+    "aws_dynamodb_table": 1,
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 1,
+    "aws_lambda_function": 1,
+    "aws_lambda_layer_version": 1,
+    "aws_lambda_permission": 1,
+    "aws_s3_object": 2,
+}
 
 
 def test_a_plan_needs_no_account_and_no_network(env_plan: tuple[str, OfflinePlan]) -> None:
@@ -118,7 +142,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_lambda_permission": 1,
         "aws_lambda_event_source_mapping": 1,
     }
-    branches = sum(map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK)), Counter())
+    branches = sum(map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API)), Counter())
     added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else branches
     assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
@@ -148,6 +172,10 @@ def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
         "module.feedback_queue[0]",
         "module.feedback_table[0]",
         "module.feedback_trigger[0]",
+        "module.analytics_table[0]",
+        "module.api[0]",
+        "module.api_function[0]",
+        'module.layer["api"]',
     }
 
 

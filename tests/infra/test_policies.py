@@ -22,6 +22,7 @@ LOADER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-
 READER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-reader-abcdef"
 FEEDBACK = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-feedback"
 FEEDBACK_QUEUE = f"arn:aws:sqs:{ACCOUNT}:sluice-test-feedback"
+ANALYTICS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-analytics"
 REPLAYS = "arn:aws:s3:::sluice-test-artifacts/replays/*"
 
 
@@ -128,6 +129,14 @@ ALLOWED = {
         "sqs:DeleteMessage": {FEEDBACK_QUEUE},
         "sqs:GetQueueAttributes": {FEEDBACK_QUEUE},
         "sqs:ReceiveMessage": {FEEDBACK_QUEUE},
+    },
+    "api_function[0]": {
+        "dynamodb:BatchWriteItem": {ANALYTICS},
+        "dynamodb:GetItem": {ANALYTICS},
+        "logs:CreateLogStream": {logs("api")},
+        "logs:PutLogEvents": {logs("api")},
+        "secretsmanager:GetSecretValue": {READER_SECRET},
+        **{f"ec2:{action}": {"*"} for action in NETWORK},
     },
     "watch[0]": {
         "dynamodb:Query": {f"{LEDGER}/index/by_state"},

@@ -87,10 +87,10 @@ def no_layers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def test_a_second_build_builds_nothing(lambdas: Path, no_layers: list[str], tmp_path: Path) -> None:
     first = artifacts.build(tmp_path / "out", lambdas=lambdas)
     assert [a.name for a in first.artifacts.values() if a.rebuilt] == [
-        "layer-base", "layer-arrow", "layer-postgres", *artifacts.FUNCTIONS]  # fmt: skip
+        "layer-base", "layer-arrow", "layer-postgres", "layer-api", *artifacts.FUNCTIONS]  # fmt: skip
     second = artifacts.build(tmp_path / "out", lambdas=lambdas)
     assert not any(a.rebuilt for a in second.artifacts.values())
-    assert no_layers == ["base", "arrow", "postgres"]
+    assert no_layers == ["base", "arrow", "postgres", "api"]
     assert {n: a.sha256 for n, a in first.artifacts.items()} == {n: a.sha256 for n, a in second.artifacts.items()}
 
 

@@ -17,3 +17,8 @@ output "log_group" {
   description = "Name of the function's log group."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "invoke_arn" {
+  description = "ARN by which API Gateway invokes the function."
+  value       = aws_lambda_function.this.invoke_arn
+}

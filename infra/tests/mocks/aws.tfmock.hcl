@@ -57,7 +57,8 @@ mock_resource "aws_lambda_layer_version" {
 
 mock_resource "aws_lambda_function" {
   defaults = {
-    arn = "arn:aws:lambda:us-east-1:123456789012:function:mock-function"
+    arn        = "arn:aws:lambda:us-east-1:123456789012:function:mock-function"
+    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:mock-function/invocations"
   }
 }
 
@@ -96,5 +97,11 @@ mock_resource "aws_secretsmanager_secret" {
 mock_resource "aws_vpc_endpoint" {
   defaults = {
     prefix_list_id = "pl-12345678"
+  }
+}
+
+mock_resource "aws_api_gateway_rest_api" {
+  defaults = {
+    execution_arn = "arn:aws:execute-api:us-east-1:123456789012:mockapi"
   }
 }

@@ -1,0 +1,196 @@
+"""What may be asked: one model for each operation. The OpenAPI document is made of them.
+
+Names of datasets and columns are checked when the question is put (questions.py), for they come from the catalog.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_camel
+
+SYNC_ROWS: Final = 1_000  # of an answer; jobs give more
+JOB_ROWS: Final = 1_000_000
+_AGE: Final = re.compile(r"(\d{1,4})([dh])")
+
+
+def _moment(text: str) -> str:
+    """An ISO 8601 time in UTC; an age counts back from the beginning of this UTC day (d) or hour (h)."""
+    now = datetime.now(UTC)
+    if age := _AGE.fullmatch(text):
+        whole = now.replace(minute=0, second=0, microsecond=0)
+        if age[2] == "h":
+            return (whole - timedelta(hours=int(age[1]))).isoformat()
+        return (whole.replace(hour=0) - timedelta(days=int(age[1]))).isoformat()
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise ValueError("is no time such as 2026-03-01, 2026-03-01T12:00:00Z or 7d") from None
+
+
+def _split(value: Any) -> Any:
+    """A query string has lists with commas."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+type Moment = Annotated[
+    str,
+    AfterValidator(_moment),
+    Field(
+        min_length=2,
+        max_length=40,
+        examples=["2026-03-01", "7d"],
+        description="A date, a time with offset (UTC without), or an age: 7d or 12h before this UTC day or hour began.",
+    ),
+]
+type Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+type Having = Annotated[
+    str,
+    Field(
+        pattern=r"^(>=|<=|=|>|<)[0-9]{1,12}$",
+        examples=[">=10"],
+        description="Only groups whose value compares so.",
+    ),
+]
+
+
+class Parameters(BaseModel):
+    """Anything that is not named is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_max_length=10_000)
+
+
+class Limited(Parameters):
+    limit: int = Field(
+        default=100, ge=1, le=JOB_ROWS, description="Rows at most: 1,000 in an answer, 1,000,000 in a job."
+    )
+
+
+class Ranged(Limited):
+    since: Moment | None = None
+    until: Moment | None = Field(default=None, description="Times before this one.")
+
+
+class DatabaseInfoParameters(Limited):
+    exact: bool = Field(default=False, description="Count rows instead of asking PostgreSQL for its estimate.")
+
+
+class SimpleDemoParameters(Parameters):
+    rows: int = Field(default=5, ge=1, le=100, description="So many numbers and their squares.")
+
+
+class CountParameters(Ranged):
+    dataset: Name = Field(default="shipments", description="A dataset of the warehouse.")
+    metric: Literal["rows", "objects", "days"] = Field(
+        default="rows", description="Rows, different source objects, or different UTC dates."
+    )
+    group_by: Name | None = Field(
+        default=None, description="A text, boolean or whole-number column of the dataset, or date."
+    )
+    having: Having | None = None
+
+
+class RevenueParameters(Ranged):
+    group_by: Literal["date", "week", "month", "sku", "invoice_id"] = "month"
+
+
+class CustomQueryParameters(Limited):
+    sql: str = Field(min_length=1, max_length=10_000, examples=["SELECT count(*) FROM silver.shipments"],
+                     description="One SELECT; tables with their schema: silver, canonical or control.")  # fmt: skip
+
+
+class DatabaseInfo(Parameters):
+    """Tables of the warehouse, their rows, bytes and newest load."""
+
+    operation: Literal["database_info"]
+    parameters: DatabaseInfoParameters = DatabaseInfoParameters()
+
+
+class SimpleDemo(Parameters):
+    """Numbers and their squares: whether everything between caller and database works."""
+
+    operation: Literal["simple_demo"]
+    parameters: SimpleDemoParameters = SimpleDemoParameters()
+
+
+class CountAnalysis(Parameters):
+    """A count over a dataset, by group."""
+
+    operation: Literal["count_analysis"]
+    parameters: CountParameters = CountParameters()
+
+
+class RevenueAnalysis(Parameters):
+    """Revenue, units, invoices and lines of invoice_lines."""
+
+    operation: Literal["revenue_analysis"]
+    parameters: RevenueParameters = RevenueParameters()
+
+
+class CustomQuery(Parameters):
+    """One SELECT of the caller's own, as a role that can only read."""
+
+    operation: Literal["custom_query"]
+    parameters: CustomQueryParameters
+
+
+type Request = Annotated[
+    DatabaseInfo | SimpleDemo | CountAnalysis | RevenueAnalysis | CustomQuery,
+    Field(discriminator="operation"),
+]
+REQUEST: Final[TypeAdapter[Any]] = TypeAdapter(Request)
+MODELS: Final = (DatabaseInfo, SimpleDemo, CountAnalysis, RevenueAnalysis, CustomQuery)
+"""Every operation's model."""
+
+
+def name_of(model: type[BaseModel]) -> str:
+    """The operation that a model is of."""
+    return str(model.model_fields["operation"].annotation.__args__[0])  # type: ignore[union-attr]
+
+
+def parameters_of(model: type[BaseModel]) -> type[BaseModel]:
+    found = model.model_fields["parameters"].annotation
+    assert isinstance(found, type)
+    return found
+
+
+class Shape(BaseModel):
+    """JSON of an answer, in the case that browsers' code is written in."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Metadata(Shape):
+    result_count: int
+    timestamp: str
+    cache_hit: bool
+    truncated: bool = Field(description="There were more rows than the limit.")
+
+
+class Answer(Shape):
+    success: Literal[True]
+    operation: str
+    operation_id: str
+    execution_time: float = Field(description="Milliseconds.")
+    data: list[dict[str, Any]]
+    metadata: Metadata
+
+
+class Problem(Shape):
+    message: str
+    type: str
+
+
+class ErrorAnswer(Shape):
+    success: Literal[False]
+    error: Problem
+    suggestions: list[str]
+
+
+class HealthAnswer(Shape):
+    success: Literal[True]
+    status: Literal["ok"]
+    database: Literal["ok"]
+    milliseconds: float
