@@ -77,15 +77,13 @@ run "what_api_gateway_answers_itself_has_the_shape_of_every_error" {
   }
 
   assert {
-    condition = { for name, response in aws_api_gateway_gateway_response.this : name => response.status_code } == {
+    condition = { for name, response in aws_api_gateway_gateway_response.this : name => response.status_code if !startswith(name, "DEFAULT") } == {
       INVALID_API_KEY              = "403"
       MISSING_AUTHENTICATION_TOKEN = "404"
       REQUEST_TOO_LARGE            = "413"
       THROTTLED                    = "429"
       QUOTA_EXCEEDED               = "429"
       INTEGRATION_TIMEOUT          = "504"
-      DEFAULT_4XX                  = null
-      DEFAULT_5XX                  = null
     }
     error_message = "statuses must be those of HTTP"
   }
