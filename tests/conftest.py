@@ -27,7 +27,8 @@ OWN_ENGINES = tuple(f"tests/e2e/test_{name}.py" for name in ("docker_engine", "d
 # The end-to-end suites mostly wait, so in parallel they run in two halves, each with an engine and a stack of its own.
 # These are the second half; whatever says ``[first]`` or ``[second]`` is asked of both.
 SECOND_HALF = tuple(
-    f"tests/e2e/test_{name}.py" for name in ("feedback", "load", "operations", "replay", "soak", "volume")
+    f"tests/e2e/test_{name}"
+    for name in ("api", "checkins", "entities", "entity_queries", "feedback", "load", "replay", "soak", "volume")
 )
 HALVES = ("first", "second")
 
