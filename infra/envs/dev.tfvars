@@ -28,6 +28,7 @@ api_throttle     = { rate = 500, burst = 1000 }
 observability_enabled = true
 ops_enabled           = true
 warehouse_enabled     = true
+canonical_enabled     = true
 api_enabled           = true
 feedback_enabled      = true
 checkin_enabled       = false

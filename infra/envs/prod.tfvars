@@ -29,6 +29,7 @@ api_key_quota    = { limit = 50000, period = "DAY" }
 observability_enabled = false
 ops_enabled           = false
 warehouse_enabled     = false
+canonical_enabled     = false
 api_enabled           = false
 feedback_enabled      = false
 checkin_enabled       = false

@@ -19,6 +19,17 @@ variable "warehouse_enabled" {
   default     = false
 }
 
+variable "canonical_enabled" {
+  description = "Canonical entities: rows of datasets with an `entity` section in the warehouse; needs warehouse_enabled."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.canonical_enabled || var.warehouse_enabled
+    error_message = "canonical_enabled needs warehouse_enabled."
+  }
+}
+
 variable "api_enabled" {
   description = "API: questions to what was loaded, over HTTP. Needs the warehouse."
   type        = bool

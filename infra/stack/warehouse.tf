@@ -124,6 +124,8 @@ module "load" {
     LOAD_QUEUE_URL               = module.load_queue[0].url
     NOTIFICATIONS_TOPIC_ARN      = module.notifications.arn
     MAX_RECEIVES                 = tostring(var.max_receive_count)
+    CANONICAL_ENABLED            = tostring(var.canonical_enabled)
+    QUARANTINE_BUCKET            = module.bucket["quarantine"].name
   }
 
   permissions = concat([
@@ -147,7 +149,14 @@ module "load" {
       actions   = ["sns:Publish"]
       resources = [module.notifications.arn]
     },
-  ], local.kms_permissions)
+    ], var.canonical_enabled ? [
+    {
+      # A file whose control totals contradict its rows.
+      sid       = "QuarantineTotals"
+      actions   = ["s3:PutObject", "s3:DeleteObject"]
+      resources = [local.quarantine_objects]
+    },
+  ] : [], local.kms_permissions)
 }
 
 module "load_trigger" {

@@ -211,6 +211,7 @@ variables {
 
   observability_enabled = true
   warehouse_enabled     = true
+  canonical_enabled     = true
   feedback_enabled      = true
   api_enabled           = true
 }

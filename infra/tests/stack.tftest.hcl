@@ -277,6 +277,20 @@ run "bad_load_settings_are_refused" {
   expect_failures = [var.load_timeout_seconds, var.load_memory_mb, var.load_maximum_concurrency]
 }
 
+run "canonical_entities_need_the_warehouse" {
+  command = plan
+
+  variables {
+    canonical_enabled = true
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.canonical_enabled]
+}
+
 run "feedback_is_off_unless_switched_on" {
   module {
     source = "./stack"

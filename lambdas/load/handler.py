@@ -11,7 +11,9 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from canonical import NOTHING, Canonical
 from loader import Loader
+from pipeline.catalog import load_catalog
 from pipeline.clients import client
 from pipeline.committed import Committed
 from pipeline.ledger import Ledger
@@ -20,6 +22,7 @@ from pipeline.notices import Notices
 from pipeline.redelivery import Redelivery
 from pipeline.telemetry import correlate, measure, traced
 from pipeline.warehouse import Warehouse
+from totals import ControlTotals
 
 logger = Logger()
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
@@ -28,7 +31,16 @@ MAX_RECEIVES: Final = int(os.environ["MAX_RECEIVES"])
 # 1, 4, 16 and 64 s: longer than a database takes to fail over.
 redelivery = Redelivery(client("sqs"), os.environ["LOAD_QUEUE_URL"], MAX_RECEIVES, base=4, longest=120)
 warehouse = Warehouse(client("secretsmanager"), os.environ["DATABASE_SECRET_ARN"], "load")
-loader = Loader(client("s3"), os.environ["SILVER_BUCKET"], ledger, warehouse)
+s3 = client("s3")
+CANONICAL: Final = os.environ["CANONICAL_ENABLED"] == "true"
+loader = Loader(
+    s3,
+    os.environ["SILVER_BUCKET"],
+    ledger,
+    warehouse,
+    Canonical(load_catalog()) if CANONICAL else None,
+    ControlTotals(s3, os.environ["QUARANTINE_BUCKET"], notices, warehouse, load_catalog()) if CANONICAL else None,
+)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -64,10 +76,18 @@ def process_record(record: SQSRecord) -> None:
     if loaded.fresh:
         seconds = time.monotonic() - began
         measure(committed.dataset, RowsLoaded=loaded.rows, ObjectsLoaded=1, LoadSeconds=seconds)
+        if loaded.entities != NOTHING or loaded.totals_differing:
+            measure(
+                committed.dataset,
+                EntityVersions=loaded.entities.versions,
+                EntitiesWithdrawn=loaded.entities.withdrawn,
+                ControlTotalsDiffering=loaded.totals_differing,
+            )
     logger.info(
         "loaded" if loaded.fresh else "was loaded before",
         extra={"run": committed.run, "batch_id": loaded.batch_id, "rows": dict(loaded.rows_by_table),
-               "replaced": loaded.replaced, "nul_characters_replaced": loaded.nuls},
+               "replaced": loaded.replaced, "nul_characters_replaced": loaded.nuls,
+               "entity_versions": loaded.entities.versions, "totals_differing": loaded.totals_differing},
     )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -11,11 +12,13 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from canonical import NOTHING, Canonical, Written
 from pipeline.committed import Committed, silver_of
-from pipeline.items import Output
+from pipeline.items import ObjectItem, Output
 from pipeline.ledger import Ledger
 from pipeline.warehouse import OBJECT_ID, Warehouse, silver_table
 from silver_rows import SilverChanged, read_ahead
+from totals import ControlTotals
 
 _STAGE: Final = sql.Identifier("stage")
 
@@ -31,14 +34,28 @@ class Loaded:
     fresh: bool
     replaced: int = 0
     nuls: int = 0
+    entities: Written = NOTHING
+    totals_differing: int = 0
 
 
 class Loader:
-    def __init__(self, s3: Any, bucket: str, ledger: Ledger, warehouse: Warehouse) -> None:
+    """``canonical`` and ``totals``: the branch canonical_enabled, None when it is off."""
+
+    def __init__(
+        self,
+        s3: Any,
+        bucket: str,
+        ledger: Ledger,
+        warehouse: Warehouse,
+        canonical: Canonical | None = None,
+        totals: ControlTotals | None = None,
+    ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._ledger = ledger
         self._warehouse = warehouse
+        self._canonical = canonical
+        self._totals = totals
 
     def load(self, committed: Committed) -> Loaded | None:
         """Loads a run once, however often it is announced; None when a newer run makes it idle.
@@ -54,14 +71,17 @@ class Loader:
         outputs: dict[str, list[Output]] = defaultdict(list)
         for output in silver.outputs:
             outputs[output["dataset"]].append(output)
-        loaded = self._exchange(committed, outputs)
+        loaded = self._exchange(committed, silver.item, outputs)
         if loaded is None:
             return None
+        if self._totals is not None:
+            differing = self._totals.settle(UUID(committed.object_id), committed.run, silver.item)
+            loaded = replace(loaded, totals_differing=differing)
         # After the database: a function that dies in between is called again, finds the rows loaded, and notes it.
         self._ledger.note_loaded(committed.object_id, committed.run, loaded.rows, loaded.batch_id)
         return loaded
 
-    def _exchange(self, committed: Committed, outputs: dict[str, list[Output]]) -> Loaded | None:
+    def _exchange(self, committed: Committed, item: ObjectItem, outputs: dict[str, list[Output]]) -> Loaded | None:
         began = time.monotonic()
         object_id = UUID(committed.object_id)
         connection = self._warehouse.connection()
@@ -78,16 +98,29 @@ class Loader:
             if before is not None and before[0] == committed.run:
                 return Loaded(str(before[1]), before[2], before[3], before[4], fresh=False)
             replaced, nuls, counts = 0, 0, {}
+            canonical = self._canonical
+            if canonical and not canonical.concerns({*outputs, *(before[3] if before else ())}):
+                canonical = None
+            if canonical:
+                canonical.begin(connection)
             for table in sorted(outputs):
                 counts[table], copied_nuls = self._stage(connection, table, object_id, outputs[table])
                 nuls += copied_nuls
                 replaced += _delete(connection, table, object_id)
                 connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(silver_table(table), _STAGE))
+                if canonical:
+                    canonical.collect(connection, table, _STAGE)
                 connection.execute(sql.SQL("DROP TABLE {}").format(_STAGE))
             for table in sorted(set(before[3] if before else ()) - set(outputs)):
                 replaced += _delete(connection, table, object_id)
+            entities = NOTHING
+            if canonical:
+                received_at = datetime.fromisoformat(item["received_at"])
+                entities = canonical.write(connection, object_id, received_at, again=before is not None)
+            if self._totals is not None:
+                self._totals.compare(connection, object_id, committed.run, item)
             batch_id, files = uuid5(object_id, f"run {committed.run}"), sum(map(len, outputs.values()))
-            loaded = Loaded(str(batch_id), sum(counts.values()), counts, files, True, replaced, nuls)
+            loaded = Loaded(str(batch_id), sum(counts.values()), counts, files, True, replaced, nuls, entities)
             connection.execute(
                 "INSERT INTO control.loads (object_id, run, batch_id, dataset, source_key, rows, rows_by_table, "
                 "rows_replaced, files, seconds) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",

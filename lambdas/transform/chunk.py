@@ -121,7 +121,7 @@ class ChunkProcessor:
         found = self._catalog.datasets.get(dataset)
         if found is None:
             raise ObjectFailed(Failure.UNKNOWN_DATASET, f"no dataset {dataset!r}; deploy its YAML, then redrive")
-        return sort_rows(lines, found, reader)
+        return sort_rows(lines, found, reader, self._catalog.summaries_of(dataset))
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

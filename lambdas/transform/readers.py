@@ -16,12 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
+import json_values
 from lines import Lines
 from pipeline.catalog import Field
 from pipeline.failures import Reason
 
 _BLOCK: Final = 1024 * 1024
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+JSON: Final = pa.large_string()  # no other column has this type
 WHOLE_ROW: Final = ""  # stands for a field where the row itself is malformed
 Columns = Mapping[str, pa.DataType]
 NO_COLUMN: Final[Columns] = {"no field has this name": pa.string()}  # reads the shape of a row, no value of it
@@ -69,6 +71,7 @@ _TYPES: Final = {
     "bool": pa.bool_(),
     "date": pa.date32(),
     "timestamp": TIMESTAMP,
+    "json": JSON,
 }
 
 
@@ -85,7 +88,9 @@ class JsonReader:
             raise Refused("a line is not one JSON object")
         # Arrow cuts its input at newlines into blocks, so a block has to hold the longest line
         block = max(_BLOCK, lines.longest() + 1)
-        wire = pa.schema([(name, pa.string() if _parsed_from_text(kind) else kind) for name, kind in columns.items()])
+        nested = [name for name, kind in columns.items() if kind == JSON]
+        flat = {name: kind for name, kind in columns.items() if kind != JSON} or NO_COLUMN
+        wire = pa.schema([(name, pa.string() if _parsed_from_text(kind) else kind) for name, kind in flat.items()])
         try:
             table = pajson.read_json(
                 pa.BufferReader(lines.joined()),
@@ -94,6 +99,8 @@ class JsonReader:
             )
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise Refused(str(error)) from error
+        if table.num_rows == len(lines):
+            table = _with_nested(table, lines, nested)
         return _checked(table, lines, columns)
 
     def surely_bad(self, lines: Lines, columns: Columns) -> Errors:
@@ -173,6 +180,20 @@ def csv_header(line: bytes) -> tuple[str, ...]:
     return tuple(name.strip() for name in names)
 
 
+def _with_nested(table: pa.Table, lines: Lines, names: list[str]) -> pa.Table:
+    """Adds columns whose values may be objects and arrays, which Arrow gives no text of. Raises Refused."""
+    if not names:
+        return table
+    try:
+        rows = [json_values.parse(raw) for raw in lines.text.to_pylist()]
+        for name in names:
+            texts = [None if row.get(name) is None else json_values.text_of(row[name]) for row in rows]
+            table = table.append_column(name, pa.array(texts, JSON))
+    except json_values.NotJson as error:
+        raise Refused(str(error)) from error
+    return table
+
+
 def _checked(table: pa.Table, lines: Lines, columns: Columns) -> pa.Table:
     if table.num_rows != len(lines):
         raise Refused(f"{len(lines)} lines gave {table.num_rows} rows")
@@ -188,6 +209,8 @@ def _checked(table: pa.Table, lines: Lines, columns: Columns) -> pa.Table:
 def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if column.type == kind:
         return column
+    if kind == JSON:
+        return pa.array([None if text is None else _normal_json(text) for text in column.to_pylist()], JSON)
     if pa.types.is_timestamp(kind) and pa.types.is_string(column.type):
         # ISO 8601 with a zone ("Z", "+02:00"), or without one, which then means UTC; a date alone means its midnight
         try:
@@ -199,13 +222,21 @@ def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return column.cast(kind)
 
 
+def _normal_json(text: str) -> str | None:
+    try:
+        value = json_values.parse(text)
+        return None if value is None else json_values.text_of(value)
+    except json_values.NotJson as error:
+        raise pa.ArrowInvalid(str(error)) from error
+
+
 def _parsed_from_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 def _may_be(value: object, kind: pa.DataType) -> bool:
     """False when Arrow's JSON reader surely refuses the value for a column of this type."""
-    if value is None:
+    if value is None or kind == JSON:
         return True
     if isinstance(value, bool):
         return bool(pa.types.is_boolean(kind))

@@ -47,11 +47,25 @@ class Sorted:
         self.bad += bad
 
 
-def sort_rows(lines: Lines, dataset: Dataset, reader: Reader) -> Sorted:
-    """All rows as rows of one dataset."""
+def sort_rows(lines: Lines, dataset: Dataset, reader: Reader, summaries: Dataset | None = None) -> Sorted:
+    """All rows as rows of one dataset, but for those that have a record_type of ``summaries``."""
     result = Sorted(rows_in=len(lines))
+    if summaries is not None:
+        theirs = _of_types(lines, summaries.record_types, reader)
+        result.take(summaries, lines.filter(theirs), reader)
+        lines = lines.filter(pc.invert(theirs))
     result.take(dataset, lines, reader)
     return result
+
+
+def _of_types(lines: Lines, types: Iterable[str], reader: Reader) -> pa.BooleanArray:
+    """Which rows have one of these record types. Only those in which such a word stands are read for it."""
+    mentioned = pa.array([False] * len(lines), pa.bool_())
+    for word in types:
+        mentioned = pc.or_(mentioned, pc.match_substring(lines.text, word))
+    table, kept, _ = _read_refusing(lines.filter(mentioned), {RECORD_TYPE: pa.string()}, reader)
+    theirs = pc.is_in(table.column(RECORD_TYPE).combine_chunks(), pa.array(types, pa.string()))
+    return pc.is_in(lines.offset, kept.offset.filter(theirs))
 
 
 def sort_mixed(lines: Lines, catalog: Catalog, reader: Reader, fallback: str) -> Sorted:

@@ -6,22 +6,23 @@ which ``record_type`` values route a row of a mixed file to it.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.checks import ANOMALIES, TESTS, BadCheck, Section, parse_section
+from pipeline.entity import EntitySection, FieldOf, check_entities, parse_entity
 
 MIXED: Final = "mixed"  # bronze/mixed/ holds rows of several datasets, told apart by record_type
 RECORD_TYPE: Final = "record_type"
-TYPES: Final = ("string", "int64", "float64", "bool", "date", "timestamp")
+TYPES: Final = ("string", "int64", "float64", "bool", "date", "timestamp", "json")
 DECIMAL: Final = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 COMPILED: Final = "datasets.json"
 _DATASET_FIELDS: Final = {
-    "dataset", "description", "record_types", "partition_by", "key", "fields", "feedback", "checkin",
+    "dataset", "description", "record_types", "partition_by", "key", "fields", "feedback", "checkin", "entity",
 }  # fmt: skip
 _FIELD_FIELDS: Final = {"type", "required", "min", "max", "allowed", "description"}
 
@@ -56,7 +57,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """``feedback`` and ``checkin``: what the branches of these names do with the rows, None for nothing."""
+    """``feedback``, ``checkin`` and ``entity``: what the branches of these names do with the rows, None for nothing."""
 
     name: str
     partition_by: str
@@ -66,6 +67,7 @@ class Dataset:
     description: str = ""
     feedback: Section | None = None
     checkin: Section | None = None
+    entity: EntitySection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class Catalog:
     def __post_init__(self) -> None:
         routes = {value: dataset for dataset in self.datasets.values() for value in dataset.record_types}
         object.__setattr__(self, "by_record_type", routes)
+
+    def summaries_of(self, dataset: str) -> Dataset | None:
+        """The dataset of the summaries that a file of this one may hold, None when it may hold none."""
+        found = self.datasets.get(dataset)
+        return self.datasets[found.entity.totals.dataset] if found and found.entity and found.entity.totals else None
 
     def knows(self, dataset: str) -> bool:
         """Whether a bronze prefix of this name is taken in; ``mixed`` is, as soon as one dataset routes rows."""
@@ -96,6 +103,14 @@ def parse_catalog(compiled: Mapping[str, Any]) -> Catalog:
     """
     datasets = {name: _dataset(raw, f"{name}.yaml") for name, raw in sorted(compiled.items())}
     _check_routes(datasets)
+    try:
+        check_entities(
+            {name: dataset.entity for name, dataset in datasets.items() if dataset.entity},
+            {name: _seen(dataset.fields) for name, dataset in datasets.items()},
+        )
+    except BadCheck as bad:
+        name, _, setting = bad.setting.partition(":")
+        raise CatalogError(f"{name}.yaml", f"entity.{setting}", bad.reason) from bad
     return Catalog(datasets)
 
 
@@ -145,9 +160,23 @@ def _dataset(raw: Any, file: str) -> Dataset:
         description=str(raw.get("description", "")),
         feedback=_section(raw, "feedback", ("customer", "anomalies"), ANOMALIES, fields, file),
         checkin=_section(raw, "checkin", ("user", "tests"), TESTS, fields, file),
+        entity=_entity(raw, fields, file),
     )
     _check_references(dataset, fields, file)
     return dataset
+
+
+def _entity(raw: dict[str, Any], fields: dict[str, Field], file: str) -> EntitySection | None:
+    if "entity" not in raw:
+        return None
+    try:
+        return parse_entity(raw["entity"], _seen(fields.values()), str(raw.get("partition_by")))
+    except BadCheck as bad:
+        raise CatalogError(file, f"entity.{bad.setting}".rstrip("."), bad.reason) from bad
+
+
+def _seen(fields: Iterable[Field]) -> dict[str, FieldOf]:
+    return {field.name: FieldOf(field.type, field.required, field.allowed) for field in fields}
 
 
 def _section(

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     NOT_ALLOWED = "not_allowed"
     UNKNOWN_RECORD_TYPE = "unknown_record_type"
+    CONTROL_TOTALS = "control_totals"  # of a file's summary: its rows are not what it says
 
 
 class Failure(StrEnum):

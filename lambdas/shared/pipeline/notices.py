@@ -12,9 +12,11 @@ COMMITTED: Final = "object.committed"
 QUARANTINE_THRESHOLD: Final = "quarantine.threshold"
 DEAD_LETTER: Final = "dead.letter"
 LOAD_FAILED: Final = "load.failed"
+CONTROL_TOTALS: Final = "control.totals"
 ANOMALY: Final = "feedback.anomaly"
 _SUBJECT_CHARACTERS: Final = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _BODY_CHARACTERS: Final = 1000  # of a message that nobody understands
+_DIFFERENCES: Final = 20  # that a notice names; quarantine has them all
 _DETAIL_PARTITIONS: Final = 1000  # an event holds 256 KB; a longer list is cut and says so
 
 
@@ -69,6 +71,21 @@ class Notices:
             "repair": f"mend the cause, then sluice dlq redrive {object_id}",
         }
         self._publish(LOAD_FAILED, dataset, "error", reason, about)
+
+    def control_totals(self, item: ObjectItem, run: int, differences: list[str]) -> None:
+        """Tells that a file's summary contradicts the rows that were loaded of the file."""
+        ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+        object_id = item["object_id"]
+        body = _about(ref, Origin(**item["origin"]), item["dataset"]) | {
+            "run": run,
+            "differences": differences[:_DIFFERENCES],
+            "rows_quarantined": int(item["rows_quarantined"]),
+            "reason": differences[0],
+            "look": f"sluice quarantine show {object_id}",
+            "repair": "ask the sender which is right and upload the file again; if rows were refused by a wrong rule, "
+            f"mend it, `make deploy`, then sluice quarantine retry --object {object_id}",
+        }
+        self._publish(CONTROL_TOTALS, item["dataset"], "error", str(body["reason"]), body)
 
     def anomaly(self, dataset: str, check: str, count: int, samples: list[str], told: int) -> None:
         """Tells of rows that are unusual but right; ``told`` is how many the notices before have told of."""

@@ -27,6 +27,7 @@ _TYPES: Final = {
     "bool": "boolean",
     "date": "date",
     "timestamp": "timestamp with time zone",
+    "json": "jsonb",
 }
 _CONNECT_SECONDS: Final = 10
 
