@@ -14,14 +14,14 @@ from typing import Any
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sluice.bench import bulk, hop_bare, hop_real, peer, row_per_message, stage
+from sluice.bench import bulk, hop_bare, hop_real, load, peer, row_per_message, stage
 from sluice.bench.figures import Figure, Hop, Target, at_least, at_most
 from sluice.bench.stage import Memory, Stage
 from sluice.console import SluiceError, human_bytes, note
 from sluice.engine import DOCKER, EMBEDDED
 from sluice.paths import ROOT
 
-PARTS = ("setup", "hop", "bulk", "rows")
+PARTS = ("setup", "hop", "bulk", "rows", "load")
 MB = 1e6
 
 
@@ -100,6 +100,9 @@ def _own_figures(
         if "rows" in plan.parts:
             report(f"bench   row per message, {row_per_message.ROWS:,} rows")
             figures += _guarded("rows", "row per message", lambda: row_figures(own))
+        if "load" in plan.parts:
+            report(f"bench   load, {load.ROWS_MB} MB of rows and {load.ENTITIES:,} entities twice")
+            figures += _guarded("load", "load", lambda: load_figures(own))
         if given is not None:
             report(f"bench   bulk, {human_bytes(given.size)}")
             files = given
@@ -258,4 +261,19 @@ def row_figures(own: Stage) -> list[Figure]:
         Figure("rows", "Sluice", chunks.rows_per_s, "rows/s", None, f"the same {rows}, checked and counted"),
         Figure("rows", "Sluice, files", chunks.files, "files"),
         Figure("rows", "times quicker", chunks.rows_per_s / messages.rows_per_s, "x"),
+    ]
+
+
+def load_figures(own: Stage) -> list[Figure]:
+    done = load.measure(own)
+    rows = f"{done.silver.rows:,} rows of one object, from its lock to its commit, reading silver included"
+    return [
+        Figure(
+            "load", "rows into silver tables", done.silver.rows / done.silver.seconds, "rows/s", at_least(100_000), rows
+        ),
+        Figure("load", "rows, after the commit", done.silver.waited, "s", None, "until they are in the warehouse"),
+        Figure("load", "10,000 new entities", done.entities_new.seconds, "s", at_most(3), "their rows included"),
+        Figure(
+            "load", "10,000 changed entities", done.entities_changed.seconds, "s", at_most(3), "one version more each"
+        ),
     ]

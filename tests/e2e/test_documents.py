@@ -17,7 +17,7 @@ from fixtures import formats, shipping
 from pipeline.failures import Failure
 from pipeline.identity import ObjectRef
 from pipeline.items import State
-from pipeline.notices import DEAD_LETTER, LOAD_FAILED, QUARANTINE_THRESHOLD
+from pipeline.notices import CONTROL_TOTALS, DEAD_LETTER, LOAD_FAILED, QUARANTINE_THRESHOLD
 from sluice.instance import Instance
 from sluice.paths import ROOT
 from sluice.stack import Stack
@@ -163,7 +163,7 @@ def test_every_alarm_state_reason_and_notice_has_a_section(stack: Stack) -> None
         function, _, rest = alarm.partition("-")
         shown = f"<function>-{rest}" if rest in ("errors", "throttles") and function in functions | {"watch"} else alarm
         assert f"`{shown}`" in text, alarm
-    kinds = {QUARANTINE_THRESHOLD, DEAD_LETTER, LOAD_FAILED}
+    kinds = {CONTROL_TOTALS, QUARANTINE_THRESHOLD, DEAD_LETTER, LOAD_FAILED}
     kinds |= {"object.failed", "object.missing", "replay.done", "replay.failed"}
     reasons = set(Failure) - {Failure.MISSING_VERSION}  # the reason of `missing`, which has a section of its own
     assert [word for word in (*State, *sorted(reasons), *sorted(kinds)) if f"`{word}`" not in text] == []

@@ -406,3 +406,50 @@ def test_the_loader_makes_no_tables_and_the_reader_writes_nothing(pipe: Pipeline
                       "SET default_transaction_read_only = off; DELETE FROM canonical.mappings"):  # fmt: skip
         with warehouse.connect("reader") as connection, pytest.raises(refused):
             connection.execute(statement.encode())
+
+
+# -- crash sweep -------------------------------------------------------------------------------------------------------
+
+CALLS = [("s3", "GetObject", "SlowDown"), ("s3", "PutObject", "SlowDown"), ("sns", "Publish", "Throttling"),
+         ("dynamodb", "GetItem", "ProvisionedThroughputExceededException"),
+         ("dynamodb", "UpdateItem", "ProvisionedThroughputExceededException")]  # fmt: skip
+SDK_TRIES = 4
+
+
+def test_no_call_that_dies_doubles_or_loses_an_entity_an_entry_or_a_notice(
+    breakable: Pipeline, warehouse: Warehouse, record_property: Any
+) -> None:
+    """Each call of a load whose totals differ is killed before and after, and throttled, each on its own object."""
+    pipe = breakable
+    points = [(*call, mode) for call in CALLS for mode in ("kill-before", "kill-after", "throttle")]
+    points.append(("lambda", "Return", "", "kill-after"))
+    puts: dict[tuple[str, ...], Put] = {}
+    bodies = {}
+    for number, point in enumerate(points):
+        rows = entities.customers(f"{pipe.run}-{number:02d}", number, 10)
+        bodies[point] = entities.as_jsonl([*rows, entities.summary(rows, record_count=11)])
+        service, operation, error, mode = point
+        origin = pipe.origin_of(pipe.key("crm", f"{number:02d}.jsonl"), bodies[point])
+        about = {"function": pipe.stack["load_function"], "about": [origin.object_id], "nth": 1}
+        action = {"throttle": f"error:{error}"}.get(mode, mode)
+        times = SDK_TRIES if mode == "throttle" else 1
+        pipe.set_fault(about | {"service": service, "operation": operation, "action": action, "times": times})
+    for number, point in enumerate(points):
+        puts[point] = pipe.put("crm", bodies[point], f"{number:02d}.jsonl")
+    pipe.wait(*puts.values())
+    for put in puts.values():
+        warehouse.loaded(put)
+        until("the count in the ledger", lambda put=put: "loaded_run" in pipe.entry(put).item)  # type: ignore[misc]
+    until("the load queue to be empty", lambda: pipe.depth("load_queue_url") == 0)
+    assert pipe.unmet_faults() == [], "a fault met no call, so its point was not tried"
+    pipe.clear_faults()
+    found = state(pipe, warehouse)
+    customers = [one for one in found["entities"] if one["entity_type"] == "customer"]
+    assert len(customers) == len(found["history"]) == len(found["time_series"]) == 10 * len(points)
+    assert {one["version"] for one in customers} == {1}
+    for point, put in puts.items():
+        assert len(entries_of(pipe, put)) == 1, point
+        # Sent and not noted: it is sent again. Nothing else tells twice.
+        expected = 2 if point[1:] == ("Publish", "Throttling", "kill-after") else 1
+        assert len(notices_of(pipe, put)) == expected, point
+    record_property("figure", f"crash sweep over entities: {len(points)} points survived")
