@@ -51,7 +51,7 @@ def announce(pipe: Pipeline, put: Put, run: int = 1) -> None:
 
 def state(pipe: Pipeline, warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
     """All that the canonical tables say of this test's entities, but for when it was written."""
-    mine = f"(SELECT entity_id FROM canonical.entities WHERE canonical_id LIKE '%:{pipe.run}%')"
+    mine = f"(SELECT entity_id FROM canonical.entities WHERE canonical_id LIKE '%%:{pipe.run}%%')"
     questions = {
         "entities": f"SELECT {STATE} FROM canonical.entities WHERE entity_id IN {mine} ORDER BY canonical_id",
         "history": f"SELECT * FROM canonical.entity_history WHERE entity_id IN {mine} ORDER BY entity_id, version",

@@ -132,7 +132,8 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('canonical.time_series', 0));
-    IF to_regclass(format('canonical.%I', name)) IS NOT NULL THEN
+    -- Asked of the table, not of the cache, which waiting for such a lock does not bring up to date.
+    IF EXISTS (SELECT FROM pg_class WHERE relnamespace = 'canonical'::regnamespace AND relname = name) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE canonical.%I (LIKE canonical.time_series INCLUDING ALL)', name);
