@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -63,7 +64,7 @@ def note(message: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """A value as indented JSON on stdout; dates in ISO 8601, paths as text."""
+    """A value as indented JSON on stdout; dates in ISO 8601, paths as text, DynamoDB's numbers as numbers."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
 
 
@@ -74,6 +75,8 @@ def _plain(value: object) -> Any:
         return str(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

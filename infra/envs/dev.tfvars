@@ -19,6 +19,8 @@ transform_batch_size          = 4
 transform_maximum_concurrency = 4
 load_timeout_seconds          = 120
 load_maximum_concurrency      = 2
+checkin_timeout_seconds       = 60
+checkin_deadline_seconds      = 900
 
 # One laptop's client may ask as fast as it can.
 api_key_throttle = { rate = 500, burst = 1000 }
@@ -31,7 +33,7 @@ warehouse_enabled     = true
 canonical_enabled     = true
 api_enabled           = true
 feedback_enabled      = true
-checkin_enabled       = false
+checkin_enabled       = true
 lake_enabled          = false
 quality_gate_enabled  = false
 taxi_enabled          = false

@@ -21,6 +21,8 @@ transform_batch_size          = 4
 transform_maximum_concurrency = 50
 load_timeout_seconds          = 300
 load_maximum_concurrency      = 8
+checkin_timeout_seconds       = 300
+checkin_deadline_seconds      = 3600
 
 api_key_throttle = { rate = 20, burst = 40 }
 api_key_quota    = { limit = 50000, period = "DAY" }

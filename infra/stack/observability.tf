@@ -11,10 +11,15 @@ locals {
     { for replay in module.replay_function : "replay" => replay.name },
     { for load in module.load : "load" => load.name },
     { for feedback in module.feedback_function : "feedback" => feedback.name },
+    { for checkins in module.checkins_function : "checkins" => checkins.name },
+    { for executor in module.checkin_executor : "checkin-executor" => executor.name },
   )
 
   # Workflows by name; each gets an alarm on its failures.
-  workflows = { for replay in module.replay : "replay" => replay.arn }
+  workflows = merge(
+    { for replay in module.replay : "replay" => replay.arn },
+    { for checkins in module.checkins : "checkins" => checkins.arn },
+  )
 }
 
 module "watch" {

@@ -1,4 +1,4 @@
-# Operations (ops_enabled): the replay workflow. It copies no bytes: a replay opens a new run of each object in the
+# Operations (ops_enabled): the replay workflow (replay.tf). It copies no bytes: a replay opens a new run of each object in the
 # ledger and sends its chunks, which transform writes to the same silver files again.
 
 locals {
@@ -68,23 +68,6 @@ module "replay_function" {
       resources = ["${module.bucket["artifacts"].arn}/replays/*"]
     },
   ], local.kms_permissions)
-}
-
-module "replay" {
-  source = "../modules/replay"
-  count  = var.ops_enabled ? 1 : 0
-
-  name                     = local.replay_name
-  account_id               = module.notifications.account.id
-  function_arn             = module.replay_function[0].arn
-  function_timeout_seconds = var.replay_timeout_seconds
-  topic_arn                = module.notifications.arn
-  topic_kms_key_arn        = var.topic_kms_key_arn
-  max_concurrency          = var.replay_max_concurrency
-  deadline_seconds         = var.replay_deadline_seconds
-  log_retention_days       = var.log_retention_days
-  tracing_mode             = var.tracing_mode
-  schedule                 = var.replay_schedule
 }
 
 variable "replay_max_concurrency" {

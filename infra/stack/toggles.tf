@@ -48,14 +48,9 @@ variable "feedback_enabled" {
 }
 
 variable "checkin_enabled" {
-  description = "Check-in: senders announce files, and missing ones are noticed."
+  description = "Check-ins: a day's files, tested and loaded into DynamoDB by a workflow."
   type        = bool
   default     = false
-
-  validation {
-    condition     = !var.checkin_enabled
-    error_message = "checkin_enabled cannot be true: this branch is not available yet."
-  }
 }
 
 variable "lake_enabled" {

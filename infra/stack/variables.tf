@@ -209,8 +209,8 @@ variable "artifacts_dir" {
   validation {
     condition = alltrue([
       for name in [
-        "ingest", "transform", "replay", "watch", "feedback", "migrate", "load", "api", "layer-base", "layer-arrow",
-        "layer-postgres", "layer-api",
+        "ingest", "transform", "replay", "watch", "feedback", "checkins", "checkin_executor", "migrate", "load", "api",
+        "layer-base", "layer-arrow", "layer-postgres", "layer-api",
       ] : fileexists("${var.artifacts_dir}/${name}.zip")
     ])
     error_message = "artifacts_dir must hold the zip of every function and layer: build them first with `make build`."

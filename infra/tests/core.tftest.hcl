@@ -204,6 +204,48 @@ override_resource {
   values = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-analytics" }
 }
 
+override_resource {
+  target = module.checkins_function[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-checkins"
+  }
+}
+
+override_resource {
+  target = module.checkin_executor[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-checkin-executor"
+  }
+}
+
+override_resource {
+  target = module.checkins_table[0].aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-checkins"
+  }
+}
+
+override_resource {
+  target = module.checkin_log[0].aws_dynamodb_table.this
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-checkin-log"
+  }
+}
+
+override_resource {
+  target = module.checkins_function[0].aws_lambda_function.this
+  values = {
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-checkins"
+  }
+}
+
+override_resource {
+  target = module.checkins[0].aws_sfn_state_machine.this
+  values = {
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sluice-test-checkins"
+  }
+}
+
 variables {
   env           = "test"
   artifacts_dir = "./tests/artifacts"
@@ -214,6 +256,7 @@ variables {
   canonical_enabled     = true
   feedback_enabled      = true
   api_enabled           = true
+  checkin_enabled       = true
 }
 
 run "the_core_stack" {

@@ -205,7 +205,6 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
   command = plan
 
   variables {
-    checkin_enabled      = true
     lake_enabled         = true
     quality_gate_enabled = true
     taxi_enabled         = true
@@ -215,7 +214,7 @@ run "branches_that_are_not_built_refuse_to_be_switched_on" {
     source = "./stack"
   }
 
-  expect_failures = [var.checkin_enabled, var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
+  expect_failures = [var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
 }
 
 run "operations_are_off_unless_switched_on" {
@@ -365,4 +364,50 @@ run "bad_api_settings_are_refused" {
   }
 
   expect_failures = [var.api_memory_mb, var.api_statement_timeout_seconds, var.api_cache_ttl_seconds, var.api_keys, var.api_throttle, var.api_key_throttle, var.api_key_quota, var.api_cors_origins]
+}
+
+run "check_ins_are_off_unless_switched_on" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition = alltrue([
+      for value in [output.checkins_function, output.checkin_executor_function, output.checkins_state_machine_arn, output.checkins_table, output.checkin_log_table] : value == null
+    ])
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "bad_checkin_settings_are_refused" {
+  command = plan
+
+  variables {
+    checkin_timeout_seconds  = 901
+    checkin_memory_mb        = 256
+    checkin_deadline_seconds = 0
+    checkin_schedule         = { expression = "daily", days_back = -1 }
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.checkin_timeout_seconds, var.checkin_memory_mb, var.checkin_deadline_seconds, var.checkin_schedule]
+}
+
+run "the_executor_runs_on_a_schedule_when_one_is_given" {
+  variables {
+    checkin_enabled  = true
+    checkin_schedule = { expression = "cron(30 3 * * ? *)", days_back = 1 }
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.checkin_executor[0].schedule_expression == "cron(30 3 * * ? *)" && aws_lambda_permission.checkin_executor[0].source_arn == aws_cloudwatch_event_rule.checkin_executor[0].arn
+    error_message = "the schedule must start the executor, and nothing else may"
+  }
 }

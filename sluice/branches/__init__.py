@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluice.branches import api, feedback
+from sluice.branches import api, checkins, feedback
 
 if TYPE_CHECKING:
     import typer
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs of the modules, in this order."""
-    for module in (feedback, api):
+    for module in (feedback, checkins, api):
         module.register(app)

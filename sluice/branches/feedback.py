@@ -56,7 +56,7 @@ def feedback(
 
 
 def _show(page: Page, json: bool) -> None:
-    items = [{name: _plain(value) for name, value in item.items()} for item in page.items]
+    items = page.items
     if json:
         console.print_json({"items": items, "cursor": page.cursor})
         return
@@ -84,15 +84,6 @@ def _show_anomalies(dataset: Dataset, found: dict[str, dict[str, Any]], json: bo
 
 def _joined(item: dict[str, Any]) -> str:
     return ", ".join(item.get("_anomalies", []))
-
-
-def _plain(value: Any) -> Any:
-    """DynamoDB's numbers are Decimal."""
-    from decimal import Decimal
-
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value
 
 
 def _dataset(name: str) -> Dataset:

@@ -28,6 +28,8 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "load": ("base", "arrow", "postgres"),
     "feedback": ("base", "arrow"),
     "api": ("base", "postgres", "api"),
+    "checkins": ("base", "arrow"),
+    "checkin_executor": ("base",),
 }
 """The functions and the layers that Terraform gives them (infra/stack)."""
 

@@ -1,4 +1,4 @@
-"""A replay as the host starts and follows it; the work itself is the workflow's (infra/modules/replay)."""
+"""A replay as the host starts and follows it; the work itself is the workflow's (infra/stack/replay.tf)."""
 
 from __future__ import annotations
 

@@ -32,6 +32,8 @@ TEST_VARS = {
     "replay_batch_objects": 3,  # a plan of four objects has two batches
     "feedback_timeout_seconds": 10,
     "api_statement_timeout_seconds": 3,
+    "checkin_timeout_seconds": 20,
+    "checkin_deadline_seconds": 25,  # a file that never comes is waited for as long
     "feedback_alert_quiet_seconds": 600,  # longer than any test: what is told again has been claimed again
     # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
     "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},

@@ -93,13 +93,18 @@ def refused(pipe: Pipeline, function: str) -> None:
 
 def workflows(stack: Stack) -> dict[str, str]:
     """State machines by the name in their alarm."""
-    found = {name: stack.outputs.get(f"{name}_state_machine_arn") for name in ("replay",)}
+    found = {name: stack.outputs.get(f"{name}_state_machine_arn") for name in ("replay", "checkins")}
     return {name: arn for name, arn in found.items() if arn}
 
 
 def consumers(stack: Stack) -> list[str]:
     """Functions behind `object.committed`, each with a queue and a dead-letter queue of its name."""
     return [name for name in ("load", "feedback") if stack.outputs.get(f"{name}_function")]
+
+
+def executors(stack: Stack) -> list[str]:
+    """Functions that are called with a request, and refuse one that says nothing."""
+    return [name for name in ("checkin_executor",) if stack.outputs.get(f"{name}_function")]
 
 
 # What the test below does not cause.
@@ -141,8 +146,12 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
         assert answer.get("FunctionError") == "Unhandled", "no batch"
         body = json.dumps({"not": pipe.run})
         pipe.sqs.send_message(QueueUrl=pipe.stack[f"{name}_queue_url"], MessageBody=body)
+    for name in executors(pipe.stack):
+        answer = pipe.lambda_.invoke(FunctionName=pipe.stack[f"{name}_function"], Payload=b"{}")
+        assert answer.get("FunctionError") == "Unhandled", "no request"
     # a workflow's function has its name
-    for function in ("ingest", "watch", *workflows(pipe.stack), *consumers(pipe.stack)):
+    functions = ("ingest", "watch", *workflows(pipe.stack), *consumers(pipe.stack), *executors(pipe.stack))
+    for function in functions:
         with no_capacity(pipe, function):
             refused(pipe, function)
     with pipe.fault("ingest", "dynamodb", "PutItem", "error:AccessDeniedException"):

@@ -13,18 +13,21 @@ from functools import cache
 
 import pytest
 
-from fixtures import formats, shipping
+from fixtures import checkins, formats, shipping
+from pipeline.checkin_runs import Log, prefix_of
 from pipeline.failures import Failure
 from pipeline.identity import ObjectRef
 from pipeline.items import State
-from pipeline.notices import CONTROL_TOTALS, DEAD_LETTER, LOAD_FAILED, QUARANTINE_THRESHOLD
+from pipeline.notices import CHECKINS_MISSING, CONTROL_TOTALS, DEAD_LETTER, LOAD_FAILED, QUARANTINE_THRESHOLD
+from sluice.branches.checkin_files import submit
 from sluice.instance import Instance
 from sluice.paths import ROOT
 from sluice.stack import Stack
 from tests.e2e.conftest import RUNNING, TEST_VARS
 from tests.e2e.support import Pipeline, Put, until
 
-DOCUMENTS = ("README.md", "docs/operations.md", "docs/api.md")
+DOCUMENTS = ("README.md", "docs/operations.md", "docs/api.md", "docs/checkins.md")
+DONE = ("load", "succeeded")
 BY_HAND = "test_terraform_by_hand_shares_the_state_of_the_deployment"
 # A command that a test session cannot run inside itself, and where it is run instead.
 ELSEWHERE = {
@@ -121,6 +124,19 @@ def letters(pipe: Pipeline, broken: Put) -> Iterator[str]:
         assert len(pipe.take_letters(broken, output=queue)) <= 1, "the letter, unless the command took it"
 
 
+@pytest.fixture
+def checkin_run(pipe: Pipeline) -> str:
+    """A run of a file of the day that the documents name."""
+    day = "2026-03-01"
+    file = pipe.put_key(
+        f"{prefix_of('checkins', day)}{pipe.run}.csv", checkins.as_csv(checkins.records(pipe.run, 1, 5))
+    )
+    names = [one["name"] for one in submit(pipe.stack, {"day": day})["submitted"] if one["key"] == file.ref.key]
+    log = Log(pipe.dynamodb, pipe.stack["checkin_log_table"])
+    until("the run", lambda: [item for item in log.states(names[0]) if (item["state"], item["status"]) == DONE])
+    return names[0]
+
+
 def test_no_command_stands_here_that_the_documents_have_not() -> None:
     assert set(ELSEWHERE) <= {command for document in DOCUMENTS for command in commands(document)}
     assert RUN_HERE
@@ -133,6 +149,8 @@ def test_a_command_of_the_documents_works(
     variables = {}
     if "$OBJECT" in command:
         variables["OBJECT"] = request.getfixturevalue("broken").object_id
+    if "sluice checkins" in command:
+        variables["RUN"] = request.getfixturevalue("checkin_run")
     if " dlq " in command:
         variables["MESSAGE"] = request.getfixturevalue("letters")
     done = shell(instance, command, **variables)
@@ -160,11 +178,12 @@ def test_every_alarm_state_reason_and_notice_has_a_section(stack: Stack) -> None
     }
     for name in stack.outputs.get("alarm_names") or []:
         alarm = name.removeprefix(prefix)
-        function, _, rest = alarm.partition("-")
-        shown = f"<function>-{rest}" if rest in ("errors", "throttles") and function in functions | {"watch"} else alarm
+        ends = ("errors", "throttles")
+        shown = next((f"<function>-{end}" for end in ends if alarm.removesuffix(f"-{end}") in functions), alarm)
         assert f"`{shown}`" in text, alarm
     kinds = {CONTROL_TOTALS, QUARANTINE_THRESHOLD, DEAD_LETTER, LOAD_FAILED}
     kinds |= {"object.failed", "object.missing", "replay.done", "replay.failed"}
+    kinds |= {"checkin.done", "checkin.failed", CHECKINS_MISSING}
     reasons = set(Failure) - {Failure.MISSING_VERSION}  # the reason of `missing`, which has a section of its own
     assert [word for word in (*State, *sorted(reasons), *sorted(kinds)) if f"`{word}`" not in text] == []
 

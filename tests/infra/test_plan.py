@@ -108,6 +108,19 @@ API = {
     "aws_lambda_permission": 1,
     "aws_s3_object": 2,
 }
+CHECKINS = {
+    "aws_sfn_state_machine": 1,
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 2,
+    "aws_cloudwatch_log_group": 3,
+    "aws_cloudwatch_metric_alarm": 5,  # errors and throttles of two functions, failures of the workflow
+    "aws_dynamodb_table": 2,
+    "aws_iam_role": 3,
+    "aws_iam_role_policy": 3,
+    "aws_lambda_function": 2,
+    "aws_lambda_permission": 1,
+    "aws_s3_object": 2,
+}
 
 
 def test_a_plan_needs_no_account_and_no_network(env_plan: tuple[str, OfflinePlan]) -> None:
@@ -142,7 +155,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_lambda_permission": 1,
         "aws_lambda_event_source_mapping": 1,
     }
-    branches = sum(map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API)), Counter())
+    branches = sum(map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS)), Counter())
     added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else branches
     assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
@@ -176,6 +189,13 @@ def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
         "module.api[0]",
         "module.api_function[0]",
         'module.layer["api"]',
+        "module.checkins[0]",
+        "module.checkins_function[0]",
+        "module.checkins_table[0]",
+        "module.checkin_executor[0]",
+        "module.checkin_log[0]",
+        "aws_cloudwatch_event_target.checkin_cut_short[0]",
+        "aws_lambda_permission.checkin_cut_short[0]",
     }
 
 

@@ -23,6 +23,9 @@ READER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-
 FEEDBACK = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-feedback"
 FEEDBACK_QUEUE = f"arn:aws:sqs:{ACCOUNT}:sluice-test-feedback"
 ANALYTICS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-analytics"
+CHECKINS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-checkins"
+CHECKIN_LOG = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-checkin-log"
+CHECKS = "arn:aws:s3:::sluice-test-quarantine/checks/*"
 REPLAYS = "arn:aws:s3:::sluice-test-artifacts/replays/*"
 
 
@@ -139,6 +142,32 @@ ALLOWED = {
         "logs:PutLogEvents": {logs("api")},
         "secretsmanager:GetSecretValue": {READER_SECRET},
         **{f"ec2:{action}": {"*"} for action in NETWORK},
+    },
+    "checkins_function[0]": {
+        "dynamodb:DeleteItem": {CHECKINS},
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:PutItem": {CHECKINS},
+        "dynamodb:Query": {LEDGER, CHECKIN_LOG, f"{CHECKINS}/index/by_object"},
+        "dynamodb:UpdateItem": {CHECKIN_LOG},
+        "logs:CreateLogStream": {logs("checkins")},
+        "logs:PutLogEvents": {logs("checkins")},
+        "s3:GetObject": {SILVER, CHECKS},
+        "s3:PutObject": {CHECKS},
+    },
+    "checkins[0]": {
+        "dynamodb:UpdateItem": {CHECKIN_LOG},
+        "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-checkins"},
+        "sns:Publish": {TOPIC},
+        **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
+    },
+    "checkin_executor[0]": {
+        "dynamodb:GetItem": {CHECKIN_LOG},
+        "dynamodb:UpdateItem": {CHECKIN_LOG},
+        "logs:CreateLogStream": {logs("checkin-executor")},
+        "logs:PutLogEvents": {logs("checkin-executor")},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
+        "sns:Publish": {TOPIC},
+        "states:StartExecution": {f"arn:aws:states:{ACCOUNT}:stateMachine:sluice-test-checkins"},
     },
     "watch[0]": {
         "dynamodb:Query": {f"{LEDGER}/index/by_state"},

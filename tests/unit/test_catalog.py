@@ -44,7 +44,8 @@ def write(folder: Path, raw: object, name: str = "orders.yaml") -> Path:
 def test_the_projects_own_datasets_are_valid() -> None:
     catalog = parse_catalog(compile_catalog(ROOT / "datasets"))
     assert sorted(catalog.datasets) == [
-        "control_totals", "crm", "erp", "feedback", "flights", "invoice_lines", "shipments", "tracking_events",
+        "checkins", "control_totals", "crm", "erp", "feedback", "flights", "invoice_lines", "shipments",
+        "tracking_events",
     ]  # fmt: skip
     assert {"shipments", "tracking_events", "invoice_lines"} <= set(catalog.by_record_type)
     assert catalog.knows("mixed")

@@ -101,6 +101,8 @@ def _check(name: Any, spec: Any, where: str, kinds: frozenset[str], fields: Mapp
     others = [setting for setting in (*_OF_ALL_ROWS, *_OF_TIME) if setting in spec]
     if bool(column) != bool(own) or bool(own) == bool(others):
         raise BadCheck(where, "checks either one field (field: with min, max, not_empty, ...) or all rows")
+    if len(set(others) & set(_OF_ALL_ROWS)) > 1:
+        raise BadCheck(where, f"is two checks: {' and '.join(others)}")
     if column:
         _against_field(spec, where, str(column), fields)
     return Check(
@@ -161,6 +163,8 @@ def _count(spec: Mapping[str, Any], setting: str, where: str, needs: str = "") -
 
 def _columns(spec: Mapping[str, Any], where: str, fields: Mapping[str, str]) -> tuple[str, ...]:
     names: Iterable[Any] = _typed(spec, "unique", list, where, [])
+    if "unique" in spec and not names:
+        raise BadCheck(f"{where}.unique", "names no field")
     for name in names:
         if name not in fields:
             raise BadCheck(f"{where}.unique", f"names no field: {name!r}")

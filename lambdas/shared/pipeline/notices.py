@@ -14,6 +14,7 @@ DEAD_LETTER: Final = "dead.letter"
 LOAD_FAILED: Final = "load.failed"
 CONTROL_TOTALS: Final = "control.totals"
 ANOMALY: Final = "feedback.anomaly"
+CHECKINS_MISSING: Final = "checkin.missing"
 _SUBJECT_CHARACTERS: Final = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _BODY_CHARACTERS: Final = 1000  # of a message that nobody understands
 _DIFFERENCES: Final = 20  # that a notice names; quarantine has them all
@@ -100,6 +101,18 @@ class Notices:
             "repair": "nothing is refused: ask the sender, or change the check in the dataset's YAML and `make deploy`",
         }
         self._publish(ANOMALY, dataset, "warning", str(body["reason"]), body)
+
+    def checkins_missing(self, dataset: str, day: str) -> None:
+        """Tells that a day has no check-in file."""
+        prefix = f"bronze/{dataset}/dt={day}/"
+        body = {
+            "dataset": dataset,
+            "day": day,
+            "reason": f"no file lies under {prefix}",
+            "look": f"sluice checkins runs --day {day}",
+            "repair": f"upload the file under {prefix}, then sluice checkins submit --day {day}",
+        }
+        self._publish(CHECKINS_MISSING, dataset, "error", str(body["reason"]), body)
 
     def branch_failed(self, kind: str, dataset: str, object_id: str, reason: str, repair: str) -> None:
         """Tells that a branch (``feedback.failed`` and the like) has given up an object that silver holds."""

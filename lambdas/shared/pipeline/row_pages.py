@@ -1,18 +1,20 @@
 """Reading items page by page: one Query a page, and a cursor that says where the next one begins.
 
 A cursor is opaque to its holder and trusted in nothing: it is only a position within the partition that was asked for,
-and one that lies outside of it is refused.
+and one that lies outside of it is refused. Where cursors have a lifetime, so is one that is older.
 """
 
 import base64
 import binascii
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.table import plain, typed
 
 MOST: Final = 1000  # items of a page
+_ENDS: Final = "~ends"  # in a cursor: when it does, in epoch seconds; no key has such a name
 
 
 class InvalidQuery(ValueError):
@@ -42,11 +44,13 @@ class Page:
 
 
 def page(client: Any, place: Place, value: str, *, since: str = "", until: str = "", limit: int = 100,
-         cursor: str = "", newest_first: bool = False) -> Page:  # fmt: skip
+         cursor: str = "", newest_first: bool = False, lifetime: int = 0) -> Page:  # fmt: skip
     """Items of one partition with ``since`` <= order < ``until``, in that order.
 
+    A cursor can be followed for ``lifetime`` seconds, with 0 for ever.
+
     Raises:
-        InvalidQuery: the limit is not 1 to 1000, or the cursor is none of this query.
+        InvalidQuery: the limit is not 1 to 1000, or the cursor is none of this query or has expired.
     """
     if not 1 <= limit <= MOST:
         raise InvalidQuery(f"limit must lie between 1 and {MOST}")
@@ -57,7 +61,7 @@ def page(client: Any, place: Place, value: str, *, since: str = "", until: str =
         values |= {":since": since or " ", ":until": until or "~"}
     request: dict[str, Any] = {"IndexName": place.index} if place.index else {"ConsistentRead": True}
     if cursor:
-        request["ExclusiveStartKey"] = typed(_position(cursor, place, value, since, until))
+        request["ExclusiveStartKey"] = typed(_position(cursor, place, value, since, until, lifetime))
     answer = client.query(
         TableName=place.table,
         KeyConditionExpression=condition,
@@ -67,26 +71,34 @@ def page(client: Any, place: Place, value: str, *, since: str = "", until: str =
         **request,
     )
     last = answer.get("LastEvaluatedKey")
-    return Page([plain(item) for item in answer["Items"]], _cursor(plain(last)) if last else "")
+    return Page([plain(item) for item in answer["Items"]], _cursor(plain(last), lifetime) if last else "")
 
 
-def _cursor(position: dict[str, Any]) -> str:
+def _cursor(position: dict[str, Any], lifetime: int) -> str:
+    if lifetime:
+        position = position | {_ENDS: str(int(time.time()) + lifetime)}
     text = json.dumps(position, separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _position(cursor: str, place: Place, value: str, since: str, until: str) -> dict[str, str]:
+def _position(cursor: str, place: Place, value: str, since: str, until: str, lifetime: int) -> dict[str, str]:
     try:
         found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError) as error:
         raise InvalidQuery("the cursor is none") from error
-    keys = isinstance(found, dict) and set(found) == place.keys
+    keys = isinstance(found, dict) and set(found) == place.keys | ({_ENDS} if lifetime else set())
     if (
         not keys
         or not all(isinstance(part, str) and part for part in found.values())
         or found[place.partition] != value
     ):
         raise InvalidQuery("the cursor is none of this query")
+    if lifetime and not _lives(found.pop(_ENDS), lifetime):
+        raise InvalidQuery("the cursor has expired: begin again without one")
     if not (since or " ") <= found[place.order] <= (until or "~"):
         raise InvalidQuery("the cursor lies outside of the times asked for")
     return {str(name): str(part) for name, part in found.items()}
+
+
+def _lives(ends: str, lifetime: int) -> bool:
+    return ends.isascii() and ends.isdigit() and len(ends) < 16 and 0 <= int(ends) - time.time() <= lifetime

@@ -110,6 +110,21 @@ class RowTable:
             removed += sum(self.table.apply_each(actions))
         return removed
 
+    def remove(self, items: Sequence[Mapping[str, Any]]) -> int:
+        """Takes these versions of rows out of the table; how many were there. Other versions of them stay."""
+        versions: dict[tuple[str, str], set[str]] = {}
+        for item in items:
+            versions.setdefault((item["pk"], item["sk"]), set()).add(item["row_version"])
+        removed = 0
+        while versions:  # one version of each row at a time: a transaction takes no two actions about one item
+            actions = [
+                self.table.delete_action(pk, sk, "row_version = :version", {":version": left.pop()})
+                for (pk, sk), left in versions.items()
+            ]
+            removed += sum(self.table.apply_each(actions))
+            versions = {key: left for key, left in versions.items() if left}
+        return removed
+
 
 def read_silver(s3: Any, bucket: str, key: str) -> Iterator[dict[str, Any]]:
     """The rows of a silver file, as plain Python values.

@@ -52,12 +52,15 @@ class Table:
                     attempt += 1
                     back_off(attempt)
 
-    def query(self, pk: str, sk_prefix: str) -> Iterator[dict[str, Any]]:
+    def query(self, pk: str, sk_prefix: str = "") -> Iterator[dict[str, Any]]:
+        condition, values = "pk = :pk", {":pk": pk}
+        if sk_prefix:
+            condition, values = f"{condition} AND begins_with(sk, :prefix)", values | {":prefix": sk_prefix}
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues=typed({":pk": pk, ":prefix": sk_prefix}),
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=typed(values),
         )
         for page in pages:
             yield from map(plain, page["Items"])
@@ -90,9 +93,9 @@ class Table:
                 TableName=self.name,
                 Key=_key(pk, sk),
                 UpdateExpression=update,
-                ConditionExpression=condition,
                 ExpressionAttributeValues=typed(values),
                 ReturnValues="ALL_NEW",
+                **({"ConditionExpression": condition} if condition else {}),
                 **_names(update, condition),
             )
         except ClientError as error:

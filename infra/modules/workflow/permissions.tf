@@ -1,4 +1,4 @@
-# What the workflow may do: call one function, tell one topic, and deliver its own log.
+# What the workflow may do: call one function, tell one topic, deliver its own log, and what the caller adds.
 
 locals {
   statements = concat(
@@ -27,6 +27,12 @@ locals {
         Resource = ["*"]
       },
     ],
+    [for statement in var.permissions : {
+      Sid      = statement.sid
+      Effect   = "Allow"
+      Action   = statement.actions
+      Resource = statement.resources
+    }],
     var.topic_kms_key_arn == null ? [] : [{
       Sid      = "UseTopicKey"
       Effect   = "Allow"
@@ -93,7 +99,7 @@ resource "aws_iam_role_policy" "schedule" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid      = "StartReplay"
+      Sid      = "StartWorkflow"
       Effect   = "Allow"
       Action   = ["states:StartExecution"]
       Resource = [aws_sfn_state_machine.this.arn]

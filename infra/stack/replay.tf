@@ -1,85 +1,71 @@
-# The workflow itself. Its state holds batch numbers only; the plan lies in S3 (pipeline.replay_store).
+# The replay workflow: plan -> requeue in bounded parallel -> wait on the ledger -> reconcile -> notify.
+# Its state holds batch numbers only; the plan lies in S3 (pipeline.replay_store).
 
 locals {
-  # arn:aws, arn:aws-cn, ...: service integrations carry the partition too.
-  partition = split(":", var.function_arn)[1]
-
-  # Full jitter, so that batches which were throttled together do not come back together. A request that is wrong
-  # stays wrong.
-  retry = [
-    {
-      ErrorEquals = ["InvalidRequest"]
-      MaxAttempts = 0
-    },
-    {
-      ErrorEquals     = ["States.ALL"]
-      IntervalSeconds = var.retry_interval_seconds
-      BackoffRate     = 2
-      MaxAttempts     = 5
-      MaxDelaySeconds = 60
-      JitterStrategy  = "FULL"
-    },
-  ]
-
-  failed = [{
+  replay_failed = [{
     ErrorEquals = ["States.ALL"]
     ResultPath  = "$.error"
     Next        = "DescribeFailure"
   }]
+}
 
-  # What every step has in common; the parameters of each are merged into its payload.
+module "replay_tasks" {
+  source = "../modules/workflow_tasks"
+  count  = var.ops_enabled ? 1 : 0
+
+  function_arn             = module.replay_function[0].arn
+  function_timeout_seconds = var.replay_timeout_seconds
+  topic_arn                = module.notifications.arn
+
   steps = {
-    for step, parameters in {
-      plan      = { "request.$" = "$.request" }
-      requeue   = { "batch.$" = "$.batch" }
-      check     = { "batches.$" = "States.ArrayLength($.plan.batches)", "next.$" = "$.check.next" }
-      reconcile = { "batches.$" = "States.ArrayLength($.plan.batches)", "dataset.$" = "$.plan.dataset" }
-      } : step => {
-      Type     = "Task"
-      Resource = "arn:${local.partition}:states:::lambda:invoke"
-      Parameters = {
-        FunctionName = var.function_arn
-        Payload = merge({
-          step        = step
-          "name.$"    = "$$.Execution.Name"
-          "started.$" = "$$.Execution.StartTime"
-        }, parameters)
-      }
-      TimeoutSeconds = var.function_timeout_seconds + 10
-      Retry          = local.retry
-    }
+    plan      = { "request.$" = "$.request" }
+    requeue   = { "batch.$" = "$.batch" }
+    check     = { "batches.$" = "States.ArrayLength($.plan.batches)", "next.$" = "$.check.next" }
+    reconcile = { "batches.$" = "States.ArrayLength($.plan.batches)", "dataset.$" = "$.plan.dataset" }
   }
 
-  notify = {
-    Type     = "Task"
-    Resource = "arn:${local.partition}:states:::sns:publish"
-    Parameters = {
-      TopicArn    = var.topic_arn
-      "Subject.$" = "States.Format('{}: {}', $.notice.kind, $$.Execution.Name)"
-      "Message.$" = "States.JsonToString($.notice)"
-      MessageAttributes = {
-        for name in ["dataset", "severity", "kind"] : name => {
-          DataType        = "String"
-          "StringValue.$" = "$.notice.${name}"
-        }
-      }
-    }
-    ResultPath     = null
-    TimeoutSeconds = 30
-    Retry          = local.retry
-    Catch = [{
-      ErrorEquals = ["States.ALL"]
-      ResultPath  = "$.error"
-      Next        = "NotTold"
-    }]
+  failed = {
+    error  = "ReplayFailed"
+    cause  = "Not every object of the plan was taken in again; the notice and result.json say which and why"
+    record = "result.json"
+  }
+}
+
+module "replay" {
+  source = "../modules/workflow"
+  count  = var.ops_enabled ? 1 : 0
+
+  name               = local.replay_name
+  account_id         = module.notifications.account.id
+  function_arn       = module.replay_function[0].arn
+  topic_arn          = module.notifications.arn
+  topic_kms_key_arn  = var.topic_kms_key_arn
+  log_retention_days = var.log_retention_days
+  tracing_mode       = var.tracing_mode
+
+  schedule = var.replay_schedule == null ? null : {
+    expression = var.replay_schedule.expression
+    input      = { for name, value in var.replay_schedule.request : name => value if value != null }
+  }
+
+  cut_short_notice = {
+    kind     = "replay.failed"
+    severity = "error"
+    replay   = "<name>"
+    dataset  = "*"
+    reason   = "<status>"
+    detail   = "the workflow ended before it could reconcile; chunks that were sent are worked all the same"
+    look     = "sluice replay --show <name>"
+    repair   = "replay again with another --id"
+    workflow = "<machine>"
   }
 
   definition = {
     Comment = "Takes bronze objects in again, and proves that every row of them is accounted for"
     # Nobody is told of a timeout of the whole, so the wait's own deadline ends before it.
-    TimeoutSeconds = var.deadline_seconds + 6 * (var.function_timeout_seconds + 10)
+    TimeoutSeconds = var.replay_deadline_seconds + 6 * (var.replay_timeout_seconds + 10)
     StartAt        = "Defaults"
-    States = {
+    States = merge(module.replay_tasks[0].endings, {
       Defaults = {
         Type = "Pass"
         Parameters = {
@@ -96,36 +82,36 @@ locals {
         }
         Next = "Plan"
       }
-      Plan = merge(local.steps.plan, {
+      Plan = merge(module.replay_tasks[0].steps.plan, {
         ResultSelector = {
           "dataset.$" = "$.Payload.dataset"
           "objects.$" = "$.Payload.objects"
           "batches.$" = "$.Payload.batches"
         }
         ResultPath = "$.plan"
-        Catch      = local.failed
+        Catch      = local.replay_failed
         Next       = "Requeue"
       })
       Requeue = {
         Type           = "Map"
         ItemsPath      = "$.plan.batches"
-        MaxConcurrency = var.max_concurrency
+        MaxConcurrency = var.replay_max_concurrency
         ItemSelector   = { "batch.$" = "$$.Map.Item.Value" }
         ItemProcessor = {
           ProcessorConfig = { Mode = "INLINE" }
           StartAt         = "RequeueBatch"
           States = {
-            RequeueBatch = merge(local.steps.requeue, {
+            RequeueBatch = merge(module.replay_tasks[0].steps.requeue, {
               ResultSelector = { "batch.$" = "$.Payload.batch" }
               End            = true
             })
           }
         }
         ResultPath = null
-        Catch      = local.failed
+        Catch      = local.replay_failed
         Next       = "Check"
       }
-      Check = merge(local.steps.check, {
+      Check = merge(module.replay_tasks[0].steps.check, {
         ResultSelector = {
           "next.$"         = "$.Payload.next"
           "done.$"         = "$.Payload.done"
@@ -133,7 +119,7 @@ locals {
           "wait_seconds.$" = "$.Payload.wait_seconds"
         }
         ResultPath = "$.check"
-        Catch      = local.failed
+        Catch      = local.replay_failed
         Next       = "Ended"
       })
       Ended = {
@@ -152,11 +138,11 @@ locals {
         SecondsPath = "$.check.wait_seconds"
         Next        = "Check"
       }
-      Reconcile = merge(local.steps.reconcile, {
+      Reconcile = merge(module.replay_tasks[0].steps.reconcile, {
         ResultSelector = { "notice.$" = "$.Payload" }
         ResultPath     = "$.reconciled"
         OutputPath     = "$.reconciled"
-        Catch          = local.failed
+        Catch          = local.replay_failed
         Next           = "Even"
       })
       Even = {
@@ -168,8 +154,6 @@ locals {
         }]
         Default = "TellFailed"
       }
-      TellDone = merge(local.notify, { Next = "Done" })
-      Done     = { Type = "Succeed" }
       DescribeFailure = {
         Type = "Pass"
         Parameters = {
@@ -188,17 +172,6 @@ locals {
         }
         Next = "TellFailed"
       }
-      TellFailed = merge(local.notify, { Next = "Failed" })
-      Failed = {
-        Type  = "Fail"
-        Error = "ReplayFailed"
-        Cause = "Not every object of the plan was taken in again; the notice and result.json say which and why"
-      }
-      NotTold = {
-        Type  = "Fail"
-        Error = "NoticeNotSent"
-        Cause = "The replay has ended, but its notice could not be published; result.json says how it ended"
-      }
-    }
+    })
   }
 }

@@ -18,13 +18,23 @@ variable "function_arn" {
   type        = string
 }
 
-variable "function_timeout_seconds" {
-  description = "Timeout of that function in seconds."
-  type        = number
+variable "definition" {
+  description = "The state machine in Amazon States Language."
+  type        = any
+}
+
+variable "permissions" {
+  description = "What the workflow may call besides its function and its topic: actions on resources, each named in full."
+  type = list(object({
+    sid       = string
+    actions   = list(string)
+    resources = list(string)
+  }))
+  default = []
 }
 
 variable "topic_arn" {
-  description = "ARN of the topic that hears how a replay ended."
+  description = "ARN of the topic that hears how a run ended."
   type        = string
 }
 
@@ -34,26 +44,9 @@ variable "topic_kms_key_arn" {
   default     = null
 }
 
-variable "max_concurrency" {
-  description = "Batches that are requeued side by side; Step Functions runs at most 40."
-  type        = number
-  default     = 4
-
-  validation {
-    condition     = var.max_concurrency >= 1 && var.max_concurrency <= 40
-    error_message = "max_concurrency must lie between 1 and 40."
-  }
-}
-
-variable "deadline_seconds" {
-  description = "Seconds after the start at which a replay is reconciled as it is, finished or not."
-  type        = number
-}
-
-variable "retry_interval_seconds" {
-  description = "Seconds before a failed step is tried again for the first time; each further wait is twice as long."
-  type        = number
-  default     = 2
+variable "cut_short_notice" {
+  description = "What the topic hears of a run that was stopped or ran out of time; <name>, <status> and <machine> are filled in."
+  type        = map(string)
 }
 
 variable "log_retention_days" {
@@ -69,15 +62,10 @@ variable "tracing_mode" {
 }
 
 variable "schedule" {
-  description = "When to replay by itself (rate(...) or cron(...)) and what; null for never."
+  description = "When to start by itself (rate(...) or cron(...)) and with what input; null for never."
   type = object({
     expression = string
-    request = object({
-      dataset = optional(string)
-      prefix  = optional(string)
-      since   = optional(string)
-      until   = optional(string)
-    })
+    input      = map(string)
   })
   default = null
 }

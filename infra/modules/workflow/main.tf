@@ -1,5 +1,5 @@
-# The replay workflow: plan -> requeue in bounded parallel -> wait on the ledger -> reconcile -> notify.
-# The steps are one function's (var.function); what the workflow itself may do is in permissions.tf.
+# A workflow: its state machine and log, when it starts by itself, and who is told when it is cut short. The definition is
+# the caller's, made of parts from ../workflow_tasks; what the workflow itself may do is in permissions.tf.
 
 resource "aws_cloudwatch_log_group" "this" {
   # The prefix that AWS lets Step Functions write to without a resource policy of 5,120 characters filling up:
@@ -12,7 +12,7 @@ resource "aws_sfn_state_machine" "this" {
   name       = var.name
   role_arn   = aws_iam_role.this.arn
   type       = "STANDARD"
-  definition = jsonencode(local.definition)
+  definition = jsonencode(var.definition)
 
   logging_configuration {
     level                  = "ERROR"
@@ -37,7 +37,7 @@ resource "aws_cloudwatch_event_rule" "schedule" {
   count = var.schedule == null ? 0 : 1
 
   name                = "${var.name}-schedule"
-  description         = "Replays what its request names: ${var.schedule.expression}"
+  description         = "Starts ${var.name}: ${var.schedule.expression}"
   schedule_expression = var.schedule.expression
 }
 
@@ -45,17 +45,17 @@ resource "aws_cloudwatch_event_target" "schedule" {
   count = var.schedule == null ? 0 : 1
 
   rule      = aws_cloudwatch_event_rule.schedule[0].name
-  target_id = "replay"
+  target_id = "workflow"
   arn       = aws_sfn_state_machine.this.arn
   role_arn  = aws_iam_role.schedule[0].arn
-  input     = jsonencode({ for name, value in var.schedule.request : name => value if value != null })
+  input     = jsonencode(var.schedule.input)
 }
 
 # An execution that is stopped, or that its timeout ends, runs no further state, so it cannot tell of itself:
 # https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 resource "aws_cloudwatch_event_rule" "cut_short" {
   name        = "${var.name}-cut-short"
-  description = "Replays that were stopped or ran out of time"
+  description = "Runs of ${var.name} that were stopped or ran out of time"
 
   event_pattern = jsonencode({
     source      = ["aws.states"]
@@ -78,19 +78,7 @@ resource "aws_cloudwatch_event_target" "cut_short" {
       status  = "$.detail.status"
       machine = "$.detail.stateMachineArn"
     }
-    # Not jsonencode, which writes < as \u003c.
-    input_template = <<-EOT
-      {
-        "kind": "replay.failed",
-        "severity": "error",
-        "replay": "<name>",
-        "dataset": "*",
-        "reason": "<status>",
-        "detail": "the workflow ended before it could reconcile; chunks that were sent are worked all the same",
-        "look": "sluice replay --show <name>",
-        "repair": "replay again with another --id",
-        "workflow": "<machine>"
-      }
-    EOT
+    # Not jsonencode alone, which writes < as \u003c.
+    input_template = replace(replace(jsonencode(var.cut_short_notice), "\\u003c", "<"), "\\u003e", ">")
   }
 }
