@@ -41,6 +41,7 @@ module "api_function" {
     ANALYTICS_TABLE              = module.analytics_table[0].name
     CACHE_TTL_SECONDS            = tostring(var.api_cache_ttl_seconds)
     STATEMENT_TIMEOUT_SECONDS    = tostring(var.api_statement_timeout_seconds)
+    CHECKINS_TABLE               = var.checkin_enabled ? module.checkins_table[0].name : ""
     CORS_ORIGINS                 = join(",", var.api_cors_origins)
   }
 
@@ -55,7 +56,11 @@ module "api_function" {
       actions   = ["dynamodb:GetItem", "dynamodb:BatchWriteItem"]
       resources = [module.analytics_table[0].arn]
     },
-  ], local.kms_permissions)
+    ], var.checkin_enabled ? [{
+      sid       = "FindCheckins"
+      actions   = ["dynamodb:Query"]
+      resources = ["${module.checkins_table[0].arn}/index/by_user"]
+  }] : [], local.kms_permissions)
 }
 
 module "api" {

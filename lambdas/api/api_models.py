@@ -178,6 +178,18 @@ class Answer(Shape):
     metadata: Metadata
 
 
+class PageMetadata(Shape):
+    result_count: int
+    timestamp: str
+    cursor: str = Field(description="Leads to the next page for a day; empty on the last one.")
+
+
+class CheckinsAnswer(Shape):
+    success: Literal[True]
+    data: list[dict[str, Any]]
+    metadata: PageMetadata
+
+
 class Problem(Shape):
     message: str
     type: str

@@ -20,7 +20,9 @@ from pydantic import ValidationError
 from analytics import Analytics
 from answers import JSON, ApiError, error_body, plain_body, refused, success_body
 from api_models import REQUEST, Request
+from checkin_routes import add_checkins
 from openapi_document import answers_of, document
+from pipeline.checkins import Checkins
 from pipeline.clients import client
 from pipeline.table import Table
 from pipeline.telemetry import measure, traced
@@ -36,6 +38,8 @@ app = APIGatewayRestResolver(enable_validation=True, cors=cors)
 warehouse = Warehouse(client("secretsmanager"), os.environ["DATABASE_SECRET_ARN"], "api")
 reader = Reader(warehouse, float(os.environ["STATEMENT_TIMEOUT_SECONDS"]))
 table = Table(client("dynamodb"), os.environ["ANALYTICS_TABLE"])
+if os.environ["CHECKINS_TABLE"]:
+    add_checkins(app, Checkins(client("dynamodb"), os.environ["CHECKINS_TABLE"]))
 analytics = Analytics(reader, ResultCache(table, int(os.environ["CACHE_TTL_SECONDS"])))
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from answers import JSON
-from api_models import MODELS, Answer, ErrorAnswer, HealthAnswer, name_of, parameters_of
+from api_models import MODELS, Answer, CheckinsAnswer, ErrorAnswer, HealthAnswer, name_of, parameters_of
 from pipeline.catalog import load_catalog
 
 VERSION: Final = "1.0.0"
@@ -27,6 +27,7 @@ _SUCCESS: Final[dict[str, tuple[int, str, Any]]] = {
     "health": (200, "Both answer.", HealthAnswer),
     "document": (200, "The OpenAPI document.", None),
     "analytics": (200, "The rows.", Answer),
+    "checkins": (200, "A page of rows.", CheckinsAnswer),
 }
 _MORE: Final = {"health": (503, 504), "analytics": (503, 504)}
 

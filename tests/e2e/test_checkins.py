@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from pipeline.checkin_runs import Log, Request, prefix_of
 from pipeline.checkins import Checkins
 from pipeline.row_pages import InvalidQuery
 from pipeline.table import Table, plain
+from sluice.branches import api_client
 from sluice.branches.checkin_files import failed_rows, submit
 from sluice.ops import replaying
 from sluice.ops.replaying import Replays
@@ -490,6 +492,41 @@ def test_a_cursor_of_another_question_is_refused(pipe: Pipeline, day: str) -> No
     for limit in (0, 1001):
         with pytest.raises(InvalidQuery, match="limit"):
             reader.of_user(rows[0]["user_id"], limit=limit)
+
+
+def test_the_api_answers_with_a_users_check_ins(pipe: Pipeline, day: str) -> None:
+    if pipe.stack.outputs.get("api_id") is None:
+        pytest.skip("api_enabled is off")
+    rows = checkins.records(pipe.run, 12, 12, day, users=2)
+    run(pipe, put(pipe, day, checkins.as_csv(rows)), day)
+    url, user = api_client.base_url(pipe.stack), rows[0]["user_id"]
+    client = api_client.Client(url, api_client.key_of(pipe.stack))
+    found: list[dict[str, Any]] = []
+    cursor, pages = "", 0
+    while pages == 0 or cursor:
+        question = {"user": user, "from": day, "limit": "4", "cursor": cursor}
+        answer = client.get(f"/checkins?{urlencode(question)}")
+        assert answer.status == 200
+        found += map(shown, answer.body["data"])
+        cursor, pages = answer.body["metadata"]["cursor"], pages + 1
+    expected = [as_loaded(row) for row in rows if row["user_id"] == user]
+    assert found == sorted(expected, key=lambda row: row["checked_in_at"], reverse=True)
+    assert pages == 2
+    for wrong in (
+        "",
+        "user=",
+        f"user={user}&limit=0",
+        f"user={user}&from=soon",
+        f"user={user}&cursor=x",
+        "user=a&user=b",
+    ):
+        refused = client.get(f"/checkins?{wrong}")
+        assert (refused.status, refused.body["success"], refused.body["error"]["type"]) == (
+            400,
+            False,
+            "InvalidRequest",
+        )
+    assert api_client.Client(url, None).get(f"/checkins?user={user}").status == 403
 
 
 def test_a_file_that_the_ledger_does_not_know_fails_at_the_deadline(pipe: Pipeline, unknown: str) -> None:

@@ -138,6 +138,7 @@ ALLOWED = {
     "api_function[0]": {
         "dynamodb:BatchWriteItem": {ANALYTICS},
         "dynamodb:GetItem": {ANALYTICS},
+        "dynamodb:Query": {f"{CHECKINS}/index/by_user"},
         "logs:CreateLogStream": {logs("api")},
         "logs:PutLogEvents": {logs("api")},
         "secretsmanager:GetSecretValue": {READER_SECRET},

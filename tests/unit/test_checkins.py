@@ -10,9 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answers import ApiError
+from checkin_routes import add_checkins
 from columns import OFFSET, judge
 from pipeline.catalog import CatalogError, compile_catalog, parse_catalog
 from pipeline.checkin_runs import InvalidRequest, Request, hard_of, state_sk
@@ -259,3 +262,50 @@ def test_a_cursor_that_is_forged_or_of_another_question_is_refused(monkeypatch: 
     monkeypatch.setattr("pipeline.row_pages.time.time", lambda: later)
     with pytest.raises(InvalidQuery, match="expired"):
         reader.of_user("u1", cursor=cursor)
+
+
+# -- the route -------------------------------------------------------------------------------------------------------
+
+
+def asked(**parameters: list[str]) -> Any:
+    """What the route answers to a query string: status and body."""
+    app = APIGatewayRestResolver(enable_validation=True)
+    add_checkins(app, Checkins(Queries("u1"), "t"))
+
+    @app.exception_handler(ApiError)  # type: ignore[untyped-decorator]
+    def told(error: ApiError) -> Response[str]:
+        return Response(error.status, "application/json", error.body())
+
+    event = {
+        "httpMethod": "GET", "path": "/checkins", "resource": "/{proxy+}", "body": None, "headers": {},
+        "multiValueHeaders": {}, "requestContext": {"stage": "v1", "path": "/checkins", "requestId": "r"},
+        "queryStringParameters": {name: values[-1] for name, values in parameters.items()},
+        "multiValueQueryStringParameters": parameters,
+    }  # fmt: skip
+    found = app.resolve(event, None)  # type: ignore[arg-type]
+    return found["statusCode"], json.loads(found["body"])
+
+
+def test_the_route_answers_with_a_page() -> None:
+    status, body = asked(user=["u1"], limit=["5"], **{"from": ["2026-03-01"], "to": ["2026-03-02"]})
+    assert (status, body["success"], body["data"], body["metadata"]["resultCount"]) == (200, True, [{}], 1)
+    status, body = asked(user=["u1"], cursor=[body["metadata"]["cursor"]])
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ({}, 422),  # 400 in the whole API, whose own handler takes it
+        ({"user": [""]}, 422),
+        ({"user": ["u1"], "limit": ["x"]}, 422),
+        ({"user": ["u1"], "limit": ["1001"]}, 422),
+        ({"user": ["u1"], "limit": ["0"]}, 422),
+        ({"user": ["u1"], "from": ["soon"]}, 400),
+        ({"user": ["u1"], "cursor": ["x"]}, 400),
+        ({"user": ["u1", "u2"]}, 422),
+        ({"user": ["u1"], "since": ["2026-03-01"]}, 400),
+    ],
+)
+def test_the_route_refuses_what_it_does_not_understand(parameters: dict[str, list[str]], status: int) -> None:
+    assert asked(**parameters)[0] == status

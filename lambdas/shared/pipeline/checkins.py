@@ -14,7 +14,7 @@ from pipeline.row_table import key_part, row_item, text_of
 
 DATASET: Final = "checkins"  # when no other is named
 CURSOR_SECONDS: Final = 86_400  # for which a cursor can be followed
-_LONGEST_USER: Final = 4096  # characters
+LONGEST_USER: Final = 4096  # characters
 
 
 def row_key(dataset: Dataset, row: Mapping[str, Any]) -> tuple[str, str]:
@@ -47,8 +47,8 @@ class Checkins:
             InvalidQuery: no user, no such time, the times are the wrong way round, the limit is not 1 to 1000, or the
                 cursor is none of this query or older than CURSOR_SECONDS.
         """
-        if not user or len(user) > _LONGEST_USER:
-            raise InvalidQuery(f"user must have 1 to {_LONGEST_USER} characters")
+        if not user or len(user) > LONGEST_USER:
+            raise InvalidQuery(f"user must have 1 to {LONGEST_USER} characters")
         begin, end = _moment("from", since), _moment("to", until)
         if begin and end and begin >= end:
             raise InvalidQuery("from must lie before to")
