@@ -57,6 +57,9 @@ def ls(
     if json:
         console.print_json({"items": items, "cursor": page.cursor})
         return
+    if not items:
+        console.note(f"no check-ins of {user}")
+        return
     columns = sorted({name for item in items for name in item})
     console.print_table(columns, [tuple(str(item.get(name, ""))[:_SHOWN] for name in columns) for item in items])
     if page.cursor:
@@ -125,6 +128,9 @@ def log(
         if json:
             console.print_json(rows)
             return
+        if not rows:
+            console.note("no row failed a test")
+            return
         lines = [(row["offset"], ", ".join(row["tests"]), row["hard"], str(row["row"])[:_SHOWN]) for row in rows]
         console.print_table(("offset", "tests", "hard", "row"), lines, right=("offset",))
         return
@@ -138,6 +144,9 @@ def _show(states: Iterable[dict[str, Any]], columns: tuple[str, ...], json: bool
     lines = list(states)
     if json:
         console.print_json(lines)
+        return
+    if not lines:
+        console.note("no runs")
         return
     rows = [tuple(_short(line.get(name, "")) for name in columns) for line in lines]
     console.print_table(columns, rows, right=("attempts",))
