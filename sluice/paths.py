@@ -21,6 +21,8 @@ DATASETS_DIR = ROOT / "datasets"
 INFRA_DIR = ROOT / "infra"
 STACK_DIR = INFRA_DIR / "stack"
 ENVS_DIR = INFRA_DIR / "envs"
+POSTGRES_EXTENSIONS = ROOT / "localstack" / "postgres"
+"""What the embedded PostgreSQL gets in the place of contrib."""
 
 
 def default_home() -> Path:

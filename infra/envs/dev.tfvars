@@ -26,6 +26,8 @@ checkin_deadline_seconds      = 900
 api_key_throttle = { rate = 500, burst = 1000 }
 api_throttle     = { rate = 500, burst = 1000 }
 
+api_job_timeout_seconds = 120
+
 # Branches. One that is not built yet refuses true.
 observability_enabled = true
 ops_enabled           = true

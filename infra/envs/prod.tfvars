@@ -26,6 +26,10 @@ checkin_deadline_seconds      = 3600
 
 api_key_throttle = { rate = 20, burst = 40 }
 api_key_quota    = { limit = 50000, period = "DAY" }
+api_schedules = {
+  daily   = { expression = "cron(0 5 * * ? *)", operation = "revenue_analysis", parameters = { group_by = "date", since = "7d" } }
+  monthly = { expression = "cron(0 6 1 * ? *)", operation = "revenue_analysis", parameters = { group_by = "month", since = "400d" } }
+}
 
 # Branches. One that is not built yet refuses true.
 observability_enabled = false

@@ -1,7 +1,11 @@
 # Analytics API (api_enabled; needs the warehouse): questions to what was loaded, over HTTP, as the database's reader.
 
 locals {
-  api_name = "${local.prefix}-api"
+  api_name             = "${local.prefix}-api"
+  jobs_name            = "${local.prefix}-analytics"
+  job_results          = "${module.bucket["artifacts"].arn}/analytics/*"
+  api_layers           = [for layer in ["base", "postgres", "api"] : try(module.layer[layer].arn, "")]
+  api_job_keep_seconds = var.api_job_keep_days * 86400
 }
 
 # Answers that are kept for a while, and jobs (lambdas/api/result_cache.py, analytics_jobs.py).
@@ -9,9 +13,10 @@ module "analytics_table" {
   source = "../modules/table"
   count  = var.api_enabled ? 1 : 0
 
-  name                   = "${local.prefix}-analytics"
+  name                   = local.jobs_name
   hash_key               = "pk"
   range_key              = "sk"
+  indexes                = { by_created = { hash_key = "kind", range_key = "created_key" } }
   ttl_attribute          = "expires_at"
   point_in_time_recovery = var.point_in_time_recovery
   deletion_protection    = var.deletion_protection
@@ -26,7 +31,7 @@ module "api_function" {
   description        = "Answers the analytics API"
   artifacts_bucket   = module.bucket["artifacts"].name
   zip_path           = "${var.artifacts_dir}/api.zip"
-  layers             = [module.layer["base"].arn, module.layer["postgres"].arn, module.layer["api"].arn]
+  layers             = local.api_layers
   memory_mb          = var.api_memory_mb
   timeout_seconds    = 29 # what API Gateway waits
   tracing_mode       = var.tracing_mode
@@ -43,6 +48,9 @@ module "api_function" {
     STATEMENT_TIMEOUT_SECONDS    = tostring(var.api_statement_timeout_seconds)
     CHECKINS_TABLE               = var.checkin_enabled ? module.checkins_table[0].name : ""
     CORS_ORIGINS                 = join(",", var.api_cors_origins)
+    JOBS_STATE_MACHINE_ARN       = module.analytics_jobs[0].arn
+    JOB_KEEP_SECONDS             = tostring(local.api_job_keep_seconds)
+    RESULTS_BUCKET               = module.bucket["artifacts"].name
   }
 
   permissions = concat([
@@ -52,9 +60,26 @@ module "api_function" {
       resources = [module.database[0].role_secret_arns["reader"]]
     },
     {
-      sid       = "KeepAnswers"
-      actions   = ["dynamodb:GetItem", "dynamodb:BatchWriteItem"]
+      # A transaction is allowed by the actions of the writes in it.
+      sid       = "KeepAnswersAndNoteJobs"
+      actions   = ["dynamodb:GetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem"]
       resources = [module.analytics_table[0].arn]
+    },
+    {
+      sid       = "ListJobs"
+      actions   = ["dynamodb:Query"]
+      resources = ["${module.analytics_table[0].arn}/index/by_created"]
+    },
+    {
+      sid       = "StartJobs"
+      actions   = ["states:StartExecution"]
+      resources = [module.analytics_jobs[0].arn]
+    },
+    {
+      # A URL that is given out opens what the role may read.
+      sid       = "GiveResults"
+      actions   = ["s3:GetObject"]
+      resources = [local.job_results]
     },
     ], var.checkin_enabled ? [{
       sid       = "FindCheckins"
@@ -62,6 +87,79 @@ module "api_function" {
       resources = ["${module.checkins_table[0].arn}/index/by_user"]
   }] : [], local.kms_permissions)
 }
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+module "analytics_worker" {
+  source = "../modules/function"
+  count  = var.api_enabled ? 1 : 0
+
+  name               = "${local.jobs_name}-worker"
+  description        = "Runs the questions of analytics jobs"
+  artifacts_bucket   = module.bucket["artifacts"].name
+  zip_path           = "${var.artifacts_dir}/api.zip"
+  handler            = "worker.handler"
+  layers             = local.api_layers
+  memory_mb          = var.api_memory_mb
+  timeout_seconds    = var.api_job_timeout_seconds
+  tracing_mode       = var.tracing_mode
+  log_retention_days = var.log_retention_days
+  network            = module.database[0].function_network
+
+  environment = {
+    POWERTOOLS_SERVICE_NAME      = "analytics-worker"
+    POWERTOOLS_METRICS_NAMESPACE = local.prefix
+    POWERTOOLS_LOG_LEVEL         = var.log_level
+    DATABASE_SECRET_ARN          = module.database[0].role_secret_arns["reader"]
+    ANALYTICS_TABLE              = module.analytics_table[0].name
+    RESULTS_BUCKET               = module.bucket["artifacts"].name
+    JOB_KEEP_SECONDS             = tostring(local.api_job_keep_seconds)
+    # In time for the function to say so.
+    STATEMENT_TIMEOUT_SECONDS = tostring(floor(var.api_job_timeout_seconds * 0.8))
+  }
+
+  permissions = concat([
+    {
+      sid       = "LogIn"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [module.database[0].role_secret_arns["reader"]]
+    },
+    {
+      # A transaction is allowed by the actions of the writes in it.
+      sid       = "NoteJobs"
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [module.analytics_table[0].arn]
+    },
+    {
+      sid       = "KeepResults"
+      actions   = ["s3:PutObject"]
+      resources = [local.job_results]
+    },
+  ], local.kms_permissions)
+}
+
+module "analytics_jobs" {
+  source = "../modules/analytics_jobs"
+  count  = var.api_enabled ? 1 : 0
+
+  name                     = local.jobs_name
+  account_id               = module.notifications.account.id
+  function_arn             = module.analytics_worker[0].arn
+  function_name            = module.analytics_worker[0].name
+  function_timeout_seconds = var.api_job_timeout_seconds
+  table_name               = module.analytics_table[0].name
+  table_arn                = module.analytics_table[0].arn
+  topic_arn                = module.notifications.arn
+  kms_key_arns             = distinct(compact([var.kms_key_arn, var.topic_kms_key_arn]))
+  log_retention_days       = var.log_retention_days
+  tracing_mode             = var.tracing_mode
+  schedules                = var.api_schedules
+
+  # Tables and logins first.
+  depends_on = [aws_lambda_invocation.migrate]
+}
+
+# --- HTTP ------------------------------------------------------------------------------------------------------------
 
 module "api" {
   source = "../modules/api"
@@ -106,8 +204,18 @@ output "api_key_ids" {
   value       = one(module.api[*].key_ids)
 }
 
+output "analytics_worker_function" {
+  description = "Name of the function that runs analytics jobs; null when api_enabled is off."
+  value       = one(module.analytics_worker[*].name)
+}
+
+output "analytics_state_machine_arn" {
+  description = "Workflow that runs analytics jobs; null when api_enabled is off."
+  value       = one(module.analytics_jobs[*].arn)
+}
+
 output "analytics_table" {
-  description = "Table with kept answers; null when api_enabled is off."
+  description = "Table with kept answers and jobs; null when api_enabled is off."
   value       = one(module.analytics_table[*].name)
 }
 
@@ -142,6 +250,49 @@ variable "api_cache_ttl_seconds" {
   validation {
     condition     = var.api_cache_ttl_seconds >= 0 && floor(var.api_cache_ttl_seconds) == var.api_cache_ttl_seconds
     error_message = "api_cache_ttl_seconds must be a whole number of at least 0."
+  }
+}
+
+variable "api_job_timeout_seconds" {
+  description = "Seconds that a job may take; its statement gets four fifths of them."
+  type        = number
+  default     = 600
+
+  validation {
+    condition     = var.api_job_timeout_seconds >= 5 && var.api_job_timeout_seconds <= 900
+    error_message = "api_job_timeout_seconds must lie between 5 and 900."
+  }
+}
+
+variable "api_job_keep_days" {
+  description = "Days for which jobs and their results are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.api_job_keep_days >= 1 && floor(var.api_job_keep_days) == var.api_job_keep_days
+    error_message = "api_job_keep_days must be a whole number of days, at least 1."
+  }
+}
+
+variable "api_schedules" {
+  description = <<-EOT
+    Questions that are asked by themselves, as jobs, by name; none by default: { daily = { expression =
+    "cron(0 5 * * ? *)", operation = "revenue_analysis", parameters = { group_by = "date", since = "7d" } } }.
+  EOT
+  type = map(object({
+    expression = string
+    operation  = string
+    parameters = optional(map(string), {})
+  }))
+  default = {}
+
+  validation {
+    condition = alltrue([
+      for name, schedule in var.api_schedules :
+      can(regex("^[a-z0-9-]{1,20}$", name)) && can(regex("^(rate|cron)\\(.+\\)$", schedule.expression))
+    ])
+    error_message = "api_schedules: names have 1 to 20 small letters, digits and hyphens, expressions are rate(...) or cron(...)."
   }
 }
 

@@ -13,6 +13,8 @@ locals {
     { for feedback in module.feedback_function : "feedback" => feedback.name },
     { for checkins in module.checkins_function : "checkins" => checkins.name },
     { for executor in module.checkin_executor : "checkin-executor" => executor.name },
+    # Not the worker of analytics jobs: a question that is refused is an error of it, and is told by the job's notice.
+    { for api in module.api_function : "api" => api.name },
   )
 
   # Workflows by name; each gets an alarm on its failures.

@@ -15,8 +15,8 @@ module "bucket" {
   kms_key_arn             = var.kms_key_arn
   noncurrent_version_days = var.noncurrent_version_days
   abort_multipart_days    = var.abort_multipart_days
-  # Plans and results of replays; the ledger and the notices keep what they came to.
-  expire_days = each.key == "artifacts" ? { "replays/" = var.replay_keep_days } : {}
+  # Plans and results of replays, results of analytics jobs; ledger, table and notices keep what they came to.
+  expire_days = each.key == "artifacts" ? { "replays/" = var.replay_keep_days, "analytics/" = var.api_job_keep_days } : {}
 }
 
 # One item per object and content seen, so that an event delivered twice is worked once. Layout as Powertools wants it:

@@ -18,7 +18,7 @@ module "database" {
   region                = var.region
   availability_zones    = local.warehouse_zones
   cidr_block            = var.warehouse_cidr_block
-  interface_endpoints   = concat(["secretsmanager", "sqs", "sns"], var.kms_key_arn == null && var.topic_kms_key_arn == null ? [] : ["kms"])
+  interface_endpoints   = concat(["secretsmanager", "sqs", "sns"], var.api_enabled ? ["states"] : [], var.kms_key_arn == null && var.topic_kms_key_arn == null ? [] : ["kms"])
   database_name         = "warehouse"
   roles                 = local.warehouse_roles
   engine_version        = var.warehouse_engine_version

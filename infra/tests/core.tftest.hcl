@@ -200,6 +200,21 @@ override_resource {
 }
 
 override_resource {
+  target = module.analytics_worker[0].aws_cloudwatch_log_group.this
+  values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-analytics-worker" }
+}
+
+override_resource {
+  target = module.analytics_worker[0].aws_lambda_function.this
+  values = { arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-analytics-worker" }
+}
+
+override_resource {
+  target = module.analytics_jobs[0].aws_sfn_state_machine.this
+  values = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sluice-test-analytics" }
+}
+
+override_resource {
   target = module.analytics_table[0].aws_dynamodb_table.this
   values = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-analytics" }
 }

@@ -325,7 +325,7 @@ run "the_api_is_off_unless_switched_on" {
 
   assert {
     condition = alltrue([
-      for value in [output.api_function, output.api_id, output.api_stage, output.api_key_ids, output.analytics_table] : value == null
+      for value in [output.api_function, output.api_id, output.api_stage, output.api_key_ids, output.analytics_table, output.analytics_worker_function, output.analytics_state_machine_arn] : value == null
     ])
     error_message = "a branch that is off must create nothing, and its outputs must be null"
   }
@@ -352,6 +352,9 @@ run "bad_api_settings_are_refused" {
     api_memory_mb                 = 128
     api_statement_timeout_seconds = 25
     api_cache_ttl_seconds         = -1
+    api_job_timeout_seconds       = 901
+    api_job_keep_days             = 0
+    api_schedules                 = { daily = { expression = "daily", operation = "revenue_analysis" } }
     api_keys                      = ["A key"]
     api_throttle                  = { rate = 0, burst = 1 }
     api_key_throttle              = { rate = 1, burst = 0 }
@@ -363,7 +366,7 @@ run "bad_api_settings_are_refused" {
     source = "./stack"
   }
 
-  expect_failures = [var.api_memory_mb, var.api_statement_timeout_seconds, var.api_cache_ttl_seconds, var.api_keys, var.api_throttle, var.api_key_throttle, var.api_key_quota, var.api_cors_origins]
+  expect_failures = [var.api_memory_mb, var.api_statement_timeout_seconds, var.api_cache_ttl_seconds, var.api_job_timeout_seconds, var.api_job_keep_days, var.api_schedules, var.api_keys, var.api_throttle, var.api_key_throttle, var.api_key_quota, var.api_cors_origins]
 }
 
 run "check_ins_are_off_unless_switched_on" {

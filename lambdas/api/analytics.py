@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import canonical_operations
 import silver_operations
 from answers import Result, refused
 from api_models import SYNC_ROWS
@@ -20,8 +21,13 @@ def _custom_query(asked: Any) -> Question:
 OPERATIONS: Final[dict[str, Callable[[Any], Question]]] = {
     "database_info": silver_operations.database_info,
     "simple_demo": silver_operations.simple_demo,
+    "customer_analysis": canonical_operations.customer_analysis,
     "count_analysis": silver_operations.count_analysis,
     "revenue_analysis": silver_operations.revenue_analysis,
+    "multi_dimensional_analytics": silver_operations.multi_dimensional_analytics,
+    "relationship_network": canonical_operations.relationship_network,
+    "time_series_patterns": canonical_operations.time_series_patterns,
+    "data_integrity_analysis": canonical_operations.data_integrity_analysis,
     "custom_query": _custom_query,
 }
 """What turns an operation's parameters into a question."""

@@ -7,8 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 SYNC_ROWS: Final = 1_000  # of an answer; jobs give more
 JOB_ROWS: Final = 1_000_000
@@ -46,6 +45,12 @@ type Moment = Annotated[
     ),
 ]
 type Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+type Text = Annotated[str, Field(min_length=1, max_length=200)]
+type Dimensions = Annotated[
+    list[Name],
+    BeforeValidator(_split),
+    Field(min_length=1, max_length=3, description="Columns as of count_analysis's group_by; in a URL with commas."),
+]
 type Having = Annotated[
     str,
     Field(
@@ -96,6 +101,40 @@ class RevenueParameters(Ranged):
     group_by: Literal["date", "week", "month", "sku", "invoice_id"] = "month"
 
 
+class CustomerParameters(Limited):
+    group_by: Literal["tier", "status", "source_system"] = "tier"
+    entity_type: Text = Field(default="customer", description="Type of the entities.")
+    min_quality: float | None = Field(default=None, ge=0, le=100, description="Only entities of this score or more.")
+
+
+class MultiDimensionalParameters(Ranged):
+    dataset: Name = Field(default="shipments", description="A dataset of the warehouse.")
+    dimensions: Dimensions = Field(default_factory=lambda: ["carrier"])
+    timeframe: Literal["day", "week", "month", "quarter", "year", "all"] = "month"
+    measure: Name | None = Field(default=None, description="A numeric column of the dataset.")
+    aggregate: Literal["sum", "avg", "min", "max"] = "sum"
+
+
+class NetworkParameters(Limited):
+    root: Text = Field(description="Entity id or canonical id of the entity at the top.")
+    recursive: bool = Field(default=True, description="What hangs below its children, too.")
+    depth: int = Field(default=5, ge=1, le=10, description="Steps down at most.")
+    at: Moment | None = Field(default=None, description="Relationships as of this time; else now.")
+
+
+class PatternParameters(Ranged):
+    metric: Text = Field(description="Name of a metric of canonical.time_series.")
+    period: Literal["hour", "day", "week", "month"] = "day"
+    entity: Text | None = Field(default=None, description="Canonical id: of this entity only.")
+
+
+class IntegrityParameters(Limited):
+    check: Literal["scores", "duplicates"] = "scores"
+    entity_type: Text | None = Field(default=None, description="Only entities of this type.")
+    attribute: Text = Field(default="name", description="Attribute whose texts are compared for duplicates.")
+    threshold: float = Field(default=0.5, ge=0.1, le=1, description="Least similarity of duplicates (pg_trgm).")
+
+
 class CustomQueryParameters(Limited):
     sql: str = Field(min_length=1, max_length=10_000, examples=["SELECT count(*) FROM silver.shipments"],
                      description="One SELECT; tables with their schema: silver, canonical or control.")  # fmt: skip
@@ -129,6 +168,41 @@ class RevenueAnalysis(Parameters):
     parameters: RevenueParameters = RevenueParameters()
 
 
+class CustomerAnalysis(Parameters):
+    """Entities of a type by tier, status or source system, and their quality."""
+
+    operation: Literal["customer_analysis"]
+    parameters: CustomerParameters = CustomerParameters()
+
+
+class MultiDimensionalAnalytics(Parameters):
+    """A measure over every combination of up to three dimensions, by period, with all totals."""
+
+    operation: Literal["multi_dimensional_analytics"]
+    parameters: MultiDimensionalParameters = MultiDimensionalParameters()
+
+
+class RelationshipNetwork(Parameters):
+    """What hangs below an entity, step by step."""
+
+    operation: Literal["relationship_network"]
+    parameters: NetworkParameters
+
+
+class TimeSeriesPatterns(Parameters):
+    """A metric by period: values, change, moving average."""
+
+    operation: Literal["time_series_patterns"]
+    parameters: PatternParameters
+
+
+class DataIntegrityAnalysis(Parameters):
+    """Quality scores by type, or entities that may be duplicates."""
+
+    operation: Literal["data_integrity_analysis"]
+    parameters: IntegrityParameters = IntegrityParameters()
+
+
 class CustomQuery(Parameters):
     """One SELECT of the caller's own, as a role that can only read."""
 
@@ -137,11 +211,23 @@ class CustomQuery(Parameters):
 
 
 type Request = Annotated[
-    DatabaseInfo | SimpleDemo | CountAnalysis | RevenueAnalysis | CustomQuery,
+    DatabaseInfo
+    | SimpleDemo
+    | CustomerAnalysis
+    | CountAnalysis
+    | RevenueAnalysis
+    | MultiDimensionalAnalytics
+    | RelationshipNetwork
+    | TimeSeriesPatterns
+    | DataIntegrityAnalysis
+    | CustomQuery,
     Field(discriminator="operation"),
 ]
 REQUEST: Final[TypeAdapter[Any]] = TypeAdapter(Request)
-MODELS: Final = (DatabaseInfo, SimpleDemo, CountAnalysis, RevenueAnalysis, CustomQuery)
+MODELS: Final = (
+    DatabaseInfo, SimpleDemo, CustomerAnalysis, CountAnalysis, RevenueAnalysis, MultiDimensionalAnalytics,
+    RelationshipNetwork, TimeSeriesPatterns, DataIntegrityAnalysis, CustomQuery,
+)  # fmt: skip
 """Every operation's model."""
 
 
@@ -154,55 +240,3 @@ def parameters_of(model: type[BaseModel]) -> type[BaseModel]:
     found = model.model_fields["parameters"].annotation
     assert isinstance(found, type)
     return found
-
-
-class Shape(BaseModel):
-    """JSON of an answer, in the case that browsers' code is written in."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
-
-
-class Metadata(Shape):
-    result_count: int
-    timestamp: str
-    cache_hit: bool
-    truncated: bool = Field(description="There were more rows than the limit.")
-
-
-class Answer(Shape):
-    success: Literal[True]
-    operation: str
-    operation_id: str
-    execution_time: float = Field(description="Milliseconds.")
-    data: list[dict[str, Any]]
-    metadata: Metadata
-
-
-class PageMetadata(Shape):
-    result_count: int
-    timestamp: str
-    cursor: str = Field(description="Leads to the next page for a day; empty on the last one.")
-
-
-class CheckinsAnswer(Shape):
-    success: Literal[True]
-    data: list[dict[str, Any]]
-    metadata: PageMetadata
-
-
-class Problem(Shape):
-    message: str
-    type: str
-
-
-class ErrorAnswer(Shape):
-    success: Literal[False]
-    error: Problem
-    suggestions: list[str]
-
-
-class HealthAnswer(Shape):
-    success: Literal[True]
-    status: Literal["ok"]
-    database: Literal["ok"]
-    milliseconds: float

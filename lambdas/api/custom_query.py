@@ -49,7 +49,7 @@ _KNOWN: Final = frozenset(
 # And those that it does not know, by PostgreSQL's.
 _OTHERS: Final = frozenset(
     """
-    age date_bin justify_days justify_hours justify_interval btrim ltrim rtrim similarity
+    age date_bin justify_days justify_hours justify_interval btrim ltrim rtrim
     jsonb_typeof jsonb_array_length jsonb_array_elements jsonb_array_elements_text jsonb_object_keys jsonb_each
     jsonb_each_text regr_slope regr_intercept regr_r2 regr_count cardinality isfinite
     """.split()  # noqa: SIM905

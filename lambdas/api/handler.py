@@ -21,6 +21,7 @@ from analytics import Analytics
 from answers import JSON, ApiError, error_body, plain_body, refused, success_body
 from api_models import REQUEST, Request
 from checkin_routes import add_checkins
+from job_routes import answered, router
 from openapi_document import answers_of, document
 from pipeline.checkins import Checkins
 from pipeline.clients import client
@@ -43,8 +44,7 @@ if os.environ["CHECKINS_TABLE"]:
 analytics = Analytics(reader, ResultCache(table, int(os.environ["CACHE_TTL_SECONDS"])))
 
 
-def answered(body: str, status: int = HTTPStatus.OK) -> Response[str]:
-    return Response(status_code=status, content_type=JSON, body=body)
+app.include_router(router)
 
 
 @app.get("/health", summary="Whether the API and its database answer", responses=answers_of("health"))

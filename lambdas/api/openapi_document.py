@@ -4,8 +4,17 @@ import json
 from functools import cache
 from typing import Any, Final
 
+from answer_models import (
+    Answer,
+    CheckinsAnswer,
+    DownloadAnswer,
+    ErrorAnswer,
+    HealthAnswer,
+    JobAnswer,
+    JobsAnswer,
+)  # fmt: skip
 from answers import JSON
-from api_models import MODELS, Answer, CheckinsAnswer, ErrorAnswer, HealthAnswer, name_of, parameters_of
+from api_models import MODELS, name_of, parameters_of
 from pipeline.catalog import load_catalog
 
 VERSION: Final = "1.0.0"
@@ -28,8 +37,18 @@ _SUCCESS: Final[dict[str, tuple[int, str, Any]]] = {
     "document": (200, "The OpenAPI document.", None),
     "analytics": (200, "The rows.", Answer),
     "checkins": (200, "A page of rows.", CheckinsAnswer),
+    "job_started": (202, "The job is there, and will be done.", JobAnswer),
+    "jobs": (200, "A page of jobs.", JobsAnswer),
+    "job": (200, "The job.", JobAnswer),
+    "download": (200, "A URL that opens the rows for a quarter of an hour.", DownloadAnswer),
 }
-_MORE: Final = {"health": (503, 504), "analytics": (503, 504)}
+_MORE: Final = {
+    "health": (503, 504),
+    "analytics": (503, 504),
+    "job_started": (409,),
+    "job": (404,),
+    "download": (404, 409),
+}
 
 
 def answers_of(what: str) -> dict[int, Any]:

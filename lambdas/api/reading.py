@@ -13,7 +13,7 @@ import psycopg
 from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
 
-from answers import ApiError, Result, database_unavailable, query_refused, timed_out, too_large
+from answers import ApiError, Result, database_unavailable, query_refused, refused, timed_out, too_large
 from pipeline.warehouse import Warehouse
 from questions import Question
 
@@ -86,14 +86,14 @@ class Reader:
         except (ClientError, BotoCoreError) as error:  # the login cannot be had
             raise database_unavailable() from error
         except UnicodeEncodeError as error:
-            raise query_refused("a text holds a character that PostgreSQL does not know") from error
+            raise refused("a text holds a character that PostgreSQL does not know", "send whole characters") from error
 
 
 def _translated(error: psycopg.Error, foreign: bool) -> Exception:
     """What the caller is told; an error that is ours stays as it is, and is logged."""
     state = error.sqlstate
     if state is None and isinstance(error, psycopg.DataError):  # refused before it was sent, as NUL is
-        return query_refused("a value is none that PostgreSQL knows")
+        return refused("a value is none that PostgreSQL knows", "send text without NUL")
     if foreign and state == "42501":
         return query_refused("the reader role may not do that")
     if foreign and state and state.startswith(_CALLERS):

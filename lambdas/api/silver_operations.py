@@ -4,12 +4,20 @@ from typing import Final
 
 from psycopg import sql
 
-from api_models import CountParameters, DatabaseInfoParameters, RevenueParameters, SimpleDemoParameters
+from answers import refused
+from api_models import (
+    CountParameters,
+    DatabaseInfoParameters,
+    MultiDimensionalParameters,
+    RevenueParameters,
+    SimpleDemoParameters,
+)  # fmt: skip
 from pipeline.catalog import load_catalog
 from pipeline.warehouse import OBJECT_ID, silver_table
-from questions import Question, dataset, from_silver, group_column
+from questions import Question, dataset, from_silver, group_column, measure_column
 
 _COMPARISONS: Final = {sign: sql.SQL(sign) for sign in (">=", "<=", "=", ">", "<")}
+_AGGREGATES: Final = {name: sql.SQL(f"{name}({{}})") for name in ("sum", "avg", "min", "max")}
 _PERIODS: Final = ("date", "week", "month")
 
 
@@ -88,4 +96,47 @@ def revenue_analysis(asked: RevenueParameters) -> Question:
         {source} GROUP BY 1 ORDER BY {order}
         """
     ).format(group=group, source=source, order=sql.SQL("1" if asked.group_by in _PERIODS else "revenue DESC, 1"))
+    return Question(text, values, asked.limit)
+
+
+def multi_dimensional_analytics(asked: MultiDimensionalParameters) -> Question:
+    """Every combination of dimensions (CUBE) by period; ``totals`` names the dimensions that a row adds up."""
+    of = dataset(asked.dataset)
+    if len(set(asked.dimensions)) != len(asked.dimensions):
+        raise refused("a dimension is given twice", "name each once")
+    source, values = from_silver(of, asked.since, asked.until)
+    columns = [group_column(of, name) for name in asked.dimensions]
+    names = [sql.Identifier(f"by_{name}") for name in asked.dimensions]
+    value: sql.Composable = sql.SQL("count(*)")
+    if asked.measure:
+        value = _AGGREGATES[asked.aggregate].format(measure_column(of, asked.measure))
+    period: sql.Composable = sql.SQL("NULL::date")
+    if asked.timeframe != "all":
+        day = group_column(of, "date")
+        period = sql.SQL("date_trunc({}, {}::timestamp)::date").format(sql.Literal(asked.timeframe), day)
+    rows = sql.SQL("SELECT {} AS period, {}, {} {}").format(
+        period,
+        sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(column, name) for column, name in zip(columns, names, strict=True)
+        ),
+        sql.Identifier(asked.measure) if asked.measure else sql.SQL("1 AS one"),
+        source,
+    )
+    if asked.measure:
+        value = _AGGREGATES[asked.aggregate].format(sql.Identifier(asked.measure))
+    text = sql.SQL(
+        """
+        SELECT period, {names}, count(*) AS rows, {value} AS value,
+               array_remove(ARRAY[{totals}]::text[], NULL) AS totals
+        FROM ({rows}) AS rows GROUP BY period, CUBE ({names}) ORDER BY period, GROUPING({names}), {names}
+        """
+    ).format(
+        names=sql.SQL(", ").join(names),
+        value=value,
+        totals=sql.SQL(", ").join(
+            sql.SQL("CASE WHEN GROUPING({}) = 1 THEN {} END").format(name, sql.Literal(asked_name))
+            for name, asked_name in zip(names, asked.dimensions, strict=True)
+        ),
+        rows=rows,
+    )
     return Question(text, values, asked.limit)

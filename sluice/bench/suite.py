@@ -14,14 +14,15 @@ from typing import Any
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sluice.bench import bulk, hop_bare, hop_real, load, peer, row_per_message, stage
+from sluice.bench import api, bulk, hop_bare, hop_real, load, peer, row_per_message, stage
 from sluice.bench.figures import Figure, Hop, Target, at_least, at_most
 from sluice.bench.stage import Memory, Stage
 from sluice.console import SluiceError, human_bytes, note
 from sluice.engine import DOCKER, EMBEDDED
 from sluice.paths import ROOT
 
-PARTS = ("setup", "hop", "bulk", "rows", "load")
+PARTS = ("setup", "hop", "bulk", "rows", "load", "api")
+API_REQUESTS = 500
 MB = 1e6
 
 
@@ -103,6 +104,9 @@ def _own_figures(
         if "load" in plan.parts:
             report(f"bench   load, {load.ROWS_MB} MB of rows and {load.ENTITIES:,} entities twice")
             figures += _guarded("load", "load", lambda: load_figures(own))
+        if "api" in plan.parts:
+            report(f"bench   analytics API, {API_REQUESTS} requests of a kind")
+            figures += _guarded("api", "analytics API", lambda: api_figures(own))
         if given is not None:
             report(f"bench   bulk, {human_bytes(given.size)}")
             files = given
@@ -277,3 +281,16 @@ def load_figures(own: Stage) -> list[Figure]:
             "load", "10,000 changed entities", done.entities_changed.seconds, "s", at_most(3), "one version more each"
         ),
     ]
+
+
+# -- API ---------------------------------------------------------------------------------------------------------------
+
+
+def api_figures(own: Stage) -> list[Figure]:
+    """Latency of single requests, from the client's side."""
+    found = []
+    for one in api.measure(own.stack, API_REQUESTS):
+        what = f"{one.requests} requests, one after the other; {one.note}"
+        found.append(Figure("api", f"{one.name}, p50", one.p50_s * 1000, "ms", at_most(60), what))
+        found.append(Figure("api", f"{one.name}, p99", one.p99_s * 1000, "ms", at_most(250)))
+    return found

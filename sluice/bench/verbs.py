@@ -12,13 +12,14 @@ from sluice.options import Json
 if TYPE_CHECKING:
     from sluice.bench.suite import Result
 
-PARTS = ("setup", "hop", "bulk", "rows", "load", "all")
+PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "all")
 TITLES = {
     "setup": "Set-up",
     "hop": "Hop: object in to object out",
     "bulk": "Bulk: JSON lines to committed silver",
     "rows": "Row per message, beside chunks",
     "load": "Load: silver to the warehouse, records to entities",
+    "api": "Analytics API, through API Gateway",
 }
 
 
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    part: Annotated[str, typer.Argument(help="setup, hop, bulk, rows, load or all.")] = "",
+    part: Annotated[str, typer.Argument(help="setup, hop, bulk, rows, load, api or all.")] = "",
     objects: Annotated[int, typer.Option(min=1, help="Objects of a hop.")] = 200,
     bulk_mb: Annotated[int, typer.Option(min=1, help="Megabytes of the bulk input, in objects of 64 MB.")] = 1024,
     peer: Annotated[bool, typer.Option("--peer", help="Measure the hop on MiniStack, too, side by side.")] = False,

@@ -42,6 +42,14 @@ def base_url(stack: Stack) -> str:
     return f"{stack.endpoint_url}/_aws/execute-api/{api}/{stage}"
 
 
+def reachable(stack: Stack, url: str) -> str:
+    """A URL that a function gave out, as this machine reaches it: in a container the engine has another port."""
+    if stack.endpoint_url is None:
+        return url
+    here = urlsplit(stack.endpoint_url)
+    return urlsplit(url)._replace(scheme=here.scheme, netloc=here.netloc).geturl()
+
+
 def key_of(stack: Stack, name: str = "") -> str:
     """A key's value (without a name: the first one's), which only API Gateway knows. Raises SluiceError."""
     stack["api_id"]

@@ -32,7 +32,7 @@ def deployed(stack: Stack) -> bool:
 
 
 def wait_for_loads(stack: Stack, uploaded: Sequence[Uploaded]) -> None:
-    """Until the ledger says of every committed object that it is loaded. Raises SluiceError after the deadline."""
+    """Until every object is loaded, or has failed, as the ledger says. Raises SluiceError after the deadline."""
     from pipeline.items import State
 
     ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
@@ -41,7 +41,7 @@ def wait_for_loads(stack: Stack, uploaded: Sequence[Uploaded]) -> None:
     while True:
         for object_id in list(waiting):
             entry = ledger.one(object_id)
-            if entry is not None and (entry.state != State.COMMITTED or entry.item.get("loaded_run")):
+            if entry is not None and (entry.state in (State.FAILED, State.MISSING) or entry.item.get("loaded_run")):
                 waiting.discard(object_id)
         if not waiting:
             return

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sluice.console import fail
 from sluice.instance import HOST, Instance
-from sluice.paths import ENGINE_ENV
+from sluice.paths import ENGINE_ENV, POSTGRES_EXTENSIONS
 
 UNPRIVILEGED_USER = "nobody"
 
@@ -40,6 +40,19 @@ def as_server_user(command: Sequence[str]) -> tuple[list[str], int | None]:
         return list(command), user.pw_uid
     return [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
             "--inh-caps=+dac_override", "--ambient-caps=+dac_override", *command], None  # fmt: skip
+
+
+def install_extensions() -> None:
+    """Puts Sluice's own extensions (localstack/postgres) beside the server's, which has none of contrib."""
+    folder = binaries().parent / "share/postgresql/extension"
+    for source in sorted(POSTGRES_EXTENSIONS.glob("*--*.sql")) + sorted(POSTGRES_EXTENSIONS.glob("*.control")):
+        target, wanted = folder / source.name, source.read_bytes()
+        if target.exists() and target.read_bytes() == wanted:
+            continue
+        partial = target.with_name(f"{target.name}.{os.getpid()}")  # engines may start side by side
+        partial.write_bytes(wanted)
+        partial.chmod(0o644)
+        partial.replace(target)
 
 
 def password_file(instance: Instance) -> Path:
@@ -101,6 +114,7 @@ def ensure_data(instance: Instance) -> None:
 def start(instance: Instance, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Starts the server in a session of its own; its log is <home>/logs/postgres.log. Nothing else may use the data."""
     (instance.postgres_dir / "postmaster.pid").unlink(missing_ok=True)
+    install_extensions()
     settings = {
         "listen_addresses": HOST,
         "port": str(port),

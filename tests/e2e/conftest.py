@@ -34,6 +34,7 @@ TEST_VARS = {
     "api_statement_timeout_seconds": 3,
     "checkin_timeout_seconds": 20,
     "checkin_deadline_seconds": 25,  # a file that never comes is waited for as long
+    "api_job_timeout_seconds": 15,
     "feedback_alert_quiet_seconds": 600,  # longer than any test: what is told again has been claimed again
     # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
     "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},

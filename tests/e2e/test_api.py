@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from fixtures import formats, shipping
+from fixtures import shipping
 from pipeline.table import Table
 from sluice.branches import api_client
-from sluice.branches.api_client import Answer, Client
+from sluice.branches.api_client import Client
 from sluice.instance import Instance
-from tests.e2e.support import Pipeline, Put
+from tests.e2e.api import data_of, error_of, invoice_lines, loaded, own_year
+from tests.e2e.support import Pipeline
 from tests.e2e.warehouse import Warehouse
 
 INJECTIONS = (
@@ -50,50 +51,6 @@ def stranger(pipe: Pipeline) -> Client:
 @pytest.fixture
 def warehouse(pipe: Pipeline, instance: Instance) -> Warehouse:
     return Warehouse(pipe.stack, instance)
-
-
-def data_of(answer: Answer) -> list[dict[str, Any]]:
-    assert answer.status == 200, answer.body
-    assert answer.headers["Content-Type"] == "application/json"
-    body = answer.body
-    assert set(body) == {"success", "operation", "operationId", "executionTime", "data", "metadata"}
-    assert body["success"] is True
-    assert set(body["metadata"]) == {"resultCount", "timestamp", "cacheHit", "truncated"}
-    assert body["metadata"]["resultCount"] == len(body["data"])
-    found: list[dict[str, Any]] = body["data"]
-    return found
-
-
-def error_of(answer: Answer, status: int, kind: str) -> str:
-    """What was said; the shape of every error."""
-    assert (answer.status, answer.body["error"]["type"]) == (status, kind), answer.body
-    assert set(answer.body) == {"success", "error", "suggestions"}
-    assert answer.body["success"] is False
-    assert set(answer.body["error"]) == {"message", "type"}
-    assert answer.body["suggestions"]
-    assert answer.headers["Content-Type"] == "application/json"
-    message = str(answer.body["error"]["message"])
-    assert "Traceback" not in message
-    return message
-
-
-def invoice_lines(run: str, count: int, year: int) -> list[dict[str, Any]]:
-    """Lines of this test alone: in a year of its own."""
-    lines = shipping.records("invoice_lines", int(run[:6], 16), count)
-    return [
-        line | {"event_time": f"{year}-0{n % 3 + 1}-15T10:00:00Z", "invoice_id": f"{run}-{n // 3}"}
-        for n, line in enumerate(lines)
-    ]
-
-
-def own_year(pipe: Pipeline) -> int:
-    return 3000 + int(pipe.run, 16) % 5000
-
-
-def loaded(pipe: Pipeline, warehouse: Warehouse, dataset: str, rows: list[dict[str, Any]], name: str = "a") -> Put:
-    put = pipe.put(dataset, formats.jsonl(rows), f"{name}.jsonl")
-    warehouse.loaded(put)
-    return put
 
 
 # --- right answers ----------------------------------------------------------------------------------------------------

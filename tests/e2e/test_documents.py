@@ -182,8 +182,8 @@ def test_every_alarm_state_reason_and_notice_has_a_section(stack: Stack) -> None
         shown = next((f"<function>-{end}" for end in ends if alarm.removesuffix(f"-{end}") in functions), alarm)
         assert f"`{shown}`" in text, alarm
     kinds = {CONTROL_TOTALS, QUARANTINE_THRESHOLD, DEAD_LETTER, LOAD_FAILED}
-    kinds |= {"object.failed", "object.missing", "replay.done", "replay.failed"}
     kinds |= {"checkin.done", "checkin.failed", CHECKINS_MISSING}
+    kinds |= {"object.failed", "object.missing", "replay.done", "replay.failed", "analytics.done", "analytics.failed"}
     reasons = set(Failure) - {Failure.MISSING_VERSION}  # the reason of `missing`, which has a section of its own
     assert [word for word in (*State, *sorted(reasons), *sorted(kinds)) if f"`{word}`" not in text] == []
 

@@ -26,6 +26,7 @@ ANALYTICS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-analytics"
 CHECKINS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-checkins"
 CHECKIN_LOG = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-checkin-log"
 CHECKS = "arn:aws:s3:::sluice-test-quarantine/checks/*"
+RESULTS = "arn:aws:s3:::sluice-test-artifacts/analytics/*"
 REPLAYS = "arn:aws:s3:::sluice-test-artifacts/replays/*"
 
 
@@ -135,10 +136,29 @@ ALLOWED = {
         "sqs:GetQueueAttributes": {FEEDBACK_QUEUE},
         "sqs:ReceiveMessage": {FEEDBACK_QUEUE},
     },
+    "analytics_worker[0]": {
+        "dynamodb:GetItem": {ANALYTICS},
+        "dynamodb:PutItem": {ANALYTICS},
+        "dynamodb:UpdateItem": {ANALYTICS},
+        "logs:CreateLogStream": {logs("analytics-worker")},
+        "logs:PutLogEvents": {logs("analytics-worker")},
+        "s3:PutObject": {RESULTS},
+        "secretsmanager:GetSecretValue": {READER_SECRET},
+        **{f"ec2:{action}": {"*"} for action in NETWORK},
+    },
+    "analytics_jobs[0]": {
+        "dynamodb:UpdateItem": {ANALYTICS},
+        "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-analytics-worker"},
+        "sns:Publish": {TOPIC},
+        **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
+    },
     "api_function[0]": {
         "dynamodb:BatchWriteItem": {ANALYTICS},
         "dynamodb:GetItem": {ANALYTICS},
-        "dynamodb:Query": {f"{CHECKINS}/index/by_user"},
+        "dynamodb:PutItem": {ANALYTICS},
+        "dynamodb:Query": {f"{ANALYTICS}/index/by_created", f"{CHECKINS}/index/by_user"},
+        "s3:GetObject": {RESULTS},
+        "states:StartExecution": {f"arn:aws:states:{ACCOUNT}:stateMachine:sluice-test-analytics"},
         "logs:CreateLogStream": {logs("api")},
         "logs:PutLogEvents": {logs("api")},
         "secretsmanager:GetSecretValue": {READER_SECRET},

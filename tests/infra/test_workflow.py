@@ -10,7 +10,7 @@ from statelint.linter import Linter
 from statelint.problem import ProblemType
 
 Resources = dict[str, dict[str, Any]]
-WORKFLOWS = ("module.replay[0].aws_sfn_state_machine.this", "module.checkins[0].aws_sfn_state_machine.this")
+WORKFLOWS = tuple(f"module.{name}[0].aws_sfn_state_machine.this" for name in ("replay", "checkins", "analytics_jobs"))
 
 
 def definition(resources: Resources, address: str) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from custom_query import checked
 from pipeline.catalog import Catalog, compile_catalog, parse_catalog
 from reading import as_json, encoded
 from result_cache import key_of
+from sluice.branches import api_client
 from sluice.branches.api import _parsed
 from sluice.console import SluiceError
 from sluice.paths import DATASETS_DIR
+from sluice.stack import Stack
 
 INJECTION = "'; DROP TABLE silver.shipments; --"
 
@@ -297,8 +299,21 @@ def test_the_verbs_parameters_are_names_and_values() -> None:
 
 
 def test_a_question_has_no_text_of_the_callers_but_in_a_custom_query() -> None:
-    assert [question_of(request(name)).foreign for name in sorted(OPERATIONS) if name != "custom_query"] == [False] * (
-        len(OPERATIONS) - 1
-    )
+    needed = {"relationship_network": {"root": INJECTION}, "time_series_patterns": {"metric": INJECTION}}
+    for name in OPERATIONS.keys() - {"custom_query"}:
+        question = question_of(request(name, **needed.get(name, {})))
+        assert not question.foreign, name
+        assert "DROP TABLE" not in question.sql.as_string(), name
     question = question_of(request("custom_query", sql="SELECT 1 AS a"))
     assert (question.foreign, question.sql) == (True, sql.SQL("SELECT 1 AS a"))
+
+
+def test_urls_lead_to_the_engine_or_to_aws() -> None:
+    outputs = {"api_id": "abc", "api_stage": "v1"}
+    local = Stack("http://127.0.0.1:4999", "us-east-1", outputs)
+    account = Stack(None, "eu-west-1", outputs)
+    assert api_client.base_url(local) == "http://127.0.0.1:4999/_aws/execute-api/abc/v1"
+    assert api_client.base_url(account) == "https://abc.execute-api.eu-west-1.amazonaws.com/v1"
+    given = "http://127.0.0.1:4566/bucket/analytics/a.json?X-Amz-Signature=b"
+    assert api_client.reachable(local, given) == given.replace("4566", "4999")
+    assert api_client.reachable(account, given) == given

@@ -105,11 +105,13 @@ def sqs() -> Service:
 
 @aws_provider(api="stepfunctions", name="sluice")
 def stepfunctions() -> Service:
-    """PROVIDER_OVERRIDE_STEPFUNCTIONS=sluice: LocalStack's own provider, with the metrics that AWS publishes."""
+    """PROVIDER_OVERRIDE_STEPFUNCTIONS=sluice: LocalStack's own provider, with AWS's metrics and stops."""
     from localstack.services.stepfunctions.provider import StepFunctionsProvider
 
+    from sluice_ext import stopping
     from sluice_ext.metrics import workflows
 
+    stopping.install()
     workflows.install()
     return Service.for_provider(StepFunctionsProvider())
 
