@@ -8,11 +8,14 @@ import codecs
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.failures import Failure, ObjectFailed
+
+_ENVELOPE: Final[dict[str, type]] = {"summary": dict, "records": list}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,9 @@ def csv_records(data: bytes, begin: int) -> Lines:
 def document_records(data: bytes) -> Lines:
     """The elements of a JSON array, or the objects that stand one after the other, each as one line.
 
+    An only object ``{"summary": {...}, "records": [...]}`` is an envelope: its records are the rows, and the summary,
+    if it is there, is one of record type ``summary``.
+
     Raises:
         ObjectFailed: ``unreadable`` when the document breaks off or is broken: there is no next line to go on at.
     """
@@ -109,6 +115,8 @@ def document_records(data: bytes) -> Lines:
     in_array = text.startswith("[", position)
     scan = json.JSONDecoder().raw_decode
     spans: list[tuple[int, int]] = []
+    if enveloped := None if in_array else _envelope(text, position):
+        return _unwrapped(data, text, enveloped)
     if in_array:
         position = _skip(text, position + 1)
     while position < len(text) and not (in_array and text[position] == "]"):
@@ -127,6 +135,52 @@ def document_records(data: bytes) -> Lines:
     if in_array and (position >= len(text) or _skip(text, position + 1) != len(text)):
         raise ObjectFailed(Failure.UNREADABLE, f"JSON array has no proper end, at byte {position}")
     return join_records(data, spans)
+
+
+def _envelope(text: str, position: int) -> dict[str, tuple[int, int]] | None:
+    """Where the values of an envelope's members lie; None when the text is something else, be it broken."""
+    scan = json.JSONDecoder().raw_decode
+    found: dict[str, tuple[int, int]] = {}
+    try:
+        while text[position] in "{,":
+            name, end = scan(text, _skip(text, position + 1))
+            colon = _skip(text, end)
+            begin = _skip(text, colon + 1)
+            value, end = scan(text, begin)
+            if text[colon] != ":" or name in found or not isinstance(value, _ENVELOPE.get(name, ())):
+                return None
+            found[name] = begin, end
+            position = _skip(text, end)
+        closed = text[position] == "}" and _skip(text, position + 1) == len(text)
+    except (ValueError, TypeError, IndexError, RecursionError):
+        return None
+    return found if closed and "records" in found else None
+
+
+def _unwrapped(data: bytes, text: str, members: dict[str, tuple[int, int]]) -> Lines:
+    scan = json.JSONDecoder().raw_decode
+    position = _skip(text, members["records"][0] + 1)
+    spans: list[tuple[int, int]] = []
+    while text[position] != "]":
+        _, end = scan(text, position)
+        spans.append((position, end))
+        position = _skip(text, end)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+    lines = join_records(data, spans)
+    if "summary" not in members:
+        return lines
+    begin, end = members["summary"]
+    summary = join_records(data, [(begin, end)])
+    if b'"record_type"' not in data[begin:end]:
+        rest = summary.raw(0)[1:]
+        comma = b"" if rest.lstrip().startswith(b"}") else b", "
+        row = b'{"record_type": "summary"' + comma + rest + b"\n"
+        summary = Lines(pa.array([row], pa.large_binary()), summary.offset)
+    return Lines(
+        pa.concat_arrays([lines.text, summary.text]),
+        pa.concat_arrays([lines.offset, summary.offset]),
+    )
 
 
 def without_blanks(lines: Lines) -> Lines:

@@ -6,9 +6,11 @@ import csv
 import gzip
 import io
 import json
+import re
 from typing import IO
 
 BOM = "\ufeff"
+_WRAPPED = re.compile(r'\{\s*"(summary|records)"')
 
 
 class UncountableError(ValueError):
@@ -48,6 +50,12 @@ def _count_text(name: str, text: str) -> int:
         records = csv.reader(io.StringIO(text, newline=""))
         return max(0, sum(1 for record in records if len(record) > 1 or "".join(record).strip()) - 1)
     start = text.lstrip()
+    if (
+        start.startswith("{")
+        and not name.endswith((".jsonl", ".ndjson"))
+        and (rows := _count_wrapped(start)) is not None
+    ):
+        return rows
     if start.startswith("["):
         try:
             return len(json.loads(text))
@@ -74,10 +82,26 @@ def _count_objects(text: str) -> int | None:
     return rows
 
 
+def _count_wrapped(text: str) -> int | None:
+    """Rows of ``{"summary": {...}, "records": [...]}``, the summary being one; None when the text is something else."""
+    if not _WRAPPED.match(text):
+        return None
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(whole, dict) or not whole.keys() <= {"summary", "records"}:
+        return None
+    records, summary = whole.get("records"), whole.get("summary", {})
+    return len(records) + ("summary" in whole) if isinstance(records, list) and isinstance(summary, dict) else None
+
+
 def _may_span(name: str, head: bytes) -> bool:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if name.endswith((".jsonl", ".ndjson")) or not start.startswith(b"{"):
         return False
+    if _WRAPPED.match(start.decode("utf-8", errors="replace")):
+        return True
     return not _is_json(start.split(b"\n", 1)[0])
 
 

@@ -349,6 +349,17 @@ def test_totals_that_agree_are_silence_wherever_the_summary_stands(
     assert entries_of(pipe, put) == []
 
 
+def test_totals_of_a_document_with_summary_and_records_are_reconciled(pipe: Pipeline, warehouse: Warehouse) -> None:
+    rows = entities.customers(pipe.run, 4, 10)
+    document = {"summary": entities.summary(rows, record_count=9), "records": rows}
+    put = pipe.put("crm", json.dumps(document, indent=1).encode(), "document.json")
+    pipe.wait(put)
+    warehouse.loaded(put)
+    [entry] = until("the entry", lambda: entries_of(pipe, put))
+    assert entry["differences"] == [{"field": "record_count", "what": "rows", "declared": "9", "loaded": "10"}]
+    pipe.verified(put.ref.key)
+
+
 def test_a_file_of_many_chunks_is_reconciled_as_one(pipe: Pipeline, warehouse: Warehouse) -> None:
     rows = entities.customers(pipe.run, 6, 60)
     for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import json_values
-from lines import csv_records, split_lines
+from lines import csv_records, document_records, split_lines
 from pipeline.catalog import Catalog, CatalogError, compile_catalog, parse_catalog
 from pipeline.entity import required_by_type
-from pipeline.failures import Reason
+from pipeline.failures import ObjectFailed, Reason
+from pipeline.formats import Format, detect
 from pipeline.keys import is_totals_key, quarantine_key, totals_key
 from readers import CsvReader, JsonReader
 from rows import Sorted, sort_mixed, sort_rows
+from sluice.data.source import count_rows
 
 ROOT = Path(__file__).parents[2]
 CATALOG = parse_catalog(compile_catalog(ROOT / "datasets"))
@@ -216,6 +219,60 @@ def test_a_summary_goes_to_its_own_dataset_wherever_it_stands(place: int) -> Non
     assert result.tables["control_totals"].column("record_count").to_pylist() == [2]
     assert result.tables["crm"].column("customer_id").to_pylist() == ["a", "b"]
     assert result.bad == []
+
+
+RECORDS = [{"updated_at": "2026-01-01", "customer_id": name, "name": f"{name} ä"} for name in "ab"]
+TOTALS = {"created_at": "2026-01-01", "record_count": 2}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("document", "records", "summaries"),
+    [
+        ({"summary": TOTALS, "records": RECORDS}, 2, 1),
+        ({"records": RECORDS, "summary": TOTALS | {"record_type": "summary"}}, 2, 1),
+        ({"records": RECORDS}, 2, 0),
+        ({"summary": TOTALS, "records": []}, 0, 1),
+        ({"records": []}, 0, 0),
+    ],
+)
+def test_records_and_their_summary_may_be_one_document(
+    document: dict[str, Any], records: int, summaries: int, indent: int | None
+) -> None:
+    body = json.dumps(document, indent=indent, ensure_ascii=False).encode()
+    assert detect("bronze/crm/x.json", body) == Format.DOCUMENT
+    assert count_rows("bronze/crm/x.json", io.BytesIO(body)) == records + summaries
+    result = sort_rows(document_records(body), CATALOG.datasets["crm"], JsonReader(), CATALOG.summaries_of("crm"))
+    assert (result.rows_in, result.bad) == (records + summaries, [])
+    counts = {name: table.num_rows for name, table in result.tables.items()}
+    assert (counts.get("crm", 0), counts.get("control_totals", 0)) == (records, summaries)
+    for table in result.tables.values():
+        assert {body[at : at + 1] for at in table.column("_source_offset").to_pylist()} == {b"{"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"summary": TOTALS, "records": RECORDS, "more": 1},
+        {"summary": [], "records": RECORDS},
+        {"summary": TOTALS, "records": {}},
+        {"summary": TOTALS},
+    ],
+)
+def test_what_is_no_such_document_is_a_row(document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    assert len(document_records(body)) == 1
+    assert count_rows("x.json", io.BytesIO(body)) == 1
+
+
+@pytest.mark.parametrize("body", [b'{"records": [{}', b'{"records": [{}]', b'{"records": [{},]}', b'{"records" [{}]}'])
+def test_a_broken_document_is_unreadable(body: bytes) -> None:
+    with pytest.raises(ObjectFailed, match="broken JSON document"):
+        document_records(body)
+
+
+def test_two_documents_in_a_file_are_two_rows() -> None:
+    assert len(document_records(b'{"records": []}\n{"records": []}')) == 2
 
 
 def test_a_bad_summary_is_refused_as_one_and_a_broken_line_as_a_record() -> None:

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 import zlib
 from enum import StrEnum
 from typing import Final
@@ -11,12 +12,13 @@ from pipeline.failures import Failure, ObjectFailed
 SNIFF_BYTES: Final = 64 * 1024
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13})
+_ENVELOPE: Final = re.compile(rb'\{\s*"(summary|records)"\s*:\s*[\[{]')  # records wrapped in one object
 _MOST_UNREADABLE: Final = 0.1  # share of bytes that are no text above which a file is rubbish, not text with bad rows
 
 
 class Format(StrEnum):
     JSONL = "jsonl"  # one object a line; can be cut anywhere
-    DOCUMENT = "document"  # a JSON array, or objects that span lines; read as a whole
+    DOCUMENT = "document"  # a JSON array, records in an envelope, or objects that span lines; read as a whole
     CSV = "csv"  # with a header; can be cut when no field is quoted
 
 
@@ -38,7 +40,11 @@ def detect(key: str, head: bytes) -> Format:
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith(b"["):
         return Format.DOCUMENT
-    if text.startswith(b"{") and not name.endswith((".jsonl", ".ndjson")) and _spans_lines(text):
+    if (
+        text.startswith(b"{")
+        and not name.endswith((".jsonl", ".ndjson"))
+        and (_ENVELOPE.match(text) or _spans_lines(text))
+    ):
         return Format.DOCUMENT
     return Format.JSONL
 
