@@ -104,7 +104,7 @@ def consumers(stack: Stack) -> list[str]:
 
 def executors(stack: Stack) -> list[str]:
     """Functions that are called with a request, and refuse one that says nothing."""
-    return [name for name in ("checkin_executor",) if stack.outputs.get(f"{name}_function")]
+    return [name for name in ("checkin_executor", "api") if stack.outputs.get(f"{name}_function")]
 
 
 # What the test below does not cause.
