@@ -271,7 +271,7 @@ class Pipeline:
     # -- breaking ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def fault(self, function: str, service: str, operation: str, action: str, **more: int) -> Iterator[None]:
+    def fault(self, function: str, service: str, operation: str, action: str, **more: Any) -> Iterator[None]:
         """One fault (see the engine's fault control) while the block runs."""
         name = self.stack[f"{function}_function"]
         self.set_fault({"function": name, "service": service, "operation": operation, "action": action} | more)

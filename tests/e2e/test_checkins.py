@@ -345,8 +345,8 @@ def test_a_run_that_is_cut_short_is_told_of_and_its_log_is_closed(breakable: Pip
     pipe = breakable
     file = put(pipe, day, checkins.as_csv(checkins.records(pipe.run, 7, 5, day)))
     pipe.wait(file)
-    # the first state has begun, and does not end
-    with pipe.fault("checkins", "dynamodb", "GetItem", "delay:6000"):
+    # the first state has begun, and does not end; about this file, for a function of a run before may still be at work
+    with pipe.fault("checkins", "dynamodb", "GetItem", "delay:6000", about=[file.object_id]):
         with a_second_for_all(pipe) if reason == "TIMED_OUT" else nullcontext():
             name = start(pipe, request(file, day))
             until("the state", pipe.fault_hits)
