@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import urllib.request
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date, timedelta
@@ -24,6 +22,7 @@ from sluice.branches.checkin_files import failed_rows, submit
 from sluice.ops import replaying
 from sluice.ops.replaying import Replays
 from sluice.stack import Stack
+from tests.e2e.call_record import calls_about
 from tests.e2e.support import Pipeline, Put, until
 
 RUNNING = "RUNNING"
@@ -57,12 +56,6 @@ def unknown(stack: Stack) -> str | None:
         stateMachineArn=stack["checkins_state_machine_arn"], name=nobody.name, input=nobody.canonical
     )
     return nobody.name
-
-
-def calls(pipe: Pipeline, since: int) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{pipe.stack.endpoint_url}/_sluice/calls?since={since}", timeout=10) as answer:
-        found: dict[str, Any] = json.loads(answer.read())
-    return found
 
 
 def put(pipe: Pipeline, day: str, body: bytes, name: str = "checkins.csv") -> Put:
@@ -444,15 +437,14 @@ def test_no_call_that_dies_loses_or_doubles_a_check_in(breakable: Pipeline, reco
 
     calm = put(pipe, day, body("calm"), "calm.csv")
     pipe.wait(calm)
-    since = calls(pipe, 0)["next"]
-    name, status = run(pipe, calm, day)
     function = pipe.stack["checkins_function"]
-    made = Counter((c["service"], c["operation"]) for c in calls(pipe, since)["calls"] if c["function"] == function)
+    with calls_about(pipe, [f"{pipe.run}-calm", calm.object_id], "checkins") as made:
+        name, status = run(pipe, calm, day)
     expected = outcome("calm", name)
     assert (status, len(expected["rows"]), expected["failed"]) == ("SUCCEEDED", 109, [["has_a_venue"]])
     points = [
         (service, operation, nth, ("kill-before", "kill-after")[nth % 2])
-        for (service, operation), count in sorted(made.items())
+        for (_, service, operation), count in sorted(made.items())
         for nth in sorted({1, count})  # in the first state that makes this call, and in the last
     ]
     points += [("lambda", "Return", nth, "kill-after") for nth in (1, 2, 3)]

@@ -7,9 +7,7 @@ until the function's time is up. All twins run side by side: a fault is about on
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import urllib.request
 import zipfile
 from collections import Counter
@@ -23,8 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fixtures import formats, shipping
+from tests.e2e.call_record import calls_about
 from tests.e2e.conftest import TEST_VARS
-from tests.e2e.support import Pipeline, Put, until
+from tests.e2e.support import Pipeline, Put, idempotency_hash, until
 
 CHUNK = 64 * 1024  # the smallest that the stack allows: an object of several chunks stays small
 THROTTLE = {"dynamodb": "ProvisionedThroughputExceededException", "s3": "SlowDown"}
@@ -95,19 +94,14 @@ class Sweep:
         """
         key = self.pipe.key("shipments", name)
         origin = self.pipe.origin_of(key, BODY)
-        return [key, origin.object_id, hashlib.md5(json.dumps(origin.uri).encode()).hexdigest()]
+        return [key, origin.object_id, idempotency_hash(origin)]
 
     def calls_of_calm_run(self) -> tuple[Put, Counter[tuple[str, str, str]]]:
         """The undisturbed run, and how often each function called each operation for it."""
-        before = self._calls(0)["next"]
-        calm = self.put("calm")
-        self.pipe.wait(calm)
-        until("object.committed", lambda: self.pipe.mail.committed(calm.object_id))
-        names = {self.pipe.stack[f"{name}_function"]: name for name in ("ingest", "transform")}
-        calls: Counter[tuple[str, str, str]] = Counter()
-        for call in self._calls(before)["calls"]:
-            if call["function"] in names:
-                calls[names[call["function"]], call["service"], call["operation"]] += 1
+        with calls_about(self.pipe, self.about("calm"), "ingest", "transform") as calls:
+            calm = self.put("calm")
+            self.pipe.wait(calm)
+            until("object.committed", lambda: self.pipe.mail.committed(calm.object_id))
         chunks = self.pipe.entry(calm).number("chunk_count")
         calls["ingest", *RETURN] = 1
         calls["transform", *RETURN] = chunks
@@ -149,12 +143,6 @@ class Sweep:
 
     def chunks_done(self, put: Put) -> bool:
         return all(chunk["chunk_state"] == "done" for chunk in self.pipe.entry(put).chunks)
-
-    def _calls(self, since: int) -> dict[str, Any]:
-        url = f"{self.pipe.stack.endpoint_url}/_sluice/calls?since={since}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-        return found
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from pipeline.row_pages import InvalidQuery
 from pipeline.table import Table, plain
 from sluice.ops import replaying
 from sluice.ops.replaying import Replays
+from tests.e2e.call_record import calls_about
 from tests.e2e.support import Pipeline, Put, until
 
 CHECKS = ("rating_out_of_range", "empty_text", "burst")
@@ -312,12 +312,6 @@ def test_a_message_that_is_none_ends_as_a_dead_letter_with_a_notice(pipe: Pipeli
     assert notice["queue"].endswith("-feedback")
 
 
-def calls(pipe: Pipeline, since: int) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{pipe.stack.endpoint_url}/_sluice/calls?since={since}", timeout=10) as answer:
-        found: dict[str, Any] = json.loads(answer.read())
-    return found
-
-
 @pytest.fixture
 def soon(pipe: Pipeline) -> Iterator[None]:
     """A message whose function died comes back after seconds, not after six timeouts of the function."""
@@ -359,32 +353,31 @@ def test_no_call_that_dies_loses_or_doubles_feedback(breakable: Pipeline, record
     told = pipe.put("feedback", body("told"), "told.csv")  # the notices are sent; the twins come in the quiet time
     counted(pipe, told)
     idle(pipe)
-    since = calls(pipe, 0)["next"]
-    calm = pipe.put("feedback", body("calm"), "calm.csv")
-    counted(pipe, calm)
+
+    def about(name: str) -> list[str]:
+        return [f"{pipe.run}-{name}", pipe.origin_of(pipe.key("feedback", f"{name}.csv"), body(name)).object_id]
+
+    with calls_about(pipe, about("calm"), "feedback") as made:
+        calm = pipe.put("feedback", body("calm"), "calm.csv")
+        counted(pipe, calm)
+        idle(pipe)
     expected = outcome("calm", calm, everything(pipe))
     assert (len(expected["rows"]), expected["count"], sum(expected["counts"].values())) == (110, 110, 2)
-    idle(pipe)
     function = pipe.stack["feedback_function"]
-    made = Counter((c["service"], c["operation"]) for c in calls(pipe, since)["calls"] if c["function"] == function)
     points = [
         (service, operation, nth, mode)
-        for (service, operation), count in sorted(made.items())
+        for (_, service, operation), count in sorted(made.items())
         for nth in range(1, count + 1)
         for mode in ("kill-before", "kill-after")
-        if (operation, nth) != ("BatchGetItem", 2)  # looks at the alerts, names no object
     ]
     points.append((*RETURN, 1, "kill-after"))
     assert len(points) > 20
     twins = {}
     for number, (service, operation, nth, mode) in enumerate(points):
         name = f"t{number:03d}"
-        content = body(name)
-        key = pipe.key("feedback", f"{name}.csv")
-        origin = pipe.origin_of(key, content)
         fault = {"function": function, "service": service, "operation": operation, "nth": nth, "action": mode}
-        pipe.set_fault(fault | {"about": [f"{pipe.run}-{name}", origin.object_id]})
-        twins[name] = (fault, pipe.put_key(key, content))
+        pipe.set_fault(fault | {"about": about(name)})
+        twins[name] = (fault, pipe.put("feedback", body(name), f"{name}.csv"))
     for _, put in twins.values():
         counted(pipe, put)
     idle(pipe)

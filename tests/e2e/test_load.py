@@ -15,6 +15,7 @@ from sluice.data.requeue import requeue as again
 from sluice.instance import Instance
 from sluice.stack import Stack
 from sluice.terraform import settings
+from tests.e2e.call_record import calls_about
 from tests.e2e.support import Pipeline, Put, until
 from tests.e2e.warehouse import Warehouse
 
@@ -350,19 +351,14 @@ def test_no_call_of_load_that_dies_leaves_the_table_different_from_silver(
         for put in puts:
             again(pipe.stack, put.object_id)
 
-    begun = queues_calls(pipe, 0)["next"]
     calm = put_and_load(pipe, warehouse, "shipments", body, name="calm")
-    run_again([calm])
-    warehouse.loaded(calm, 2)
-    idle(pipe)
+    with calls_about(pipe, [calm.object_id], "load") as made:
+        run_again([calm])
+        warehouse.loaded(calm, 2)
+        idle(pipe)
     expected = [row["_source_offset"] for row in warehouse.rows(calm, "shipments")]
     assert len(expected) == 60
-    calls: dict[tuple[str, str], int] = {}
-    for call in queues_calls(pipe, begun)["calls"]:
-        if call["function"] == function:
-            key = (call["service"], call["operation"])
-            calls[key] = calls.get(key, 0) + 1
-    calls = {key: (count + 1) // 2 for key, count in calls.items() if key[0] in ("s3", "dynamodb")}
+    calls = {(service, operation): count for (_, service, operation), count in made.items()}
     assert {("s3", "GetObject"), ("dynamodb", "GetItem"), ("dynamodb", "Query"), ("dynamodb", "UpdateItem")} == set(
         calls
     )
@@ -398,15 +394,6 @@ def test_no_call_of_load_that_dies_leaves_the_table_different_from_silver(
     [total] = warehouse.ask("SELECT count(*) AS n FROM silver.shipments WHERE _object_id = ANY(%s)", (ids,))
     assert total["n"] == 60 * len(ids)
     record_property("figure", f"crash sweep over load: {len(points)} points survived")
-
-
-def queues_calls(pipe: Pipeline, since: int) -> dict[str, Any]:
-    """The engine's record of calls."""
-    import urllib.request
-
-    with urllib.request.urlopen(f"{pipe.stack.endpoint_url}/_sluice/calls?since={since}", timeout=10) as answer:
-        found: dict[str, Any] = json.loads(answer.read())
-    return found
 
 
 def test_at_the_end_nothing_waits(pipe: Pipeline) -> None:
