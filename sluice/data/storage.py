@@ -28,6 +28,14 @@ class Content:
     record_ids: Any
 
 
+def gone(error: Exception) -> bool:
+    """Whether an S3 error says that the object, or this version of it, is not there (any more)."""
+    from botocore.exceptions import ClientError
+
+    codes = ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed")
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in codes
+
+
 def files(s3: Any, bucket: str, prefix: str) -> dict[str, int]:
     """Key and size of everything under a prefix."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -54,17 +62,38 @@ def silver_content(s3: Any, bucket: str, key: str) -> Content:
 
 
 def quarantine_rows(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:
-    """The lines of a quarantine file."""
-    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return [json.loads(line) for line in body.splitlines() if line.strip()]
+    """The lines of a quarantine file; none when a new run of its object has removed it since it was listed."""
+    try:
+        return _lines(s3, bucket, key)
+    except Exception as error:
+        if gone(error):
+            return []
+        raise
 
 
 def quarantine_content(s3: Any, bucket: str, key: str) -> Content:
     """Rows and record ids of a quarantine file."""
     import pyarrow as pa
 
-    rows = quarantine_rows(s3, bucket, key)
+    rows = _lines(s3, bucket, key)
     return Content(len(rows), pa.array([row["record_id"] for row in rows], pa.string()))
+
+
+def _lines(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return [json.loads(line) for line in body.splitlines() if line.strip()]
+
+
+def contents(read: Callable[[Any, str, str], Content], s3: Any, bucket: str, keys: Iterable[str]) -> dict[str, Content]:
+    """What each file holds, read one after the other; a file that has gone since it was listed is left out."""
+    found = {}
+    for key in keys:
+        try:
+            found[key] = read(s3, bucket, key)
+        except Exception as error:
+            if not gone(error):
+                raise
+    return found
 
 
 def owner_of(key: str) -> str:

@@ -108,23 +108,23 @@ class Collector:
         """Reads and compares one object."""
         found = Found(
             source=self.source(entry),
-            silver={
-                key: storage.silver_content(self._s3, self.buckets.silver, key)
-                for key in entry.files("outputs")
-                if key in listed["outputs"]
-            },
-            quarantine={
-                key: storage.quarantine_content(self._s3, self.buckets.quarantine, key)
-                for key in entry.files("quarantine")
-                if key in listed["quarantine"]
-            },
+            silver=storage.contents(
+                storage.silver_content,
+                self._s3,
+                self.buckets.silver,
+                (key for key in entry.files("outputs") if key in listed["outputs"]),
+            ),
+            quarantine=storage.contents(
+                storage.quarantine_content,
+                self._s3,
+                self.buckets.quarantine,
+                (key for key in entry.files("quarantine") if key in listed["quarantine"]),
+            ),
         )
         return reconcile.check_object(entry, found, self.buckets)
 
     def source(self, entry: Entry) -> Source:
         """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
-        from botocore.exceptions import ClientError
-
         if entry.state in (State.FAILED, State.MISSING):
             return Source(None, entry.state)
         item = entry.item
@@ -134,8 +134,8 @@ class Collector:
             return Source(count_rows(entry.key, body))
         except UncountableError as error:
             return Source(None, str(error))
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"):
+        except Exception as error:
+            if storage.gone(error):
                 return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
             raise
 

@@ -28,13 +28,14 @@ from sluice.processes import ProcessId, wait_until
 OWNER = "sluice.tests.owner"  # label: pid and start time of the session that made a container or network
 START_SECONDS = 90.0
 RYUK_PULL_SECONDS = 30.0
+VOLUMES = {"localstack": ("/var/lib/localstack", ",uid=10001,gid=10001"), "postgres": ("/var/lib/postgresql/data", "")}
 
 
 @contextlib.contextmanager
-def engine(instance: Instance, env: Mapping[str, str], disk: str | None = None) -> Iterator[EngineInfo]:
+def engine(instance: Instance, env: Mapping[str, str], disks: Mapping[str, str] | None = None) -> Iterator[EngineInfo]:
     """Both servers with fault control, and the instance's engine.json about them, while the block runs.
 
-    env: settings of the engine. disk: size of LocalStack's volume (as 24m), else as large as the machine's disk.
+    env: settings of the engine. disks: sizes of the servers' volumes, as {"postgres": "256m"}.
     """
     ryuk_or_not()
     remove_orphans()
@@ -54,8 +55,9 @@ def engine(instance: Instance, env: Mapping[str, str], disk: str | None = None) 
                 "postgres": container(services["postgres"], network, "postgres"),
                 "localstack": container(services["localstack"], network, "localstack"),
             }
-            if disk:
-                servers["localstack"].with_tmpfs_mount("/var/lib/localstack", f"size={disk},uid=10001,gid=10001")
+            for name, size in (disks or {}).items():
+                path, options = VOLUMES[name]
+                servers[name].with_tmpfs_mount(path, f"size={size}{options}")
             try:
                 for server in servers.values():
                     stack.push(server)  # its end removes it, started or not

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -25,6 +26,7 @@ from sluice.processes import ProcessId
 from sluice.stack import Stack
 from tests.e2e.conftest import DEV, ENGINE_ENV, TEST_VARS
 from tests.e2e.support import Mailbox, Pipeline, until
+from tests.e2e.warehouse import Warehouse
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.usefixtures("docker_only")]
 MIB = 1 << 20
@@ -33,7 +35,7 @@ MIB = 1 << 20
 def test_a_full_disk_refuses_the_object_and_says_why(tmp_path: Path) -> None:
     from tests.e2e import containers
 
-    with containers.engine(Instance(tmp_path), {}, disk="24m") as info:
+    with containers.engine(Instance(tmp_path), {}, disks={"localstack": "24m"}) as info:
         s3 = boto3.client(
             "s3",
             endpoint_url=info.endpoint_url,
@@ -51,6 +53,40 @@ def test_a_full_disk_refuses_the_object_and_says_why(tmp_path: Path) -> None:
         s3.put_object(Bucket="disk", Key="after", Body=b"y" * MIB)
         assert s3.get_object(Bucket="disk", Key="before")["Body"].read() == b"x" * MIB
         assert s3.get_object(Bucket="disk", Key="after")["Body"].read() == b"y" * MIB
+
+
+def test_a_load_goes_on_when_postgresqls_full_disk_has_room_again(tmp_path: Path) -> None:
+    from tests.e2e import containers
+
+    own = Instance(tmp_path)
+    with containers.engine(own, ENGINE_ENV, disks={"postgres": "256m"}) as info:
+        build.build()
+        terraform.apply(own, DEV, TEST_VARS)
+        pipe = pipeline(own)
+        warehouse = Warehouse(pipe.stack, own)
+        assert isinstance(info.postgres, ContainerId)
+        in_container = ("exec", info.postgres.container, "sh", "-c")
+        with warehouse.administrator() as administrator:
+            # The log has room: it is the tables that find none. A server whose log finds none stops.
+            administrator.execute("SELECT pg_switch_wal()")
+            administrator.execute("CHECKPOINT")
+            docker(*in_container, f"cat /dev/zero > {containers.VOLUMES['postgres'][0]}/filler || true")
+
+            def refused_loads() -> int:
+                question = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+                return int((administrator.execute(question).fetchone() or (0,))[0])
+
+            before = refused_loads()
+            put = pipe.put("shipments", formats.jsonl(shipping.records("shipments", 5, 20_000)))
+            [item] = pipe.wait(put)
+            assert (item["state"], int(item["rows_silver"])) == ("committed", 20_000)
+            until("a load that finds no room", lambda: refused_loads() > before)
+            assert warehouse.loads(put) == []
+            docker(*in_container, f"rm {containers.VOLUMES['postgres'][0]}/filler")
+        assert warehouse.loaded(put)["rows"] == 20_000
+        warehouse.same_as_silver(put, pipe.rows(put), "shipments")
+        until("the load queue to be empty", lambda: pipe.depth("load_queue_url") == 0)
+        assert pipe.depth("load_dlq_url") == 0
 
 
 @pytest.fixture
@@ -95,24 +131,46 @@ def pipeline(instance: Instance) -> Pipeline:
     return Pipeline(Stack.load(instance), Mailbox(None, ""), faults=True)
 
 
+@contextmanager
+def session(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A pytest session of its own over containers, and the label of these; killed at the end, if it still runs."""
+    from tests.e2e.containers import OWNER
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "tests/e2e/test_core_path.py", *arguments],
+        cwd=ROOT, env={**os.environ, "ENGINE": "docker"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        yield process, f"{OWNER}={process.pid}:{ProcessId.of(process.pid).started}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_session_whose_containers_are_gone_ends_and_says_so() -> None:
+    """Docker stopped, or a container was killed, while tests run: not one failure after the other."""
+    with session("-v") as (process, label):
+        assert process.stdout
+        lines = iter(process.stdout.readline, "")
+        assert any("PASSED" in line for line in lines), "no test has passed"
+        docker("kill", *with_labels(label))
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode
+    assert "the engine under test is gone" in said
+    assert said.count("FAILED tests/") <= 2, said
+    assert with_labels(label) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_session_leaves_nothing(number: signal.Signals) -> None:
     """After ctrl-C and a job's time limit at once, after kill -9 when the next session begins (ryuk: in seconds)."""
-    from tests.e2e.containers import OWNER, remove_orphans
+    from tests.e2e.containers import remove_orphans
 
-    session = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "tests/e2e/test_core_path.py"],
-        cwd=ROOT, env={**os.environ, "ENGINE": "docker"}, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    label = f"{OWNER}={session.pid}:{ProcessId.of(session.pid).started}"
-    try:
-        until("both containers", lambda: len(with_labels(label)) == 2 or session.poll() is not None)
-        assert session.poll() is None
-        session.send_signal(number)
-        session.wait(120)
-    finally:
-        session.kill()
-        session.wait()
+    with session("-q") as (process, label):
+        until("both containers", lambda: len(with_labels(label)) == 2 or process.poll() is not None)
+        assert process.poll() is None
+        process.send_signal(number)
+        process.communicate(timeout=120)
     if number == signal.SIGKILL:
         remove_orphans()
     assert with_labels(label) == []

@@ -29,17 +29,23 @@ def warehouse(stack: Stack, instance: Instance) -> Warehouse:
     return Warehouse(stack, instance)
 
 
+def settled(pipe: Pipeline, warehouse: Warehouse, put: Put, run: int = 1) -> None:
+    """The run is loaded, its totals are settled, and the ledger, which hears of it last, knows."""
+    warehouse.loaded(put, run)
+    until("the count in the ledger", lambda: pipe.entry(put).item.get("loaded_run") == run)
+
+
 def put_and_load(pipe: Pipeline, warehouse: Warehouse, rows: list[Any], dataset: str = "crm", **options: Any) -> Put:
     put = pipe.put(dataset, entities.as_jsonl(rows), **options)
     pipe.wait(put)
-    warehouse.loaded(put)
+    settled(pipe, warehouse, put)
     return put
 
 
 def replay(pipe: Pipeline, warehouse: Warehouse, put: Put, run: int) -> None:
     again(pipe.stack, put.object_id)
     pipe.wait_for_run(put, run)
-    warehouse.loaded(put, run)
+    settled(pipe, warehouse, put, run)
 
 
 def announce(pipe: Pipeline, put: Put, run: int = 1) -> None:
@@ -281,7 +287,7 @@ def test_hostile_values_are_stored_as_they_are_or_refused_alone(pipe: Pipeline, 
     body = entities.as_jsonl(rows) + f"{deep}\n{deeper}\n{half}\n".encode()
     put = pipe.put("crm", body)
     pipe.wait(put)
-    warehouse.loaded(put)
+    settled(pipe, warehouse, put)
     assert [row["reason"] for row in pipe.quarantined(put)] == [
         Reason.WRONG_TYPE,
         Reason.WRONG_TYPE,
@@ -317,7 +323,7 @@ def test_contradictory_control_totals_are_quarantined_and_told_once(pipe: Pipeli
     rows = entities.customers(pipe.run, 5, 20)
     total = sum(Decimal(str(row["annual_revenue"])) for row in rows)
     put = put_and_load(pipe, warehouse, [*rows, entities.summary(rows, record_count=21, total_amount=0.5)])
-    [entry] = until("the entry", lambda: entries_of(pipe, put))
+    [entry] = entries_of(pipe, put)
     loaded = f"{total:.2f}"
     assert entry["differences"] == [
         {"field": "record_count", "what": "rows", "declared": "21", "loaded": "20"},
@@ -354,8 +360,8 @@ def test_totals_of_a_document_with_summary_and_records_are_reconciled(pipe: Pipe
     document = {"summary": entities.summary(rows, record_count=9), "records": rows}
     put = pipe.put("crm", json.dumps(document, indent=1).encode(), "document.json")
     pipe.wait(put)
-    warehouse.loaded(put)
-    [entry] = until("the entry", lambda: entries_of(pipe, put))
+    settled(pipe, warehouse, put)
+    [entry] = entries_of(pipe, put)
     assert entry["differences"] == [{"field": "record_count", "what": "rows", "declared": "9", "loaded": "10"}]
     pipe.verified(put.ref.key)
 
@@ -374,7 +380,7 @@ def test_a_missing_summary_is_no_difference_and_a_second_one_is(pipe: Pipeline, 
     none = put_and_load(pipe, warehouse, rows, name="none")
     assert (totals_of(warehouse, none)["summaries"], totals_of(warehouse, none)["differences"]) == (0, [])
     two = put_and_load(pipe, warehouse, [entities.summary(rows), *rows, entities.summary(rows)], name="two")
-    [entry] = until("the entry", lambda: entries_of(pipe, two))
+    [entry] = entries_of(pipe, two)
     assert entry["differences"] == [{"field": "", "what": "summaries", "declared": "1", "loaded": "2"}]
 
 
@@ -383,7 +389,7 @@ def test_refused_rows_contradict_the_totals_until_the_object_is_right(pipe: Pipe
     rows = entities.customers(pipe.run, 9, 5)
     bad = [*rows[:4], rows[4] | {"name": None}, entities.summary(rows)]
     put = put_and_load(pipe, warehouse, bad)
-    [entry] = until("the entry", lambda: entries_of(pipe, put))
+    [entry] = entries_of(pipe, put)
     assert (entry["rows_quarantined"], entry["differences"][0]["loaded"]) == (1, "4")
     mended = put_and_load(pipe, warehouse, [*rows, entities.summary(rows)])
     assert totals_of(warehouse, mended)["differences"] == []
@@ -402,7 +408,7 @@ def test_an_entry_goes_when_a_later_run_agrees(pipe: Pipeline, warehouse: Wareho
         Bucket=pipe.stack["quarantine_bucket"], Key=f"quarantine/crm/{put.object_id}-totals.jsonl", Body=b""
     )
     replay(pipe, warehouse, put, 2)
-    until("the entry to go", lambda: pipe.files(put, "quarantine") == {})
+    assert pipe.files(put, "quarantine") == {}
 
 
 # -- who may do what ---------------------------------------------------------------------------------------------------
@@ -450,8 +456,7 @@ def test_no_call_that_dies_doubles_or_loses_an_entity_an_entry_or_a_notice(
         puts[point] = pipe.put("crm", bodies[point], f"{number:02d}.jsonl")
     pipe.wait(*puts.values())
     for put in puts.values():
-        warehouse.loaded(put)
-        until("the count in the ledger", lambda put=put: "loaded_run" in pipe.entry(put).item)  # type: ignore[misc]
+        settled(pipe, warehouse, put)
     until("the load queue to be empty", lambda: pipe.depth("load_queue_url") == 0)
     assert pipe.unmet_faults() == [], "a fault met no call, so its point was not tried"
     pipe.clear_faults()

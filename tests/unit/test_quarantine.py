@@ -114,6 +114,19 @@ def test_an_object_is_named_by_the_beginning_of_its_id(stack: FakeStack) -> None
     assert len(list(Quarantine(stack).rows(Filter(object_id=name[:6].upper())))) == 1  # type: ignore[arg-type]
 
 
+def test_a_file_that_goes_after_it_was_listed_has_no_rows(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = stack.client("s3")
+    read = s3.get_object
+
+    def another_run_was_quicker(Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        if name_of(stack, "b") in Key:
+            s3.delete(Bucket, Key)
+        return read(Bucket, Key)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(s3, "get_object", another_run_was_quicker)
+    assert {group.key for group in Quarantine(stack).groups(Filter())} == {"bronze/shipments/a.jsonl"}  # type: ignore[arg-type]
+
+
 # -- retrying ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Reconciliation: a pipeline that worked has no difference, and each kind of damage is found and named."""
 
 import io
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,22 @@ def test_a_missing_quarantine_file_is_named(stack: FakeStack) -> None:
     name = stack.take_in(KEY, 5, 2)
     stack.s3.delete("quarantine-b", f"quarantine/shipments/{name}-00000.jsonl")
     assert "quarantine-b/quarantine/shipments" in run(stack).differences[0].what
+
+
+@pytest.mark.parametrize("place", ["silver/shipments", "quarantine/shipments"])
+def test_a_file_that_goes_after_it_was_listed_is_missing(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    stack.take_in(KEY, 5, 2)
+    read = stack.s3.get_object
+
+    def another_was_quicker(Bucket: str, Key: str, **which: str) -> dict[str, Any]:  # noqa: N803
+        if Key.startswith(place):
+            stack.s3.delete(Bucket, Key)
+        return read(Bucket, Key, **which)
+
+    monkeypatch.setattr(stack.s3, "get_object", another_was_quicker)
+    assert place in run(stack).differences[0].what
 
 
 def test_a_file_with_other_rows_than_the_ledger_says_differs(stack: FakeStack) -> None:
