@@ -70,8 +70,10 @@ def _progress(object_ids: Collection[str], items: dict[str, dict[str, Any]], que
 def _late(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: int, deadline: float) -> str:
     unknown = [name for name in object_ids if name not in items]
     open_ = [f"{item['key']} ({item['state']})" for item in items.values() if item["state"] not in FINAL]
+    if not unknown and not open_:
+        return f"after {deadline:.0f} s all objects are finished, but {queued} messages wait: look with `sluice status`"
     named = ", ".join([*open_, *(f"object {name} (not in the ledger)" for name in unknown)][:5])
     return (
         f"after {deadline:.0f} s {len(open_) + len(unknown)} of {len(object_ids)} objects are not finished and "
-        f"{queued} messages are queued: {named or 'all objects are'}; look with `sluice runs` and `sluice logs`"
+        f"{queued} messages wait: {named}; look with `sluice runs` and `sluice logs`"
     )

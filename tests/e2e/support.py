@@ -168,7 +168,7 @@ class Pipeline:
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     def wait(self, *puts: Put, deadline: float = DEADLINE) -> list[dict[str, Any]]:
-        """The ledger's items once all objects are committed, failed or missing and the chunk queue is empty."""
+        """The ledger's items once all objects are committed, failed or missing, and chunks and loads do not wait."""
         items = wait_for(self.stack, [put.object_id for put in puts], deadline=deadline)
         return [items[put.object_id] for put in puts]
 
