@@ -28,7 +28,18 @@ OWN_ENGINES = tuple(f"tests/e2e/test_{name}.py" for name in ("docker_engine", "d
 # These are the second half; whatever says ``[first]`` or ``[second]`` is asked of both.
 SECOND_HALF = tuple(
     f"tests/e2e/test_{name}"
-    for name in ("api", "checkins", "entities", "entity_queries", "feedback", "load", "replay", "soak", "volume")
+    for name in (
+        "api",
+        "checkins",
+        "entities",
+        "entity_queries",
+        "feedback",
+        "load",
+        "poison",
+        "replay",
+        "soak",
+        "volume",
+    )
 )
 HALVES = ("first", "second")
 

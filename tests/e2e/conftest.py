@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Generator, Iterator
 from functools import cache
@@ -18,6 +17,7 @@ from sluice import build, engine, terraform
 from sluice.instance import Instance, not_running
 from sluice.paths import ROOT
 from sluice.stack import Stack
+from tests.e2e import homes
 from tests.e2e.support import Mailbox, Pipeline
 
 DEV = ROOT / "infra" / "envs" / "dev.tfvars"
@@ -53,7 +53,8 @@ def instance() -> Iterator[Instance]:
     if RUNNING:
         yield Instance.default()
         return
-    home = Path(tempfile.mkdtemp(prefix="sluice-e2e-"))
+    homes.remove_orphans()
+    home = homes.new()
     own = Instance(home)
     settings = ENGINE_ENV | ({"SLUICE_IAM": "enforce"} if ENFORCED else {})
     try:
@@ -66,8 +67,7 @@ def instance() -> Iterator[Instance]:
             engine.up(own, kind=engine.EMBEDDED, faults=True, env=settings)
             yield own
     finally:
-        engine.down(own)
-        shutil.rmtree(home, ignore_errors=True)
+        homes.remove(home)
 
 
 @pytest.fixture(scope="session")

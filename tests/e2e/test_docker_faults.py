@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from sluice.instance import Instance
 from sluice.paths import ROOT
 from sluice.processes import ProcessId
 from sluice.stack import Stack
+from tests.e2e import homes
 from tests.e2e.conftest import DEV, ENGINE_ENV, TEST_VARS
 from tests.e2e.support import Mailbox, Pipeline, until
 from tests.e2e.warehouse import Warehouse
@@ -174,8 +176,10 @@ def test_an_interrupted_session_leaves_nothing(number: signal.Signals) -> None:
         process.communicate(timeout=120)
     if number == signal.SIGKILL:
         remove_orphans()
+        homes.remove_orphans()
     assert with_labels(label) == []
     assert docker("network", "ls", "-q", "--filter", f"label={label}") == ""
+    assert list(Path(tempfile.gettempdir()).glob(f"sluice-e2e-{process.pid}-*")) == []
 
 
 def test_a_session_without_ryuk_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from sluice.engine import lifecycle, localstack
 from sluice.instance import EngineInfo, Instance
 from sluice.paths import ROOT
 from sluice.processes import ProcessId, family, leftovers, wait_until
+from tests.e2e import homes
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("embedded_only")]
 
@@ -258,3 +260,17 @@ def test_status_measures_what_runs(instance: Instance) -> None:
     assert 50e6 < found.engine_memory < 700e6
     assert 1e6 < found.postgres_memory < 100e6
     assert wait_until(lambda: engine.status(instance).uptime > 0, 5)
+
+
+def test_the_engine_of_a_killed_test_session_goes_with_the_next_one() -> None:
+    mine = homes.new()
+    # this session's number, but not its start time: a session that is no more, whose number was used again
+    left = Path(tempfile.mkdtemp(prefix=f"sluice-e2e-{os.getpid()}-1.0-"))
+    try:
+        members = everyone(engine.up(Instance(left)))
+        homes.remove_orphans()
+        assert not any(member.alive() for member in members)
+        assert (left.exists(), mine.exists()) == (False, True)
+    finally:
+        homes.remove(left)
+        homes.remove(mine)
