@@ -8,6 +8,8 @@ TARGET ?= local
 ENV ?= $(if $(filter aws,$(TARGET)),prod,dev)
 ARGS ?=
 export TARGET
+# Another project's Python would be mixed with ours.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 BIN := .sluice/host/bin
 SLUICE := $(BIN)/sluice
@@ -15,11 +17,12 @@ SLUICE := $(BIN)/sluice
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 # Any Python from 3.8 on can run the set-up; it looks for the 3.13 that everything else needs.
 BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
-	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then exec "$$p" -I -S sluice/bootstrap.py $(1); fi; done; \
+	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then exec "$$p" -I -S sluice/setup/bootstrap.py $(1); fi; done; \
 	echo "sluice: Python is missing: install Python 3.13 (python3 must run)" >&2; exit 1
 
 .PHONY: help bootstrap setup up down status logs build plan deploy destroy demo \
-	test unit contract infra-test e2e soak bench bench-peer bench-docker lint fmt clean
+	run-pipeline verify demo-taxi \
+	scaffold test unit contract infra-test e2e fuzz sweep soak bench bench-peer bench-docker lint fmt clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,11 +39,14 @@ up: bootstrap ## Starts the engine: LocalStack with Sluice's extension, and Post
 down: bootstrap ## Stops the engine
 	@$(SLUICE) down $(ARGS)
 
-status: bootstrap ## Shows engine, objects, queues, dead letters, quarantine, failures (ARGS=--watch)
-	@$(SLUICE) status --env $(ENV) $(ARGS)
+status: bootstrap ## Shows engine, objects, queues, dead-letter messages, quarantine, failures (ARGS=--watch)
+	@$(SLUICE) status $(if $(filter aws,$(TARGET)),--env $(ENV)) $(ARGS)
 
 logs: bootstrap ## Shows logs (ARGS="-f", ARGS=postgres, ARGS=<function>)
 	@$(SLUICE) logs $(ARGS)
+
+scaffold: bootstrap ## Makes a dataset from a sample file (DATASET=name SAMPLE=file)
+	@$(SLUICE) scaffold "$(DATASET)" "$(SAMPLE)" $(ARGS)
 
 build: bootstrap ## Packages the functions and layers
 	@$(SLUICE) build $(ARGS)
@@ -57,6 +63,16 @@ destroy: bootstrap ## Removes what was deployed (TARGET=local|aws, ENV=dev|prod)
 demo: bootstrap ## Runs the main job on real input and verifies every row
 	@$(SLUICE) demo $(ARGS)
 
+run-pipeline: bootstrap ## Loads a month of taxi trips (YEAR=2024 MONTH=09)
+	@$(SLUICE) taxi run "$(YEAR)-$(MONTH)" $(ARGS)
+
+verify: bootstrap ## Verifies every row: of the pipeline's objects, and of the months of taxi trips that are loaded
+	@$(SLUICE) verify $(ARGS)
+	@$(SLUICE) taxi verify $(ARGS)
+
+demo-taxi: bootstrap ## Makes a month of taxi trips, serves it, loads it, verifies it and shows the view
+	@$(SLUICE) taxi demo $(ARGS)
+
 test: bootstrap ## Runs all suites: the two halves of the end-to-end ones, which mostly wait, beside the others
 	@$(PYTEST) -n 3 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
@@ -72,8 +88,14 @@ infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, po
 e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=running: on yours; IAM=enforce: policies enforced)
 	@$(PYTEST) $(if $(filter running,$(STACK)),,-n 2) tests/e2e $(ARGS)
 
-soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; not 0 on any difference
-	@SOAK_OBJECTS=$${SOAK_OBJECTS:-5000} $(PYTEST) tests/e2e/test_soak.py $(ARGS)
+fuzz: bootstrap ## Tries the readers with random rows, formats and damage for some minutes (FUZZ_EXAMPLES=2000)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTEST) -n 2 tests/unit/core/test_row_properties.py tests/unit/core/test_field_checks.py $(ARGS)
+
+sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e, a branch's calls in one way each)
+	@SWEEP=full $(PYTEST) $(if $(filter running,$(STACK)),,-n 2) -m sweep tests/e2e $(ARGS)
+
+soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; HOURS=1: memory under a steady load
+	@$(if $(HOURS),$(SLUICE) bench soak --hours $(HOURS) $(ARGS),SOAK_OBJECTS=$${SOAK_OBJECTS:-5000} $(PYTEST) tests/e2e/faults/test_soak.py $(ARGS))
 
 bench: bootstrap ## Measures; prints the figures and writes them as JSON
 	@$(SLUICE) bench $(ARGS)
@@ -84,11 +106,13 @@ bench-peer: bootstrap ## The same measurement on another emulator, side by side
 bench-docker: bootstrap ## The same measurement on both engines, embedded and in containers, side by side
 	@$(SLUICE) bench --docker $(ARGS)
 
-lint: bootstrap ## Checks style and types
+lint: bootstrap ## Checks style, types and the directions of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@for f in lambdas/*/handler.py; do d=$$(dirname $$f); MYPYPATH=$$d:lambdas/shared $(BIN)/mypy $$d; done
+	@$(BIN)/mypy --config-file localstack/extension/pyproject.toml
+	@$(BIN)/lint-imports --cache-dir .sluice/cache/import-linter
+	@cd localstack/extension && "$(CURDIR)/$(BIN)/lint-imports" --cache-dir ../../.sluice/cache/import-linter
 
 fmt: bootstrap ## Formats Python and Terraform
 	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format . ; if command -v terraform >/dev/null; then terraform fmt -recursive infra; fi

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from sluice.tables import Column, FittedTable, Kind, Layout, cut_end, cut_middle, records, safe, shortened
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
-    from rich.table import Table
-    from rich.text import Text
 
 OK, FAILED, USAGE = 0, 1, 2
+UNLIMITED = 1_000_000
+"""The width of a screen on which nothing is cut."""
 
 
 class SluiceError(Exception):
@@ -32,7 +35,7 @@ class SluiceError(Exception):
 
 
 def fail(message: str, code: int = USAGE) -> NoReturn:
-    """Ends the command with one line on stderr and the exit code (2 unless told otherwise)."""
+    """Ends the command with one line on stderr and the exit code (2 by default)."""
     raise SluiceError(message, code)
 
 
@@ -41,26 +44,54 @@ def debugging() -> bool:
     return os.environ.get("SLUICE_DEBUG", "") not in ("", "0")
 
 
+_wide: bool | None = None
+
+
+def set_wide(wide: bool | None) -> None:
+    """Whether tables show everything (--wide), or what fits the screen; None for a verb without that option."""
+    global _wide
+    _wide = wide
+
+
+def width() -> int | None:
+    """Columns of the screen that tables have; None when nothing is to be cut: piped without COLUMNS, or --wide."""
+    if _wide:
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    if sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
+
+
 def stdout() -> Console:
-    """Console for results. Piped output is not cut to 80 columns."""
+    """Console for results; no colours when piped."""
     from rich.console import Console
 
+    terminal = sys.stdout.isatty()
     # No emoji: in an ARN `:secret:` is a part, not a picture.
     return Console(
-        highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200, soft_wrap=not sys.stdout.isatty()
-    )
+        highlight=False, emoji=False, width=width() or UNLIMITED, soft_wrap=not terminal or bool(_wide),
+        force_terminal=None if terminal else False,
+    )  # fmt: skip
 
 
 def stderr() -> Console:
-    """Console for progress and messages."""
+    """Console for progress and messages; no colours when piped."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+    terminal = None if sys.stderr.isatty() else False
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True, force_terminal=terminal)
 
 
 def note(message: str) -> None:
     """One line of progress on stderr."""
-    stderr().print(message, markup=False)
+    stderr().print(safe(message, keep="\n"), markup=False)
+
+
+def silent(_: str) -> None:
+    """In the place of `note` where nothing is to be printed."""
 
 
 def print_json(value: object) -> None:
@@ -76,79 +107,108 @@ def _plain(value: object) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        from sluice_pipeline.dynamo.values import as_number  # only items of DynamoDB have such numbers
+
+        return as_number(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    title: str | None = None,
-    right: Iterable[str] = (),
-    short: Iterable[str] = (),
-) -> None:
-    """A table on stdout. `right` names the columns that hold numbers; None prints as a dash.
+def print_line(text: str, *, style: str = "", middle: bool = False) -> None:
+    """One line on stdout, cut to the screen at its end or in its middle; what steers a terminal is escaped."""
+    from rich.text import Text
 
-    `short` names those that may be cut on a narrow screen; the others are folded.
-    """
-    stdout().print(table(columns, rows, title=title, right=right, short=short))
+    line, screen = shortened(safe(text)), width()
+    if screen is not None:
+        line = (cut_middle if middle else cut_end)(line, screen)
+    stdout().print(Text(line, style=style))
+
+
+def print_table(
+    made: Layout, rows: Iterable[Sequence[object]], *, title: str | None = None, header: bool = True
+) -> None:
+    """A table on stdout, cut to the screen; None prints as a dash. Says on stderr which columns had no room."""
+    found = table(made, rows, title=title, header=header)
+    stdout().print(found)
+    fitted = found.fitted(width())
+    if fitted and fitted.left_out:
+        also = "" if _wide is None else "; --wide shows all"
+        note(f"no room for {', '.join(fitted.left_out)}{also}")
 
 
 def table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    title: str | None = None,
-    right: Iterable[str] = (),
-    short: Iterable[str] = (),
-) -> Table:
+    made: Layout, rows: Iterable[Sequence[object]], *, title: str | None = None, header: bool = True
+) -> FittedTable:
     """What print_table prints."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    numeric, cut = set(right), set(short)
-    for column in columns:
-        made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
-    for row in rows:
-        cells = ["-" if cell is None else _cell(cell) for cell in row]
-        made.add_row(*(_line(c) if name in cut else c for name, c in zip(columns, cells, strict=True)))
-    return made
+    return FittedTable(made, [[cell_text(cell) for cell in row] for row in rows], title, header)
 
 
-def _line(text: str) -> Text:
-    """Text that stays one line: what does not fit is cut, not folded."""
-    from rich.text import Text
+def print_result(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, numeric: Collection[int] = ()
+) -> None:
+    """Values as they are under columns that only the data knows, as records when a row is wider than the screen.
 
-    line = Text.from_markup(text, overflow="ellipsis")
-    line.no_wrap = True
-    return line
+    ``numeric``: places of the columns that are aligned to the right.
+    """
+    kinds = [Kind.NUMBER if place in numeric else Kind.WORD for place in range(len(columns))]
+    made = Layout(tuple(Column(safe(name), kind) for name, kind in zip(columns, kinds, strict=True)))
+    found = FittedTable(made, [[safe(cell) for cell in row] for row in rows], title)
+    screen = width()
+    if screen is not None and found.needs() > screen:
+        stdout().print(records(made.names, found.rows, screen, title))
+    else:
+        stdout().print(found)
 
 
 def print_facts(facts: Mapping[str, object], *, title: str | None = None) -> None:
     """Names and values, one pair a line."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
+    label = max(map(len, facts), default=0)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=label, no_wrap=True)
+    grid.add_column(overflow="fold", max_width=None if width() is None else max(8, (width() or 0) - label - 2))
     for name, value in facts.items():
-        table.add_row(f"[bold]{name}[/bold]", "-" if value is None else _cell(value))
+        grid.add_row(Text(name, style="bold"), Text(shortened(cell_text(value))))
     console = stdout()
     if title:
-        console.print(f"[bold]{title}[/bold]")
-    console.print(table)
+        console.print(Text(title, style="bold"))
+    console.print(grid)
 
 
-def _cell(value: object) -> str:
-    from rich.markup import escape
-
+def cell_text(value: object) -> str:
+    """A value of the tool's own as people read it, with nothing in it that steers a terminal."""
+    if value is None:
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return escape(str(value))
+    if isinstance(value, dict | list):
+        return safe(json.dumps(value, default=str, ensure_ascii=False))
+    return safe(str(value))
+
+
+def item_text(value: object) -> str:
+    """A value that an item of DynamoDB holds, as it is; nothing for a missing one."""
+    return "" if value is None else str(value)
+
+
+def ago(value: object, now: datetime | None = None) -> str | None:
+    """A time (ISO 8601, or a datetime) as an age: ``3 min ago``. With --wide the time itself; None for no time."""
+    if not value:
+        return None
+    when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    if _wide:
+        return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    seconds = max(0.0, ((now or datetime.now(UTC)) - when).total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{int(seconds)} s ago"
 
 
 def progress() -> Progress:

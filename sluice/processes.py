@@ -1,6 +1,6 @@
 """Processes that this tool started: recognised again by their start time, stopped with everything below them.
 
-A pid alone proves nothing, for it is reused. A process is ours when its pid and its start time are those written down.
+A pid alone proves nothing, because it is reused. A process is ours when its pid and its start time are those stored.
 What a server leaves behind after kill -9 is found by its session: each server is started in a session of its own.
 """
 
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
 
+from sluice.polling import wait_until
+
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process and when it started (seconds since the epoch, as the kernel tells)."""
+    """A process and when it started (seconds since the epoch, as the kernel says)."""
 
     pid: int
     started: float
@@ -63,7 +64,7 @@ def family(process: ProcessId) -> list[ProcessId]:
 
 
 def leftovers(home: str, folder: str) -> list[ProcessId]:
-    """Processes that belong to an instance whoever their parent is now: they inherited its marker, or work in its
+    """Processes that belong to an instance, whatever their parent is now: they inherited its marker, or work in its
     folder (function processes get an environment of their own, which names their code's folder)."""
     found = []
     for process in psutil.process_iter():
@@ -109,13 +110,3 @@ def stop(processes: Iterable[ProcessId], *, first: signal.Signals = signal.SIGTE
     stubborn = wait_gone(everyone, 5.0)
     if stubborn:
         raise RuntimeError(f"these processes cannot be stopped: {', '.join(str(p.pid) for p in stubborn)}")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.02) -> bool:
-    """Polls until the condition holds. Returns False when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(interval)
-    return True

@@ -21,31 +21,49 @@ hypothesis.settings.load_profile("sluice")
 
 
 # End-to-end suites that start engines of their own: they need no deployed stack and go with the group that ends first.
-OWN_ENGINES = tuple(f"tests/e2e/test_{name}.py" for name in ("docker_engine", "docker_faults", "engine_lifecycle"))
-
+OWN_ENGINES = ("tests/e2e/engines/", "tests/e2e/faults/test_docker_faults.py", "tests/e2e/lake/test_scaffold.py")
 
 # The end-to-end suites mostly wait, so in parallel they run in two halves, each with an engine and a stack of its own.
-# These are the second half; whatever says ``[first]`` or ``[second]`` is asked of both.
-SECOND_HALF = tuple(
-    f"tests/e2e/test_{name}"
-    for name in (
-        "api",
-        "checkins",
-        "entities",
-        "entity_queries",
-        "feedback",
-        "load",
-        "poison",
-        "replay",
-        "soak",
-        "volume",
-    )
+# These are the first half; whatever says ``[first]`` or ``[second]`` is asked of both.
+FIRST_HALF = (
+    "tests/e2e/core/test_core_path.py",
+    "tests/e2e/core/test_delivery.py",
+    "tests/e2e/core/test_demo.py",
+    "tests/e2e/core/test_documents.py",
+    "tests/e2e/core/test_operations.py",
+    "tests/e2e/core/test_core_sweep.py",
+    "tests/e2e/faults/test_alarms.py",
+    "tests/e2e/lake/",
+    "tests/e2e/taxi/",
+    "tests/e2e/checkins/",
+    "tests/e2e/quality/test_quality_sweep.py",
 )
 HALVES = ("first", "second")
 
 
+# Seconds that a test may take, by its tier. A sweep has hundreds of runs in one test.
+TIME_LIMITS = {"tests/unit/": 30, "tests/contract/": 120, "tests/e2e/": 300}
+SWEEP_SECONDS = 1800 if os.environ.get("SWEEP") == "full" else 600
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives each test the time limit of its tier, unless it has one of its own.
+
+    Fixtures are not counted: the first end-to-end test waits for the deployment of the stack.
+    """
+    for item in items:
+        if item.get_closest_marker("timeout"):
+            continue
+        limit = next((seconds for folder, seconds in TIME_LIMITS.items() if item.nodeid.startswith(folder)), None)
+        if item.get_closest_marker("sweep"):
+            limit = SWEEP_SECONDS
+        if limit:
+            item.add_marker(pytest.mark.timeout(limit, func_only=True))
+
+
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """``-n 3``: both halves of the end-to-end suites beside all others; each group keeps its order."""
+    """``-n 3``: both halves of the end-to-end suites beside all others; each group runs in its order."""
 
     def _split_scope(self, nodeid: str) -> str:
         if not nodeid.startswith("tests/e2e/") or nodeid.startswith(OWN_ENGINES):
@@ -53,7 +71,7 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
         for half in HALVES:
             if f"[{half}]" in nodeid:
                 return half
-        return "second" if nodeid.startswith(SECOND_HALF) else "first"
+        return "first" if nodeid.startswith(FIRST_HALF) else "second"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:

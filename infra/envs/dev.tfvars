@@ -21,6 +21,8 @@ load_timeout_seconds          = 120
 load_maximum_concurrency      = 2
 checkin_timeout_seconds       = 60
 checkin_deadline_seconds      = 900
+quality_gather_seconds        = 1
+taxi_retry_seconds            = 2
 
 # One laptop's client may ask as fast as it can.
 api_key_throttle = { rate = 500, burst = 1000 }
@@ -36,6 +38,6 @@ canonical_enabled     = true
 api_enabled           = true
 feedback_enabled      = true
 checkin_enabled       = true
-lake_enabled          = false
-quality_gate_enabled  = false
-taxi_enabled          = false
+lake_enabled          = true
+quality_gate_enabled  = true
+taxi_enabled          = true

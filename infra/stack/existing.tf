@@ -1,6 +1,6 @@
 # Queues that exist already, named instead of created. Nothing about them is changed, so they have to be right:
 # the chunk queue's visibility timeout at least 6 transform timeouts and the batching window, its redrive policy to the
-# dead-letter queue with maxReceiveCount = max_receive_count, and both of them for this pipeline alone.
+# dead-letter queue with maxReceiveCount = max_receive_count, and each queue for this pipeline alone.
 
 variable "existing_chunk_queue" {
   description = "ARN and URL of a chunk queue to use instead of a new one; needs existing_chunk_dlq. null creates one."

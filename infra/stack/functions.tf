@@ -2,15 +2,15 @@ locals {
   bronze_objects     = "${module.bucket["bronze"].arn}/bronze/*"
   silver_objects     = "${module.bucket["silver"].arn}/silver/*"
   quarantine_objects = "${module.bucket["quarantine"].arn}/quarantine/*"
+  staged_objects     = var.quality_gate_enabled ? "${module.bucket["staging"].arn}/staged/*" : null
+  leftover_objects   = var.quality_gate_enabled ? "${module.bucket["staging"].arn}/leftovers/*" : null
 
-  common_environment = {
-    POWERTOOLS_METRICS_NAMESPACE = local.prefix
-    POWERTOOLS_LOG_LEVEL         = var.log_level
-    LEDGER_TABLE                 = module.ledger_table.name
-    CHUNK_QUEUE_URL              = module.chunk_queue.url
-    NOTIFICATIONS_TOPIC_ARN      = module.notifications.arn
-    SINGLE_CHUNK_LIMIT_BYTES     = tostring(var.single_chunk_limit_bytes)
-  }
+  common_environment = merge(local.deployment.environment, local.datasets.environment, {
+    LEDGER_TABLE             = module.ledger_table.name
+    CHUNK_QUEUE_URL          = module.chunk_queue.url
+    NOTIFICATIONS_TOPIC_ARN  = module.notifications.arn
+    SINGLE_CHUNK_LIMIT_BYTES = tostring(var.single_chunk_limit_bytes)
+  })
 
   # Reading and writing what a customer-managed key protects; S3 and DynamoDB call KMS as the function's role.
   kms_permissions = concat(
@@ -34,9 +34,9 @@ locals {
       resources = [local.bronze_objects]
     },
     {
-      # Without it S3 answers 403 instead of 404 for what is gone, and a missing object could not be told from a
-      # missing right: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-      sid       = "SeeWhatIsMissing"
+      # Without it S3 answers 403 instead of 404 for what is gone, and a missing object would look like a
+      # missing permission: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+      sid       = "DistinguishMissingFromForbidden"
       actions   = ["s3:ListBucket"]
       resources = [module.bucket["bronze"].arn]
     },
@@ -48,16 +48,13 @@ locals {
   ], local.kms_permissions)
 }
 
+# A layer that only one branch needs is that branch's own.
 module "layer" {
   source = "../modules/layer"
-  for_each = merge(
-    {
-      base  = "Powertools for AWS Lambda"
-      arrow = "Apache Arrow"
-    },
-    var.warehouse_enabled ? { postgres = "psycopg and yoyo-migrations" } : {},
-    var.api_enabled ? { api = "pydantic and sqlglot" } : {},
-  )
+  for_each = {
+    base  = "Powertools for AWS Lambda"
+    arrow = "Apache Arrow"
+  }
 
   name             = "${local.prefix}-${each.key}"
   description      = each.value
@@ -71,7 +68,8 @@ module "ingest" {
   name                 = "${local.prefix}-ingest"
   description          = "Plans a new bronze object: ledger entry and one message per chunk"
   artifacts_bucket     = module.bucket["artifacts"].name
-  zip_path             = "${var.artifacts_dir}/ingest.zip"
+  code                 = "core/ingest"
+  artifacts_dir        = var.artifacts_dir
   layers               = [module.layer["base"].arn]
   memory_mb            = var.ingest_memory_mb
   timeout_seconds      = var.ingest_timeout_seconds
@@ -86,9 +84,11 @@ module "ingest" {
     IDEMPOTENCY_TTL_SECONDS = tostring(var.idempotency_ttl_days * 86400)
     INGEST_DLQ_URL          = module.ingest_dlq.url
     CHUNK_BYTES             = tostring(var.chunk_bytes)
+    PASSED_OVER_KEYS        = jsonencode(var.passed_over_keys)
   })
 
   permissions = concat(local.shared_permissions, [
+    local.datasets.permission,
     {
       sid       = "LockEvents"
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
@@ -118,7 +118,8 @@ module "transform" {
   name                 = "${local.prefix}-transform"
   description          = "Turns chunks of bronze objects into silver Parquet and quarantined rows"
   artifacts_bucket     = module.bucket["artifacts"].name
-  zip_path             = "${var.artifacts_dir}/transform.zip"
+  code                 = "core/transform"
+  artifacts_dir        = var.artifacts_dir
   layers               = [module.layer["base"].arn, module.layer["arrow"].arn]
   memory_mb            = var.transform_memory_mb
   timeout_seconds      = var.transform_timeout_seconds
@@ -126,6 +127,7 @@ module "transform" {
   reserved_concurrency = var.transform_reserved_concurrency
   tracing_mode         = var.tracing_mode
   log_retention_days   = var.log_retention_days
+  reads_own_log        = true # how the last try of a message ended
 
   environment = merge(local.common_environment, {
     POWERTOOLS_SERVICE_NAME = "transform"
@@ -134,24 +136,88 @@ module "transform" {
     EVENT_BUS_NAME          = module.event_bus.name
     MAX_RECEIVES            = tostring(var.max_receive_count)
     QUARANTINE_NOTICE_RATIO = tostring(var.quarantine_notice_ratio)
-  })
+  }, var.quality_gate_enabled ? { STAGING_BUCKET = module.bucket["staging"].name } : {})
 
   permissions = concat(local.shared_permissions, [
+    # The version that the run is pinned to; the one in service for messages of earlier releases.
+    merge(local.datasets.permission, { actions = ["s3:GetObject", "s3:GetObjectVersion"] }),
     {
       sid       = "WriteSilverAndQuarantine"
       actions   = ["s3:PutObject", "s3:DeleteObject"]
       resources = [local.silver_objects, local.quarantine_objects]
     },
     {
-      # A transaction is allowed by the actions of the writes in it.
+      # A transaction is allowed by the actions of the writes in it. Batches write and delete the pages of a chunk that
+      # has very many files.
       sid       = "CountRows"
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"]
       resources = [module.ledger_table.arn]
+    },
+    {
+      # Before the last try of a message the function sends one that finds out whether it survived.
+      sid       = "SendLastTries"
+      actions   = ["sqs:SendMessage"]
+      resources = [module.chunk_queue.arn]
     },
     {
       sid       = "AnnounceCommits"
       actions   = ["events:PutEvents"]
       resources = [module.event_bus.arn]
     },
-  ])
+    ], var.quality_gate_enabled ? [{
+      # Files of a dataset with the section `quality` wait there for their audit.
+      sid       = "StageFiles"
+      actions   = ["s3:PutObject"]
+      resources = [local.staged_objects, local.leftover_objects]
+  }] : [])
+}
+
+# Apart from transform in everything that can be broken there: its code, its layers, its concurrency.
+module "settle" {
+  source = "../modules/function"
+
+  name               = "${local.prefix}-settle"
+  description        = "Records the failure of chunks whose function could not start"
+  artifacts_bucket   = module.bucket["artifacts"].name
+  code               = "core/settle"
+  artifacts_dir      = var.artifacts_dir
+  layers             = [module.layer["base"].arn]
+  memory_mb          = 256
+  timeout_seconds    = 60
+  tracing_mode       = var.tracing_mode
+  log_retention_days = var.log_retention_days
+  searches_logs_of   = [module.transform.log_group_arn] # how it ended
+
+  environment = merge(local.deployment.environment, {
+    POWERTOOLS_SERVICE_NAME = "settle"
+    LEDGER_TABLE            = module.ledger_table.name
+    NOTIFICATIONS_TOPIC_ARN = module.notifications.arn
+    CHUNK_DLQ_URL           = module.chunk_dlq.url
+    TRANSFORM_LOG_GROUP     = module.transform.log_group
+    MAX_RECEIVES            = tostring(var.max_receive_count)
+  })
+
+  permissions = concat([
+    {
+      sid       = "FindStalled"
+      actions   = ["dynamodb:Query"]
+      resources = ["${module.ledger_table.arn}/index/by_state"]
+    },
+    {
+      sid       = "RecordFailures"
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [module.ledger_table.arn]
+    },
+    {
+      # The messages stay: they are only looked at, and visible again at once.
+      sid       = "LookAtDeadLetterMessages"
+      actions   = ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"]
+      resources = [module.chunk_dlq.arn]
+    },
+    {
+      sid       = "SendNotices"
+      actions   = ["sns:Publish"]
+      resources = [module.notifications.arn]
+    },
+  ], local.kms_permissions)
 }

@@ -36,7 +36,7 @@ module "chunk_queue" {
   }
 }
 
-# Kept as long as SQS keeps anything: a dead letter's age counts from when the message was first sent.
+# Stored for as long as SQS allows: a dead-letter message's age counts from when it was first sent.
 module "chunk_dlq" {
   source = "../modules/queue"
 
@@ -46,7 +46,7 @@ module "chunk_dlq" {
   dead_letter_source = local.chunk_queue_name
 }
 
-# Events that ingest could not work, put there by Lambda after the last attempt or by ingest itself.
+# Events that ingest could not process: Lambda sends them after the last attempt, or ingest itself does.
 module "ingest_dlq" {
   source = "../modules/queue"
 

@@ -9,7 +9,7 @@ output "silver_bucket" {
 }
 
 output "quarantine_bucket" {
-  description = "Bucket with the rows that were refused, under quarantine/<dataset>/."
+  description = "Bucket with the rejected rows, under quarantine/<dataset>/."
   value       = module.bucket["quarantine"].name
 }
 
@@ -29,12 +29,12 @@ output "chunk_dlq_url" {
 }
 
 output "ingest_dlq_url" {
-  description = "Dead-letter queue of events that ingest could not work."
+  description = "Dead-letter queue of events that ingest could not process."
   value       = module.ingest_dlq.url
 }
 
 output "idempotency_table" {
-  description = "Table of events already worked."
+  description = "Table of events already processed."
   value       = module.idempotency_table.name
 }
 
@@ -58,6 +58,16 @@ output "event_bus_arn" {
   value       = module.event_bus.arn
 }
 
+output "metrics_namespace" {
+  description = "CloudWatch namespace of the functions' metrics."
+  value       = local.prefix
+}
+
+output "passed_over_keys" {
+  description = "Patterns of keys that are not ingested."
+  value       = var.passed_over_keys
+}
+
 output "ingest_function" {
   description = "Name of the ingest function."
   value       = module.ingest.name
@@ -66,6 +76,11 @@ output "ingest_function" {
 output "transform_function" {
   description = "Name of the transform function."
   value       = module.transform.name
+}
+
+output "settle_function" {
+  description = "Name of the function that records the failure of chunks whose function could not start."
+  value       = module.settle.name
 }
 
 output "ingest_log_group" {
@@ -93,57 +108,7 @@ output "region" {
   value       = module.notifications.account.region
 }
 
-output "replay_state_machine_arn" {
-  description = "Workflow that takes objects in again; null when ops_enabled is off."
-  value       = one(module.replay[*].arn)
-}
-
-output "replay_function" {
-  description = "Name of the function that does the workflow's steps; null when ops_enabled is off."
-  value       = one(module.replay_function[*].name)
-}
-
-output "watch_function" {
-  description = "Name of the function that watches for unfinished objects; null when observability_enabled is off."
-  value       = one(module.watch[*].name)
-}
-
-output "dashboard_name" {
-  description = "Name of the dashboard; null when observability_enabled is off."
-  value       = one(module.observability[*].dashboard_name)
-}
-
-output "alarm_names" {
-  description = "Names of the alarms; null when observability_enabled is off."
-  value       = one(module.observability[*].alarm_names)
-}
-
-output "load_function" {
-  description = "Name of the function that loads silver into the warehouse; null when warehouse_enabled is off."
-  value       = one(module.load[*].name)
-}
-
-output "load_queue_url" {
-  description = "Queue of committed objects waiting for load; null when warehouse_enabled is off."
-  value       = one(module.load_queue[*].url)
-}
-
-output "load_dlq_url" {
-  description = "Dead-letter queue of that queue; null when warehouse_enabled is off."
-  value       = one(module.load_queue[*].dlq_url)
-}
-
-output "migrate_function" {
-  description = "Name of the function that brings the warehouse up to date; null when warehouse_enabled is off."
-  value       = one(module.migrate[*].name)
-}
-
-output "warehouse_host" {
-  description = "Address of the warehouse; null when warehouse_enabled is off."
-  value       = one(module.database[*].host)
-}
-
-output "warehouse_secret_arns" {
-  description = "Secrets with the warehouse's logins, by database role; null when warehouse_enabled is off."
-  value       = one(module.database[*].role_secret_arns)
+output "datasets_key" {
+  description = "Key of the object with the deployed datasets, in the artifacts bucket."
+  value       = aws_s3_object.datasets.key
 }

@@ -31,3 +31,24 @@ module "chunk_trigger" {
   batching_window_seconds = var.transform_batching_window_seconds
   maximum_concurrency     = var.transform_maximum_concurrency
 }
+
+# A rule of EventBridge fires once a minute at most: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+resource "aws_cloudwatch_event_rule" "settle" {
+  name                = "${local.prefix}-settle"
+  description         = "Runs ${module.settle.name}"
+  schedule_expression = "rate(1 minute)"
+}
+
+resource "aws_cloudwatch_event_target" "settle" {
+  rule      = aws_cloudwatch_event_rule.settle.name
+  target_id = "settle"
+  arn       = module.settle.arn
+}
+
+resource "aws_lambda_permission" "settle" {
+  statement_id  = "AllowSchedule"
+  action        = "lambda:InvokeFunction"
+  function_name = module.settle.name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.settle.arn
+}

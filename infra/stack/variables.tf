@@ -1,4 +1,4 @@
-# What every deployment decides: names, safety, sizes. Branches are switched in toggles.tf.
+# What every deployment decides: names, safety, sizes. A branch has its own in branch_<name>.tf.
 
 # --- names -----------------------------------------------------------------------------------------------------------
 
@@ -137,13 +137,46 @@ variable "chunk_bytes" {
 }
 
 variable "single_chunk_limit_bytes" {
-  description = "Largest object, in bytes, that cannot be split (JSON array, gzip, CSV with quoted newlines) and is still taken."
+  description = "Largest object, in bytes, that cannot be split (JSON array, gzip, CSV with quoted newlines) and is still ingested."
   type        = number
   default     = 67108864
 
   validation {
     condition     = var.single_chunk_limit_bytes >= var.chunk_bytes && floor(var.single_chunk_limit_bytes) == var.single_chunk_limit_bytes
     error_message = "single_chunk_limit_bytes must be a whole number, at least chunk_bytes."
+  }
+}
+
+variable "passed_over_keys" {
+  description = <<-EOT
+    Patterns of keys that are no data: such objects are counted and not ingested. A * stands for any text, slashes
+    included; a pattern that ends in a slash applies to empty objects only.
+  EOT
+  type        = list(string)
+  default = [
+    "*/",             # folders made in a console
+    "*_$folder$",     # folders of Hadoop
+    "*/_SUCCESS",     # jobs of Hadoop and Spark that have ended
+    "*/_temporary/*", # and those that have not
+    "*/.hive-staging*",
+    "*/.spark-staging-*",
+    "*/_started_*", # transactions of Databricks
+    "*/_committed_*",
+    "*/.*.crc",
+    "*/.DS_Store", # macOS
+    "*/._*",
+    "*/Thumbs.db", # Windows
+  ]
+
+  validation {
+    condition     = alltrue([for pattern in var.passed_over_keys : can(regex("[^*/?]|/$", pattern)) && length(pattern) <= 1024])
+    error_message = "passed_over_keys: a pattern of at most 1024 characters that names something; * alone would pass over every object."
+  }
+
+  validation {
+    # An environment of a function holds 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    condition     = length(jsonencode(var.passed_over_keys)) <= 2000
+    error_message = "passed_over_keys must be at most 2000 characters as JSON."
   }
 }
 
@@ -167,7 +200,7 @@ variable "max_receive_count" {
     # AWS asks for at least 5 with Lambda, so that throttling alone does not kill a message:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     condition     = var.max_receive_count >= 5 && var.max_receive_count <= 1000
-    error_message = "max_receive_count must lie between 5 and 1000: with fewer, throttling alone fills the dead-letter queue."
+    error_message = "max_receive_count must be between 5 and 1000: with fewer, throttling alone fills the dead-letter queue."
   }
 }
 
@@ -177,14 +210,14 @@ variable "chunk_retention_days" {
   default     = 4
 
   validation {
-    # A dead letter keeps the age of the message it was, so its queue (14 days) has to keep messages longer.
+    # A dead-letter message's age counts on, so its queue (14 days) has to store messages longer.
     condition     = var.chunk_retention_days >= 1 && var.chunk_retention_days <= 13
-    error_message = "chunk_retention_days must lie between 1 and 13, less than the 14 days of the dead-letter queue."
+    error_message = "chunk_retention_days must be between 1 and 13, less than the 14 days of the dead-letter queue."
   }
 }
 
 variable "chunk_visibility_seconds" {
-  description = "Seconds for which a chunk being worked on is hidden; null takes the least allowed, 6 timeouts and the batching window."
+  description = "Seconds for which a chunk in progress is hidden; null takes the least allowed, 6 timeouts and the batching window."
   type        = number
   default     = null
 
@@ -207,11 +240,9 @@ variable "artifacts_dir" {
   default     = "../../.sluice/build"
 
   validation {
+    # A branch's zips are checked where they are used.
     condition = alltrue([
-      for name in [
-        "ingest", "transform", "replay", "watch", "feedback", "checkins", "checkin_executor", "migrate", "load", "api",
-        "layer-base", "layer-arrow", "layer-postgres", "layer-api",
-      ] : fileexists("${var.artifacts_dir}/${name}.zip")
+      for name in ["core-ingest", "core-transform", "layer-base", "layer-arrow"] : fileexists("${var.artifacts_dir}/${name}.zip")
     ])
     error_message = "artifacts_dir must hold the zip of every function and layer: build them first with `make build`."
   }
@@ -260,10 +291,10 @@ variable "ingest_timeout_seconds" {
   default     = 30
 
   # Lambda retries an asynchronous event after one minute. A planner that died holds the idempotency lock until its own
-  # timeout would have ended it: were that later than the retry, the retry would find the lock held and give up too.
+  # timeout would have ended it: were that later than the retry, the retry would find the lock held and fail too.
   validation {
     condition     = var.ingest_timeout_seconds >= 1 && var.ingest_timeout_seconds <= 55
-    error_message = "ingest_timeout_seconds must lie between 1 and 55: a planner must be over before Lambda retries its event."
+    error_message = "ingest_timeout_seconds must be between 1 and 55: a planner must end before Lambda retries its event."
   }
 }
 
@@ -274,7 +305,7 @@ variable "ingest_memory_mb" {
 
   validation {
     condition     = var.ingest_memory_mb >= 128 && var.ingest_memory_mb <= 10240
-    error_message = "ingest_memory_mb must lie between 128 and 10240."
+    error_message = "ingest_memory_mb must be between 128 and 10240."
   }
 }
 
@@ -285,7 +316,7 @@ variable "ingest_ephemeral_storage_mb" {
 
   validation {
     condition     = var.ingest_ephemeral_storage_mb >= 512 && var.ingest_ephemeral_storage_mb <= 10240
-    error_message = "ingest_ephemeral_storage_mb must lie between 512 and 10240."
+    error_message = "ingest_ephemeral_storage_mb must be between 512 and 10240."
   }
 }
 
@@ -307,7 +338,7 @@ variable "transform_timeout_seconds" {
 
   validation {
     condition     = var.transform_timeout_seconds >= 1 && var.transform_timeout_seconds <= 900
-    error_message = "transform_timeout_seconds must lie between 1 and 900."
+    error_message = "transform_timeout_seconds must be between 1 and 900."
   }
 }
 
@@ -318,7 +349,7 @@ variable "transform_memory_mb" {
 
   validation {
     condition     = var.transform_memory_mb >= 512 && var.transform_memory_mb <= 10240
-    error_message = "transform_memory_mb must lie between 512 and 10240."
+    error_message = "transform_memory_mb must be between 512 and 10240."
   }
 }
 
@@ -329,7 +360,7 @@ variable "transform_ephemeral_storage_mb" {
 
   validation {
     condition     = var.transform_ephemeral_storage_mb >= 512 && var.transform_ephemeral_storage_mb <= 10240
-    error_message = "transform_ephemeral_storage_mb must lie between 512 and 10240."
+    error_message = "transform_ephemeral_storage_mb must be between 512 and 10240."
   }
 }
 
@@ -340,7 +371,7 @@ variable "transform_batch_size" {
 
   validation {
     condition     = var.transform_batch_size >= 1 && var.transform_batch_size <= 10
-    error_message = "transform_batch_size must lie between 1 and 10."
+    error_message = "transform_batch_size must be between 1 and 10."
   }
 }
 
@@ -351,7 +382,7 @@ variable "transform_batching_window_seconds" {
 
   validation {
     condition     = var.transform_batching_window_seconds >= 0 && var.transform_batching_window_seconds <= 300
-    error_message = "transform_batching_window_seconds must lie between 0 and 300."
+    error_message = "transform_batching_window_seconds must be between 0 and 300."
   }
 }
 
@@ -362,7 +393,7 @@ variable "transform_maximum_concurrency" {
 
   validation {
     condition     = var.transform_maximum_concurrency >= 2 && var.transform_maximum_concurrency <= 1000
-    error_message = "transform_maximum_concurrency must lie between 2 and 1000, Lambda's limits."
+    error_message = "transform_maximum_concurrency must be between 2 and 1000, Lambda's limits."
   }
 }
 
@@ -398,12 +429,12 @@ variable "quarantine_notice_ratio" {
 
   validation {
     condition     = var.quarantine_notice_ratio >= 0 && var.quarantine_notice_ratio <= 1
-    error_message = "quarantine_notice_ratio must lie between 0 and 1."
+    error_message = "quarantine_notice_ratio must be between 0 and 1."
   }
 }
 
 variable "event_archive_days" {
-  description = "Days for which announced commits are kept for replay; 0 keeps none."
+  description = "Days for which announced commits are archived for replay; 0 for no archive."
   type        = number
   default     = 0
 

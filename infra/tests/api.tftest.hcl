@@ -1,116 +1,147 @@
-# The REST API in front of a function.
+# The analytics API's branch: its workflow of jobs, and what is around it as modules/workflow makes it for a job. tests/infra
+# lints the definition and checks the policies in the state of core.tftest.hcl.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
 variables {
-  name        = "sluice-test-api"
-  description = "An API"
-  function = {
-    name       = "sluice-test-api"
-    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:sluice-test-api/invocations"
-  }
-  open_paths   = ["health"]
-  keys         = ["one", "two"]
-  throttle     = { rate = 20, burst = 40 }
-  key_throttle = { rate = 5, burst = 10 }
-}
+  # of the workflow
+  name             = "sluice-test-analytics"
+  account_id       = "123456789012"
+  function_arn     = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-analytics-worker"
+  topic_arn        = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+  definition       = { StartAt = "Done", States = { Done = { Type = "Succeed" } } }
+  aborted_notice   = { kind = "analytics.failed", job = "<name>", reason = "<status>" }
+  aborted_function = { name = "sluice-test-analytics-worker", target_id = "record" }
 
-run "everything_but_the_open_paths_and_preflights_wants_a_key" {
-  module {
-    source = "./modules/api"
+  # of the branch
+  deployment = {
+    prefix                 = "sluice-test"
+    region                 = "us-east-1"
+    artifacts_dir          = "./tests/artifacts"
+    log_retention_days     = 30
+    tracing_mode           = "PassThrough"
+    environment            = {}
+    kms_permissions        = []
+    point_in_time_recovery = false
+    deletion_protection    = false
+    kms_key_arn            = null
+    topic_kms_key_arn      = null
   }
-
-  assert {
-    condition = { for name, method in aws_api_gateway_method.this : name => method.api_key_required } == {
-      "health ANY"    = false
-      "proxy ANY"     = true
-      "proxy OPTIONS" = false
+  core = {
+    account   = { partition = "aws", region = "us-east-1", id = "123456789012" }
+    topic_arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    datasets = {
+      environment = { DATASETS_BUCKET = "sluice-test-artifacts", DATASETS_KEY = "config/datasets.json" }
+      permission  = { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["arn:aws:s3:::sluice-test-artifacts/config/datasets.json"] }
     }
-    error_message = "only what is open, and what browsers ask before they send a key, may go without one"
+    buckets = { artifacts = { name = "sluice-test-artifacts", arn = "arn:aws:s3:::sluice-test-artifacts" } }
+    layers  = { base = "arn:aws:lambda:us-east-1:123456789012:layer:sluice-test-base:1" }
   }
-
-  assert {
-    condition     = alltrue([for integration in aws_api_gateway_integration.this : integration.type == "AWS_PROXY" && integration.integration_http_method == "POST"])
-    error_message = "the function must get the whole request"
+  warehouse = {
+    network    = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+    secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:sluice-test-warehouse-reader-abcdef"
+    layer      = "arn:aws:lambda:us-east-1:123456789012:layer:sluice-test-postgres:1"
+    endpoints  = { name = "sluice-test-warehouse", vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-2"] }
   }
-
-  assert {
-    condition     = aws_lambda_permission.this.source_arn == "arn:aws:execute-api:us-east-1:123456789012:mockapi/v1/*"
-    error_message = "this stage of this API may invoke the function, and nobody else"
-  }
-}
-
-run "keys_and_the_whole_are_throttled" {
-  module {
-    source = "./modules/api"
-  }
-
-  assert {
-    condition     = aws_api_gateway_method_settings.this.settings[0].throttling_rate_limit == 20 && aws_api_gateway_method_settings.this.settings[0].throttling_burst_limit == 40 && aws_api_gateway_method_settings.this.method_path == "*/*"
-    error_message = "all methods together must be throttled"
-  }
-
-  assert {
-    condition     = aws_api_gateway_usage_plan.this.throttle_settings[0].rate_limit == 5 && aws_api_gateway_usage_plan.this.throttle_settings[0].burst_limit == 10 && length(aws_api_gateway_usage_plan.this.quota_settings) == 0
-    error_message = "each key must be throttled, and has no quota unless one is given"
-  }
-
-  assert {
-    condition     = toset(keys(aws_api_gateway_usage_plan_key.this)) == toset(["one", "two"])
-    error_message = "every key must be in the plan"
-  }
-}
-
-run "what_api_gateway_answers_itself_has_the_shape_of_every_error" {
-  module {
-    source = "./modules/api"
-  }
-
-  assert {
-    condition = alltrue([
-      for response in aws_api_gateway_gateway_response.this :
-      keys(jsondecode(replace(response.response_templates["application/json"], "$context.error.messageString", "\"x\""))) == ["error", "success", "suggestions"]
-    ])
-    error_message = "templates must be JSON with success, error and suggestions"
-  }
-
-  assert {
-    condition = { for name, response in aws_api_gateway_gateway_response.this : name => response.status_code if !startswith(name, "DEFAULT") } == {
-      INVALID_API_KEY              = "403"
-      MISSING_AUTHENTICATION_TOKEN = "404"
-      REQUEST_TOO_LARGE            = "413"
-      THROTTLED                    = "429"
-      QUOTA_EXCEEDED               = "429"
-      INTEGRATION_TIMEOUT          = "504"
+  migrated = "yes"
+  settings = {
+    memory_mb                 = 1024
+    statement_timeout_seconds = 15
+    cache_ttl_seconds         = 300
+    job_timeout_seconds       = 600
+    job_keep_days             = 30
+    schedules = {
+      daily = { expression = "cron(0 5 * * ? *)", operation = "revenue_analysis", parameters = { group_by = "date" } }
     }
-    error_message = "statuses must be those of HTTP"
-  }
-
-  assert {
-    condition     = alltrue([for response in aws_api_gateway_gateway_response.this : length(response.response_parameters) == 0])
-    error_message = "no origin may be let in unless it is named"
+    keys         = ["default"]
+    throttle     = { rate = 200, burst = 400 }
+    key_throttle = { rate = 50, burst = 100 }
+    key_quota    = null
+    cors_origins = []
   }
 }
 
-run "origins_and_quotas_are_given_on" {
+run "every_attempt_of_a_job_fits" {
+  module {
+    source = "./branches/api"
+  }
+
+  assert {
+    condition     = local.definition.TimeoutSeconds > 6 * var.settings.job_timeout_seconds
+    error_message = "the first attempt and all five others must fit"
+  }
+
+  assert {
+    condition     = jsondecode(local.schedules.daily.input) == { request = { operation = "revenue_analysis", parameters = { group_by = "date" } } } && local.schedules.daily.expression == "cron(0 5 * * ? *)"
+    error_message = "the schedule must carry its question"
+  }
+
+  assert {
+    condition     = keys(output.branch) == ["functions", "notices", "outputs", "queues", "tables", "workflows"]
+    error_message = "the branch must have the keys that every branch has"
+  }
+}
+
+run "a_job_has_a_log_and_no_schedule_of_its_own" {
+  module {
+    source = "./modules/workflow"
+  }
+
+  assert {
+    condition     = aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR" && endswith(aws_sfn_state_machine.this.logging_configuration[0].log_destination, ":*")
+    error_message = "errors must be logged"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && length(aws_iam_role.schedule) == 0
+    error_message = "no question is asked without a request unless it is given"
+  }
+}
+
+run "a_job_that_is_aborted_is_recorded_and_notified" {
+  module {
+    source = "./modules/workflow"
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.aborted.event_pattern).detail == { stateMachineArn = [aws_sfn_state_machine.this.arn], status = ["ABORTED", "TIMED_OUT"] }
+    error_message = "the rule must match this workflow's ends that run no state"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.aborted_function[0].arn == var.function_arn && aws_cloudwatch_event_target.aborted.arn == var.topic_arn && aws_lambda_permission.aborted_function[0].source_arn == aws_cloudwatch_event_rule.aborted.arn
+    error_message = "the function must record it, and the topic must be notified"
+  }
+}
+
+run "schedules_ask_their_questions" {
   variables {
-    cors_origins = ["https://app.example"]
-    key_quota    = { limit = 100, period = "DAY" }
+    schedules = {
+      daily = { expression = "cron(0 5 * * ? *)", input = jsonencode({ request = { operation = "revenue_analysis", parameters = { group_by = "date" } } }) }
+    }
+    permissions       = [{ sid = "RecordFailure", actions = ["dynamodb:UpdateItem"], resources = ["arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-analytics"] }]
+    topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    tracing_mode      = "Active"
   }
 
   module {
-    source = "./modules/api"
+    source = "./modules/workflow"
   }
 
   assert {
-    condition     = aws_api_gateway_gateway_response.this["THROTTLED"].response_parameters["gatewayresponse.header.Access-Control-Allow-Origin"] == "'https://app.example'"
-    error_message = "a page must be able to read errors, too"
+    condition     = aws_cloudwatch_event_rule.schedule["daily"].schedule_expression == "cron(0 5 * * ? *)" && jsondecode(aws_cloudwatch_event_target.schedule["daily"].input) == { request = { operation = "revenue_analysis", parameters = { group_by = "date" } } }
+    error_message = "the schedule must carry its question"
   }
 
   assert {
-    condition     = aws_api_gateway_usage_plan.this.quota_settings[0].limit == 100 && aws_api_gateway_usage_plan.this.quota_settings[0].period == "DAY"
-    error_message = "the quota must be given to the plan"
+    condition     = jsondecode(aws_iam_role_policy.schedule[0].policy).Statement[0].Resource == [aws_sfn_state_machine.this.arn] && jsondecode(aws_iam_role_policy.schedule[0].policy).Statement[0].Action == ["states:StartExecution"]
+    error_message = "the schedules may start this workflow and nothing else"
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid] == ["RunSteps", "SendNotices", "DeliverLog", "RecordFailure", "UseTopicKey", "WriteTraces"]
+    error_message = "encryption and tracing need permissions"
   }
 }

@@ -132,3 +132,34 @@ run "bad_values_are_refused" {
 
   expect_failures = [var.name, var.noncurrent_version_days, var.abort_multipart_days, var.expire_days]
 }
+
+run "former_versions_expire_below_the_prefixes_only" {
+  variables {
+    noncurrent_prefixes = ["functions/", "layers/"]
+  }
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  assert {
+    condition = [
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.filter[0].prefix if length(rule.noncurrent_version_expiration) > 0
+    ] == ["functions/", "layers/"]
+    error_message = "a rule for each prefix, and none for the rest of the bucket"
+  }
+}
+
+run "a_prefix_is_a_folder" {
+  command = plan
+
+  variables {
+    noncurrent_prefixes = ["functions"]
+  }
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  expect_failures = [var.noncurrent_prefixes]
+}

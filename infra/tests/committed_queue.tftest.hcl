@@ -1,4 +1,4 @@
-# The queue that a branch hears of committed objects through.
+# The queue through which a branch receives committed objects.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -15,6 +15,7 @@ variables {
   function_timeout_seconds = 20
   retention_days           = 4
   max_receive_count        = 5
+  label                    = "branch"
 }
 
 run "only_this_rule_of_this_account_fills_the_queue" {
@@ -39,7 +40,7 @@ run "only_this_rule_of_this_account_fills_the_queue" {
 
   assert {
     condition     = aws_cloudwatch_event_rule.this.name == "sluice-test-branch" && jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == { source = ["sluice"], detail-type = ["object.committed"] }
-    error_message = "committed objects are what the branch hears of"
+    error_message = "committed objects are what the branch subscribes to"
   }
 }
 
@@ -55,4 +56,20 @@ run "a_name_that_no_rule_may_have_is_refused" {
   }
 
   expect_failures = [var.name]
+}
+
+run "staged_objects_are_another_event_and_gathering_hides_them_longer" {
+  variables {
+    event                   = "object.staged"
+    batching_window_seconds = 30
+  }
+
+  module {
+    source = "./modules/committed_queue"
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == { source = ["sluice"], detail-type = ["object.staged"] }
+    error_message = "the rule must be about the event that the caller names"
+  }
 }

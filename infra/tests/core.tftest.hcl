@@ -69,6 +69,13 @@ override_resource {
 }
 
 override_resource {
+  target = module.settle.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-settle"
+  }
+}
+
+override_resource {
   target = module.transform.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-transform"
@@ -76,21 +83,21 @@ override_resource {
 }
 
 override_resource {
-  target = module.replay_function[0].aws_cloudwatch_log_group.this
+  target = module.replay[0].module.function.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-replay"
   }
 }
 
 override_resource {
-  target = module.replay_function[0].aws_lambda_function.this
+  target = module.replay[0].module.function.aws_lambda_function.this
   values = {
     arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-replay"
   }
 }
 
 override_resource {
-  target = module.watch[0].aws_cloudwatch_log_group.this
+  target = module.observability[0].module.watch.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-watch"
   }
@@ -121,21 +128,21 @@ override_resource {
 }
 
 override_resource {
-  target = module.load[0].aws_cloudwatch_log_group.this
+  target = module.warehouse[0].module.load.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-load"
   }
 }
 
 override_resource {
-  target = module.migrate[0].aws_cloudwatch_log_group.this
+  target = module.warehouse[0].module.migrate.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-migrate"
   }
 }
 
 override_resource {
-  target = module.load_queue[0].module.queue.aws_sqs_queue.this
+  target = module.warehouse[0].module.load_queue.module.queue.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-loads"
     id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-loads"
@@ -143,7 +150,7 @@ override_resource {
 }
 
 override_resource {
-  target = module.load_queue[0].module.dlq.aws_sqs_queue.this
+  target = module.warehouse[0].module.load_queue.module.dlq.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-loads-dlq"
     id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-loads-dlq"
@@ -151,35 +158,35 @@ override_resource {
 }
 
 override_resource {
-  target = module.database[0].aws_secretsmanager_secret.role["loader"]
+  target = module.warehouse[0].module.database.aws_secretsmanager_secret.role["loader"]
   values = {
     arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:sluice-test-warehouse-loader-abcdef"
   }
 }
 
 override_resource {
-  target = module.database[0].aws_secretsmanager_secret.role["reader"]
+  target = module.warehouse[0].module.database.aws_secretsmanager_secret.role["reader"]
   values = {
     arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:sluice-test-warehouse-reader-abcdef"
   }
 }
 
 override_resource {
-  target = module.feedback_function[0].aws_cloudwatch_log_group.this
+  target = module.feedback[0].module.function.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-feedback"
   }
 }
 
 override_resource {
-  target = module.feedback_table[0].aws_dynamodb_table.this
+  target = module.feedback[0].module.table.aws_dynamodb_table.this
   values = {
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-feedback"
   }
 }
 
 override_resource {
-  target = module.feedback_queue[0].module.queue.aws_sqs_queue.this
+  target = module.feedback[0].module.queue.module.queue.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-feedback"
     id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-feedback"
@@ -187,7 +194,7 @@ override_resource {
 }
 
 override_resource {
-  target = module.feedback_queue[0].module.dlq.aws_sqs_queue.this
+  target = module.feedback[0].module.queue.module.dlq.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-feedback-dlq"
     id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-feedback-dlq"
@@ -195,70 +202,239 @@ override_resource {
 }
 
 override_resource {
-  target = module.api_function[0].aws_cloudwatch_log_group.this
+  target = module.lake[0].module.register.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-lake"
+  }
+}
+
+override_resource {
+  target = module.lake[0].module.bucket.aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-lake"
+  }
+}
+
+override_resource {
+  target = module.lake[0].module.queue.module.queue.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-lake"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-lake"
+  }
+}
+
+override_resource {
+  target = module.lake[0].module.queue.module.dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-lake-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-lake-dlq"
+  }
+}
+
+override_resource {
+  target = module.bucket["staging"].aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-staging"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.gate.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-quality"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.audit.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-quality-audit"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.publish.aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-quality-publish"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.audit.aws_lambda_function.this
+  values = {
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-quality-audit"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.publish.aws_lambda_function.this
+  values = {
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-quality-publish"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.bucket.aws_s3_bucket.this
+  values = {
+    arn = "arn:aws:s3:::sluice-test-quality"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.queue.module.queue.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-quality"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-quality"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.queue.module.dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-quality-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-quality-dlq"
+  }
+}
+
+override_resource {
+  target = module.quality[0].module.workflow.aws_sfn_state_machine.this
+  values = {
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sluice-test-quality"
+  }
+}
+
+override_resource {
+  target = module.quality[0].aws_glue_job.audit
+  values = {
+    arn = "arn:aws:glue:us-east-1:123456789012:job/sluice-test-quality-audit"
+  }
+}
+
+override_resource {
+  target = module.api[0].module.function.aws_cloudwatch_log_group.this
   values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-api" }
 }
 
 override_resource {
-  target = module.analytics_worker[0].aws_cloudwatch_log_group.this
+  target = module.api[0].module.worker.aws_cloudwatch_log_group.this
   values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-analytics-worker" }
 }
 
 override_resource {
-  target = module.analytics_worker[0].aws_lambda_function.this
+  target = module.api[0].module.worker.aws_lambda_function.this
   values = { arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-analytics-worker" }
 }
 
 override_resource {
-  target = module.analytics_jobs[0].aws_sfn_state_machine.this
+  target = module.api[0].module.jobs.aws_sfn_state_machine.this
   values = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sluice-test-analytics" }
 }
 
 override_resource {
-  target = module.analytics_table[0].aws_dynamodb_table.this
+  target = module.api[0].module.table.aws_dynamodb_table.this
   values = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-analytics" }
 }
 
 override_resource {
-  target = module.checkins_function[0].aws_cloudwatch_log_group.this
+  target = module.checkins[0].module.function.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-checkins"
   }
 }
 
 override_resource {
-  target = module.checkin_executor[0].aws_cloudwatch_log_group.this
+  target = module.checkins[0].module.executor.aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-checkin-executor"
   }
 }
 
 override_resource {
-  target = module.checkins_table[0].aws_dynamodb_table.this
+  target = module.checkins[0].module.table.aws_dynamodb_table.this
   values = {
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-checkins"
   }
 }
 
 override_resource {
-  target = module.checkin_log[0].aws_dynamodb_table.this
+  target = module.checkins[0].module.log.aws_dynamodb_table.this
   values = {
     arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-checkin-log"
   }
 }
 
 override_resource {
-  target = module.checkins_function[0].aws_lambda_function.this
+  target = module.checkins[0].module.function.aws_lambda_function.this
   values = {
     arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-checkins"
   }
 }
 
 override_resource {
-  target = module.checkins[0].aws_sfn_state_machine.this
+  target = module.checkins[0].module.workflow.aws_sfn_state_machine.this
   values = {
     arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sluice-test-checkins"
   }
+}
+
+override_resource {
+  target = module.taxi[0].module.start.aws_cloudwatch_log_group.this
+  values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-taxi" }
+}
+
+override_resource {
+  target = module.taxi[0].module.start.aws_lambda_function.this
+  values = { arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-taxi" }
+}
+
+override_resource {
+  target = module.taxi[0].module.steps.aws_cloudwatch_log_group.this
+  values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-taxi-steps" }
+}
+
+override_resource {
+  target = module.taxi[0].module.steps.aws_lambda_function.this
+  values = { arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-taxi-steps" }
+}
+
+override_resource {
+  target = module.taxi[0].module.migrate.aws_cloudwatch_log_group.this
+  values = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-taxi-migrate" }
+}
+
+override_resource {
+  target = module.taxi[0].module.migrate.aws_lambda_function.this
+  values = { arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-taxi-migrate" }
+}
+
+override_resource {
+  target = module.taxi[0].module.table.aws_dynamodb_table.this
+  values = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sluice-test-taxi" }
+}
+
+override_resource {
+  target = module.taxi[0].module.bucket.aws_s3_bucket.this
+  values = { arn = "arn:aws:s3:::sluice-test-taxi" }
+}
+
+override_resource {
+  target = module.taxi[0].module.workflow.aws_sfn_state_machine.this
+  values = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:sluice-test-taxi" }
+}
+
+override_resource {
+  target = module.taxi[0].aws_iam_role.schedule
+  values = { arn = "arn:aws:iam::123456789012:role/sluice-test-taxi-schedule" }
+}
+
+override_resource {
+  target = module.taxi[0].aws_iam_role.copy
+  values = { arn = "arn:aws:iam::123456789012:role/sluice-test-taxi-copy" }
+}
+
+override_resource {
+  target = module.taxi[0].aws_redshiftserverless_workgroup.this
+  values = { arn = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/mock-workgroup" }
 }
 
 variables {
@@ -272,6 +448,10 @@ variables {
   feedback_enabled      = true
   api_enabled           = true
   checkin_enabled       = true
+  lake_enabled          = true
+  quality_gate_enabled  = true
+  taxi_enabled          = true
+  taxi_schedule         = "cron(0 6 5 * ? *)"
 }
 
 run "the_core_stack" {
@@ -297,11 +477,32 @@ run "the_core_stack" {
     condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_dlq_url] == [
       for thing in ["chunks", "chunks-dlq", "ingest-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
     ]
-    error_message = "the queues must be told apart"
+    error_message = "the queues must be distinct"
   }
 
   assert {
     condition     = output.account_id == "123456789012" && output.region == "us-east-1"
     error_message = "account and region must be read from the topic"
+  }
+
+  assert {
+    condition = alltrue([
+      for branch in values(output.branches) : keys(branch) == ["functions", "notices", "outputs", "queues", "tables", "workflows"]
+    ])
+    error_message = "every branch must have the same keys"
+  }
+
+  assert {
+    condition = alltrue(concat(
+      flatten([for branch in values(output.branches) : [for function in values(branch.functions) : keys(function) == ["alarms", "log_group", "name"]]]),
+      flatten([for branch in values(output.branches) : [for queue in values(branch.queues) : keys(queue) == ["dlq_name", "dlq_url", "label", "name", "url"]]]),
+      flatten([for branch in values(output.branches) : [for workflow in values(branch.workflows) : keys(workflow) == ["alarms", "arn", "name"]]]),
+    ))
+    error_message = "every function, queue and workflow must be described in the same way"
+  }
+
+  assert {
+    condition     = keys(output.branches) == ["api", "checkins", "core", "feedback", "lake", "observability", "quality", "replay", "taxi", "warehouse"]
+    error_message = "every branch that is on must be in the output"
   }
 }

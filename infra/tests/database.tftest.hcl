@@ -18,7 +18,7 @@ run "the_password_is_managed_and_never_passes_through_terraform" {
 
   assert {
     condition     = aws_rds_cluster.this.manage_master_user_password && aws_rds_cluster.this.master_password == null
-    error_message = "RDS must make and keep the master's password"
+    error_message = "RDS must create and store the master's password"
   }
 
   assert {
@@ -92,7 +92,7 @@ run "only_functions_reach_the_database_and_only_it_and_endpoints_are_reached_by_
 
   assert {
     condition     = aws_vpc_security_group_ingress_rule.database.referenced_security_group_id == aws_security_group.functions.id && aws_vpc_security_group_ingress_rule.database.from_port == 5432 && aws_vpc_security_group_ingress_rule.database.to_port == 5432
-    error_message = "PostgreSQL must be open to the functions and nobody else"
+    error_message = "PostgreSQL must be open to the functions only"
   }
 
   assert {

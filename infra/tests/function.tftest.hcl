@@ -1,4 +1,4 @@
-# The function, its layer and its triggers. This file stands in for the zip: only its bytes matter.
+# The function and its layer. The zips are empty: only their hashes matter.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -8,7 +8,8 @@ variables {
   name             = "sluice-test-ingest"
   description      = "A function"
   artifacts_bucket = "sluice-test-artifacts"
-  zip_path         = "./tests/function.tftest.hcl"
+  code             = "core/ingest"
+  artifacts_dir    = "./tests/artifacts"
 }
 
 run "a_function_may_write_its_own_logs_and_nothing_else" {
@@ -57,7 +58,7 @@ run "code_is_taken_from_the_version_that_was_uploaded" {
   }
 
   assert {
-    condition     = aws_lambda_function.this.source_code_hash == filebase64sha256("./tests/function.tftest.hcl") && aws_s3_object.zip.source_hash == aws_lambda_function.this.source_code_hash
+    condition     = aws_lambda_function.this.source_code_hash == filebase64sha256("./tests/artifacts/core-ingest.zip") && aws_s3_object.zip.source_hash == aws_lambda_function.this.source_code_hash
     error_message = "the content of the zip must decide whether it is uploaded"
   }
 }
@@ -183,6 +184,10 @@ run "bad_sizes_are_refused" {
 }
 
 run "a_layer_is_taken_from_the_version_that_was_uploaded" {
+  variables {
+    zip_path = "./tests/artifacts/layer-base.zip"
+  }
+
   module {
     source = "./modules/layer"
   }

@@ -32,7 +32,7 @@ run "services_of_the_account_publish_and_only_over_tls" {
 
   assert {
     condition     = length(aws_sns_topic_subscription.email) == 0
-    error_message = "nobody is subscribed unless asked for"
+    error_message = "there is no subscription unless asked for"
   }
 
   assert {

@@ -17,9 +17,9 @@ variables {
   }
 }
 
-run "every_alarm_is_named_and_tells_the_topic_when_it_fires_and_when_it_is_over" {
+run "every_alarm_is_named_and_notifies_the_topic_when_it_fires_and_when_it_is_over" {
   module {
-    source = "./modules/observability"
+    source = "./modules/alarms"
   }
 
   assert {
@@ -37,7 +37,7 @@ run "every_alarm_is_named_and_tells_the_topic_when_it_fires_and_when_it_is_over"
       for alarm in concat(values(aws_cloudwatch_metric_alarm.metric), values(aws_cloudwatch_metric_alarm.workflow), [aws_cloudwatch_metric_alarm.quarantine]) :
       alarm.alarm_actions == toset([var.topic_arn]) && alarm.ok_actions == toset([var.topic_arn])
     ])
-    error_message = "an alarm must tell the topic when it fires and when it is over"
+    error_message = "an alarm must notify the topic when it fires and when it is over"
   }
 
   assert {
@@ -72,13 +72,13 @@ run "every_alarm_is_named_and_tells_the_topic_when_it_fires_and_when_it_is_over"
       aws_cloudwatch_metric_alarm.metric["objects-unfinished"].insufficient_data_actions == toset([var.topic_arn])
       && aws_cloudwatch_metric_alarm.metric["objects-unfinished"].treat_missing_data == "missing"
     )
-    error_message = "a watch that says nothing must be told of"
+    error_message = "a watch that reports nothing must raise its alarm"
   }
 }
 
 run "ratio_and_failures_are_worked_out_of_several_metrics" {
   module {
-    source = "./modules/observability"
+    source = "./modules/alarms"
   }
 
   assert {
@@ -98,11 +98,11 @@ run "ratio_and_failures_are_worked_out_of_several_metrics" {
 
 run "thresholds_and_periods_follow_their_variable" {
   variables {
-    alarms = { oldest_chunk_seconds = 60, queue_period_seconds = 120, evaluation_periods = 3, quarantine_percent = 1, quarantine_least_rows = 10 }
+    alarms = { oldest_chunk_seconds = 60, queue_period_seconds = 120, evaluation_periods = 3, quarantine_percent = 1, quarantine_min_rows = 10 }
   }
 
   module {
-    source = "./modules/observability"
+    source = "./modules/alarms"
   }
 
   assert {
@@ -118,7 +118,7 @@ run "thresholds_and_periods_follow_their_variable" {
 
 run "only_this_schedule_may_run_the_watch" {
   module {
-    source = "./modules/observability"
+    source = "./modules/alarms"
   }
 
   assert {
@@ -134,12 +134,12 @@ run "only_this_schedule_may_run_the_watch" {
 
 run "the_dashboard_follows_the_data" {
   module {
-    source = "./modules/observability"
+    source = "./modules/alarms"
   }
 
   assert {
     condition = [for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title] == [
-      "Objects", "Rows", "Rows in quarantine (%)", "Unfinished objects", "Chunk queue", "Dead letters",
+      "Objects", "Rows", "Rows in quarantine (%)", "Unfinished objects", "Chunk queue", "Dead-letter messages",
       "Function errors and throttles", "Function duration, p99 (ms)", "Seconds for a chunk, average", "Workflow replay",
     ]
     error_message = "the dashboard must show objects, rows, queues, functions and workflows"
@@ -147,7 +147,7 @@ run "the_dashboard_follows_the_data" {
 
   assert {
     condition     = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : "${widget.x},${widget.y}"])) == 10
-    error_message = "no widget may lie on another"
+    error_message = "no widget may cover another"
   }
 }
 
@@ -160,7 +160,7 @@ run "bad_settings_are_refused" {
   }
 
   module {
-    source = "./modules/observability"
+    source = "./modules/alarms"
   }
 
   expect_failures = [var.watch_schedule, var.alarms]

@@ -35,11 +35,11 @@ run "a_queue_is_encrypted_and_denies_plain_http" {
 
   assert {
     condition     = jsondecode(aws_sqs_queue.this[0].redrive_allow_policy) == { redrivePermission = "denyAll" }
-    error_message = "a queue that is nobody's dead-letter queue must say so"
+    error_message = "a queue that is no dead-letter queue must say so"
   }
 }
 
-run "dead_letters_go_where_they_are_told" {
+run "dead_letters_go_where_they_are_sent" {
   variables {
     dead_letter = {
       arn               = "arn:aws:sqs:eu-west-1:210987654321:sluice-test-chunks-dlq"
@@ -80,7 +80,7 @@ run "a_dead_letter_queue_takes_from_its_source_only" {
 
   assert {
     condition     = aws_sqs_queue.this[0].message_retention_seconds == 1209600
-    error_message = "a dead letter must be kept for 14 days"
+    error_message = "a dead-letter message must be stored for 14 days"
   }
 }
 

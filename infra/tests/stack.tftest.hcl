@@ -55,6 +55,20 @@ run "chunks_too_small_are_refused" {
   expect_failures = [var.chunk_bytes]
 }
 
+run "a_pattern_that_passes_over_everything_is_refused" {
+  command = plan
+
+  variables {
+    passed_over_keys = ["*/_SUCCESS", "**"]
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.passed_over_keys]
+}
+
 run "a_limit_below_a_chunk_is_refused" {
   command = plan
 
@@ -153,7 +167,7 @@ run "bad_settings_are_refused" {
     log_level               = "LOUD"
     log_retention_days      = 8
     tracing_mode            = "On"
-    notification_email      = "nobody"
+    notification_email      = "no-address"
     event_archive_days      = -1
     idempotency_ttl_days    = 0
     kms_key_arn             = "alias/mine"
@@ -199,22 +213,6 @@ run "missing_zips_are_refused" {
   }
 
   expect_failures = [var.artifacts_dir]
-}
-
-run "branches_that_are_not_built_refuse_to_be_switched_on" {
-  command = plan
-
-  variables {
-    lake_enabled         = true
-    quality_gate_enabled = true
-    taxi_enabled         = true
-  }
-
-  module {
-    source = "./stack"
-  }
-
-  expect_failures = [var.lake_enabled, var.quality_gate_enabled, var.taxi_enabled]
 }
 
 run "operations_are_off_unless_switched_on" {
@@ -318,6 +316,35 @@ run "bad_feedback_settings_are_refused" {
   expect_failures = [var.feedback_timeout_seconds, var.feedback_memory_mb, var.feedback_maximum_concurrency, var.feedback_alert_quiet_seconds]
 }
 
+run "the_lake_is_off_unless_switched_on" {
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition     = output.lake_function == null && output.lake_workgroup == null && output.lake_database == null && output.lake_bucket == null && output.lake_queue_url == null && output.lake_dlq_url == null
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "bad_lake_settings_are_refused" {
+  command = plan
+
+  variables {
+    lake_partitions        = "guessed"
+    lake_projection_range  = "2000-01-01"
+    lake_query_bytes_limit = 1
+    lake_results_keep_days = 0
+    lake_timeout_seconds   = 901
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.lake_partitions, var.lake_projection_range, var.lake_query_bytes_limit, var.lake_results_keep_days, var.lake_timeout_seconds]
+}
+
 run "the_api_is_off_unless_switched_on" {
   module {
     source = "./stack"
@@ -399,18 +426,50 @@ run "bad_checkin_settings_are_refused" {
   expect_failures = [var.checkin_timeout_seconds, var.checkin_memory_mb, var.checkin_deadline_seconds, var.checkin_schedule]
 }
 
-run "the_executor_runs_on_a_schedule_when_one_is_given" {
+run "the_former_name_of_an_alarm_setting_is_refused" {
+  command = plan
+
   variables {
-    checkin_enabled  = true
-    checkin_schedule = { expression = "cron(30 3 * * ? *)", days_back = 1 }
+    alarms = { quarantine_least_rows = 10 }
   }
 
   module {
     source = "./stack"
   }
 
-  assert {
-    condition     = aws_cloudwatch_event_rule.checkin_executor[0].schedule_expression == "cron(30 3 * * ? *)" && aws_lambda_permission.checkin_executor[0].source_arn == aws_cloudwatch_event_rule.checkin_executor[0].arn
-    error_message = "the schedule must start the executor, and nothing else may"
+  expect_failures = [var.alarms]
+}
+
+run "the_quality_gate_is_off_unless_switched_on" {
+  module {
+    source = "./stack"
   }
+
+  assert {
+    condition = alltrue([
+      for value in [output.staging_bucket, output.quality_bucket, output.quality_function, output.quality_audit_function, output.quality_publish_function, output.quality_job, output.quality_state_machine_arn, output.quality_queue_url, output.quality_dlq_url] : value == null
+    ])
+    error_message = "a branch that is off must create nothing, and its outputs must be null"
+  }
+}
+
+run "bad_quality_settings_are_refused" {
+  command = plan
+
+  variables {
+    quality_engine              = "guess"
+    quality_arrow_max_rows      = 0
+    quality_gather_seconds      = 0
+    quality_withheld_keep_days  = 0
+    quality_results_keep_days   = 0.5
+    quality_timeout_seconds     = 901
+    quality_memory_mb           = 256
+    quality_job_timeout_minutes = 0
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.quality_engine, var.quality_arrow_max_rows, var.quality_gather_seconds, var.quality_withheld_keep_days, var.quality_results_keep_days, var.quality_timeout_seconds, var.quality_memory_mb, var.quality_job_timeout_minutes]
 }

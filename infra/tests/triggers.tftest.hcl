@@ -33,7 +33,7 @@ run "only_our_bucket_of_our_account_may_invoke" {
   }
 
   assert {
-    condition     = aws_s3_bucket_notification.this.lambda_function[0].events == toset(["s3:ObjectCreated:*"]) && aws_s3_bucket_notification.this.lambda_function[0].filter_prefix == "bronze/"
+    condition     = aws_s3_bucket_notification.this.lambda_function[0].events == toset(["s3:ObjectCreated:*", "s3:ObjectRestore:Completed"]) && aws_s3_bucket_notification.this.lambda_function[0].filter_prefix == "bronze/"
     error_message = "new objects under the prefix must be announced, and nothing else"
   }
 }

@@ -12,7 +12,7 @@ variables {
   topic_arn    = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
   definition   = { Comment = "a test's", TimeoutSeconds = 60, StartAt = "Done", States = { Done = { Type = "Succeed" } } }
 
-  cut_short_notice = { kind = "replay.failed", replay = "<name>", reason = "<status>", workflow = "<machine>" }
+  aborted_notice = { kind = "replay.failed", replay = "<name>", reason = "<status>", workflow = "<machine>" }
 }
 
 run "the_definition_is_the_callers_and_errors_are_logged" {
@@ -36,32 +36,34 @@ run "the_definition_is_the_callers_and_errors_are_logged" {
   }
 }
 
-run "a_run_that_is_cut_short_is_told_by_eventbridge" {
+run "eventbridge_notifies_of_a_run_that_was_aborted" {
   module {
     source = "./modules/workflow"
   }
 
   assert {
-    condition     = jsondecode(aws_cloudwatch_event_rule.cut_short.event_pattern).detail == { stateMachineArn = [aws_sfn_state_machine.this.arn], status = ["ABORTED", "TIMED_OUT"] }
-    error_message = "this workflow's ends that run no state must be told"
+    condition     = jsondecode(aws_cloudwatch_event_rule.aborted.event_pattern).detail == { stateMachineArn = [aws_sfn_state_machine.this.arn], status = ["ABORTED", "TIMED_OUT"] }
+    error_message = "this workflow's ends that run no state must be reported"
   }
 
   assert {
-    condition     = aws_cloudwatch_event_target.cut_short.arn == var.topic_arn && tomap(jsondecode(aws_cloudwatch_event_target.cut_short.input_transformer[0].input_template)) == var.cut_short_notice
-    error_message = "the topic must hear which run it was"
+    condition     = aws_cloudwatch_event_target.aborted.arn == var.topic_arn && tomap(jsondecode(aws_cloudwatch_event_target.aborted.input_transformer[0].input_template)) == var.aborted_notice
+    error_message = "the notice must name the run"
   }
 
   assert {
-    condition     = strcontains(aws_cloudwatch_event_target.cut_short.input_transformer[0].input_template, "\"<name>\"")
+    condition     = strcontains(aws_cloudwatch_event_target.aborted.input_transformer[0].input_template, "\"<name>\"")
     error_message = "EventBridge fills in <name>, not an escape of it"
   }
 }
 
 run "a_schedule_starts_this_workflow_with_its_input" {
   variables {
-    schedule = {
-      expression = "rate(1 day)"
-      input      = { prefix = "bronze/flights/", since = "1d" }
+    schedules = {
+      schedule = {
+        expression = "rate(1 day)"
+        input      = jsonencode({ prefix = "bronze/flights/", since = "1d" })
+      }
     }
   }
 
@@ -70,7 +72,7 @@ run "a_schedule_starts_this_workflow_with_its_input" {
   }
 
   assert {
-    condition     = aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(1 day)" && jsondecode(aws_cloudwatch_event_target.schedule[0].input) == { prefix = "bronze/flights/", since = "1d" }
+    condition     = aws_cloudwatch_event_rule.schedule["schedule"].schedule_expression == "rate(1 day)" && jsondecode(aws_cloudwatch_event_target.schedule["schedule"].input) == { prefix = "bronze/flights/", since = "1d" }
     error_message = "the schedule must carry the input"
   }
 
@@ -102,7 +104,7 @@ run "keys_and_traces_are_allowed_when_they_are_used" {
   }
 }
 
-run "the_parts_of_definitions_are_tried_again_and_tell_the_end" {
+run "the_parts_of_definitions_are_retried_and_notify_of_the_end" {
   command = plan
 
   variables {
@@ -123,12 +125,12 @@ run "the_parts_of_definitions_are_tried_again_and_tell_the_end" {
 
   assert {
     condition     = output.retry[0].ErrorEquals == ["InvalidRequest"] && output.retry[0].MaxAttempts == 0 && output.retry[1].ErrorEquals == ["States.ALL"]
-    error_message = "what is wrong stays wrong, all else is tried again"
+    error_message = "a permanent error is not retried, every other one is"
   }
 
   assert {
-    condition     = output.endings.TellFailed.InputPath == "$.ended" && output.endings.TellFailed.Next == "Failed" && output.endings.Failed.Error == "TestFailed"
-    error_message = "a run that failed must say so before it ends"
+    condition     = output.endings.NotifyFailure.InputPath == "$.ended" && output.endings.NotifyFailure.Next == "Failed" && output.endings.Failed.Error == "TestFailed"
+    error_message = "a run that failed must notify before it ends"
   }
 
   assert {

@@ -1,4 +1,4 @@
-"""What the API answers: one shape when it worked, another when it did not, and the errors there are."""
+"""The API's answers: one shape for a success, another for an error, and the kinds of errors."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ JSON: Final = "application/json"
 
 
 class ApiError(Exception):
-    """An answer that is no success; ``suggestions`` say what the caller can do."""
+    """An error answer; ``suggestions`` say what the caller can do."""
 
     def __init__(self, status: int, kind: str, message: str, suggestions: Iterable[str] = ()) -> None:
         super().__init__(message)
@@ -24,17 +24,17 @@ class ApiError(Exception):
 
 
 def error_body(kind: str, message: str, suggestions: Iterable[str] = ()) -> str:
-    """The shape that the gateway's own answers have too (infra/modules/api)."""
+    """The shape of an error, which the gateway's own answers have too (infra/modules/api)."""
     return json.dumps({"success": False, "error": {"message": message, "type": kind}, "suggestions": list(suggestions)})
 
 
 def refused(message: str, *suggestions: str) -> ApiError:
-    """The request is wrong, and stays wrong."""
+    """400: the request is wrong, so a retry cannot help."""
     return ApiError(400, "InvalidRequest", message, suggestions)
 
 
 def query_refused(message: str, *suggestions: str) -> ApiError:
-    """A custom query that may not run."""
+    """400: a custom query that is not allowed."""
     return ApiError(400, "QueryRefused", message, suggestions or ("send one SELECT over silver, canonical or control",))
 
 
@@ -43,7 +43,7 @@ def too_large(message: str) -> ApiError:
 
 
 def database_unavailable() -> ApiError:
-    """Nothing about where the database is, or why it does not answer, leaves the function."""
+    """503; the answer does not say where the database is, or why it does not answer."""
     return ApiError(503, "DatabaseUnavailable", "the warehouse does not answer", ["try again in a minute"])
 
 

@@ -1,25 +1,27 @@
-"""Alerts about anomalies: every anomaly is counted once, and one notice a check goes out in a while.
+"""Alerts about anomalies: every anomaly is counted once, and a check sends one notice within its quiet time.
 
-What is found in the meantime is counted and told by the next notice. A notice is claimed before and settled after it is
-sent: a function that dies in between claims it again when its message comes back, so it may come twice, but is never
-lost.
+The next notice has what was found in the meantime. A notice is claimed before it is sent and settled afterwards: a
+function that dies in between claims it again when SQS delivers its message again, so a notice may come twice, but is
+never lost.
 """
 
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from anomalies import Found
-from pipeline.feedback import ALERT_SK, alert_pk
-from pipeline.notices import Notices
-from pipeline.row_table import run_key
-from pipeline.table import Table
+from feedback.anomalies import Found
+from feedback.notices import notify_anomaly
+from feedback.rows import ALERT_SK, alert_pk
+from sluice_pipeline.dynamo.keys import join_key
+from sluice_pipeline.dynamo.rows import run_key
+from sluice_pipeline.dynamo.table import Table
+from sluice_pipeline.notices.notices import Notices
 
 _OBJECT: Final = "object"
 
 
 class Alerts:
-    """``quiet_seconds`` lie at least between two notices about a check of a dataset."""
+    """Between two notices about a check of a dataset are at least ``quiet_seconds``."""
 
     def __init__(self, table: Table, notices: Notices, quiet_seconds: int) -> None:
         self._table = table
@@ -27,9 +29,9 @@ class Alerts:
         self._quiet_seconds = quiet_seconds
 
     def count(self, object_id: str, run: int, rows: int, found: Mapping[str, Found]) -> bool:
-        """Counts what a run of an object has (by dataset), once; False when it, or a newer run, has been counted.
+        """Counts the anomalies of an object's run (by dataset), once; False when it, or a newer run, has been counted.
 
-        A run after the first adds only what it has more than the one before: a replay is no news.
+        A run after the first adds only what the run before did not have.
         """
         before = self._table.get(_marker(object_id), _OBJECT) or {}
         counts = {alert_pk(dataset, check): n for dataset, part in found.items() for check, n in part.counts.items()}
@@ -54,14 +56,15 @@ class Alerts:
                 )
         return self._table.transact(actions)
 
-    def tell(self, object_id: str, dataset: str, checks: Iterable[str]) -> int:
+    def notify(self, object_id: str, dataset: str, checks: Iterable[str]) -> int:
         """Sends the notices about these checks that are due; how many."""
         names = {alert_pk(dataset, check): check for check in checks}
         items = self._table.get_many((name, ALERT_SK) for name in names)
         due = [item["pk"] for item in items if item["pending"] > 0]
-        return sum(self._tell_one(name, dataset, names[name], object_id) for name in sorted(due))
+        return sum(self._notify_one(name, dataset, names[name], object_id) for name in sorted(due))
 
-    def _tell_one(self, name: str, dataset: str, check: str, object_id: str) -> bool:
+    def _notify_one(self, name: str, dataset: str, check: str, object_id: str) -> bool:
+        """``told_at`` (the time of the last notice) is the name under which deployments have stored it."""
         now = int(time.time())
         claimed = self._table.update(
             name,
@@ -73,7 +76,7 @@ class Alerts:
         if claimed is None:
             return False
         count, total = int(claimed["pending"]), int(claimed["counted_total"])
-        self._notices.anomaly(dataset, check, count, list(claimed["samples"]), total - count)
+        notify_anomaly(self._notices, dataset, check, count, list(claimed["samples"]), total - count)
         self._table.update(
             name,
             ALERT_SK,
@@ -85,9 +88,9 @@ class Alerts:
 
 
 def _marker(object_id: str) -> str:
-    return f"object#{object_id}"
+    return join_key("object", object_id)
 
 
 def processed_run(table: Table, object_id: str) -> dict[str, Any] | None:
-    """What was counted of an object, None before its first run was."""
+    """What was counted of an object; None before its first run was counted."""
     return table.get(_marker(object_id), _OBJECT)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pipeline.checks import Check
-from pipeline.row_table import key_part
-from pipeline.table import Table
+from sluice_pipeline.catalog.checks import Check
+from sluice_pipeline.dynamo.keys import join_key, split_key
+from sluice_pipeline.dynamo.table import Table
 
 SAMPLES: Final = 5  # rows that a notice names
 _BURST_SK: Final = "burst"
@@ -38,30 +38,34 @@ class Found:
 class Bursts:
     """Which customers send more than a check allows, within windows that begin at multiples of its length.
 
-    A window's item holds the ids of its rows, so that a row that comes again is no second one. It stops growing one
-    above the limit: then all that matters is known.
+    A window's item holds the ids of its rows, so a row that comes again is not counted twice. It stops growing one
+    above the limit, for then the window is known to be a burst.
     """
 
     def __init__(self, table: Table, dataset: str, check: Check) -> None:
         self._table = table
-        self._prefix = f"burst#{dataset}#{check.name}"
+        self._prefix = ("burst", dataset, check.name)
         self._check = check
 
     def take(self, rows: Iterable[tuple[str, datetime, str]], object_id: str) -> list[str]:
-        """Adds (customer, time, row id); the windows that this object, and no other, has brought over the limit."""
+        """Adds rows (customer, time, row id); the windows that this object was the first to find over the limit.
+
+        A window is named ``<customer>#<its begin>``.
+        """
         windows: dict[str, set[str]] = defaultdict(set)
         ends: dict[str, int] = {}
         for customer, at, row_id in rows:
             begin = int(at.timestamp()) // self._check.within_seconds * self._check.within_seconds
             begins = datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            name = f"{self._prefix}#{key_part(customer)}#{begins}"
+            name = join_key(*self._prefix, customer, begins)
             if len(windows[name]) <= self._check.burst:
                 windows[name].add(row_id)
             ends[name] = begin + self._check.within_seconds
         self._table.apply_each([self._addition(name, ids, ends[name]) for name, ids in sorted(windows.items())])
         items = self._table.get_many((name, _BURST_SK) for name in windows)
         over = [item["pk"] for item in items if len(item["row_ids"]) > self._check.burst]
-        return sorted(name.removeprefix(f"{self._prefix}#") for name in over if self._claim(name, object_id))
+        claimed = [split_key(name) for name in over if self._claim(name, object_id)]
+        return sorted("#".join(parts[len(self._prefix) :]) for parts in claimed)
 
     def _addition(self, name: str, ids: set[str], ends: int) -> dict[str, Any]:
         now = int(datetime.now(UTC).timestamp())
@@ -74,7 +78,10 @@ class Bursts:
         )
 
     def _claim(self, name: str, object_id: str) -> bool:
-        """Whether this object is the one that tells of the burst; its retry gets the same answer."""
+        """Whether this object is the one that counts the burst; its retry gets the same answer.
+
+        ``told_by`` is the name under which deployments have stored it.
+        """
         condition = "attribute_not_exists(told_by) OR told_by = :object_id"
         claimed = self._table.update(name, _BURST_SK, "SET told_by = :object_id", condition, {":object_id": object_id})
         return claimed is not None

@@ -1,4 +1,4 @@
-"""Feedback of a committed object: its silver rows to DynamoDB, then what is unusual in them."""
+"""Feedback of a committed object: its silver rows are stored in DynamoDB, then its anomalies are counted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from datetime import UTC, date, datetime
 from itertools import batched
 from typing import Any, Final
 
-from alerts import Alerts, processed_run
-from anomalies import Bursts, Found
-from pipeline.catalog import Catalog, Dataset
-from pipeline.checks import Section
-from pipeline.committed import Committed, silver_of
-from pipeline.feedback import item_of
-from pipeline.ledger import Ledger
-from pipeline.row_table import RowTable, read_silver
+from feedback.alerts import Alerts, processed_run
+from feedback.anomalies import Bursts, Found
+from feedback.rows import item_of
+from feedback.schema import FEEDBACK
+from sluice_pipeline.catalog.checks import RowChecks
+from sluice_pipeline.catalog.datasets import Catalog, Dataset
+from sluice_pipeline.dynamo.rows import RowTable, read_silver
+from sluice_pipeline.events.committed import Committed, silver_of
+from sluice_pipeline.ledger.ledger import Ledger
 
 _AT_ONCE: Final = 2000  # rows that are held in memory
 
@@ -39,16 +40,16 @@ class Upsert:
         self._ledger = ledger
         self._rows = rows
         self._alerts = alerts
-        self._sections: dict[str, tuple[Dataset, Section]] = {
-            name: (dataset, dataset.feedback) for name, dataset in catalog.datasets.items() if dataset.feedback
+        self._sections: dict[str, tuple[Dataset, RowChecks]] = {
+            name: (catalog.datasets[name], section) for name, section in FEEDBACK.all(catalog).items()
         }
 
-    def concerns(self, event: Committed) -> bool:
-        """Whether the object may have feedback: rows in this run, or in one before that may have to go."""
+    def applies_to(self, event: Committed) -> bool:
+        """Whether the object may have feedback: rows of this run, or of an earlier one that are to be deleted."""
         return event.run > 1 or event.datasets is None or bool(event.datasets & self._sections.keys())
 
     def process(self, event: Committed) -> Upserted | None:
-        """Does a run once, however often it is announced; None when there is none of it or a newer run has begun.
+        """Stores a run once, however often it is announced; None when it has no feedback or a newer run has begun.
 
         Raises:
             NotCommitted: the ledger is behind the event.
@@ -70,7 +71,7 @@ class Upsert:
         removed = self._rows.sweep(event.object_id, event.run) if event.run > 1 else 0
         new = self._alerts.count(event.object_id, event.run, sum(rows.values()), found)
         notices = sum(
-            self._alerts.tell(event.object_id, name, [check.name for check in section.checks])
+            self._alerts.notify(event.object_id, name, [check.name for check in section.checks])
             for name, (_, section) in self._sections.items()
             if name in found
         )

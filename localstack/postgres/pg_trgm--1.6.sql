@@ -1,6 +1,6 @@
 -- The embedded PostgreSQL comes without contrib. This is the part of pg_trgm that the API uses, in plain SQL, with the same
--- results (tests/contract/test_trigrams.py); slower, and without index support. Aurora and the postgres image have the real
--- one: https://www.postgresql.org/docs/current/pgtrgm.html
+-- results (tests/contract/warehouse/test_trigrams.py); slower, and without index support. Aurora and the postgres image
+-- have the real one: https://www.postgresql.org/docs/current/pgtrgm.html
 \echo Use "CREATE EXTENSION pg_trgm" to load this file. \quit
 
 -- Words are letters and digits, in small letters, with two spaces before and one behind.

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.bench import figures
-from sluice.branches.api_client import Client
+from sluice.branches.api.client import Client
+from sluice.branches.warehouse.loads import wait_for_loads
 from sluice.console import fail
-from sluice.data import demo_api, seed
-from sluice.data.seed import Upload
-from sluice.stack import Stack
+from sluice.pipeline import seed
+from sluice.pipeline.seed import Upload
+from sluice.pipeline.stack import Stack
 
 ROWS = 20_000
 WARM_UP = 30
@@ -56,7 +57,7 @@ def _fill(stack: Stack) -> str:
     body = formats.jsonl(shipping.records(shipping.SHIPMENTS, 7, ROWS))
     key = seed.bronze_key(shipping.SHIPMENTS, f"bench-{uuid.uuid4().hex[:8]}", "shipments.jsonl")
     uploaded = seed.upload(stack, [Upload(key, lambda: body, ROWS)])
-    demo_api.wait_for_loads(stack, uploaded)
+    wait_for_loads(stack, uploaded)
     return uploaded[0].object_id
 
 

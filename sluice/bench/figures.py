@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+_MORE_IS_BETTER = ("/s",)
+_TIMES = ("s", "ms", "ms/MB")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ def at_most(value: float) -> Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. ``value`` is None when it could not be measured; ``note`` then says why."""
+    """One number. ``value`` is None when it could not be measured; ``note`` then says why.
+
+    ``calibration``: seconds of the calibration loop (`sluice.bench.calibration`) around the measurement.
+    """
 
     group: str
     name: str
@@ -37,6 +43,7 @@ class Figure:
     unit: str
     target: Target | None = None
     note: str = ""
+    calibration: float | None = None
 
     @property
     def met(self) -> bool | None:
@@ -57,7 +64,20 @@ class Figure:
             "target": target,
             "met": self.met,
             "note": self.note,
+            "calibration": self.calibration,
         }
+
+    def at_speed(self, calibration: float) -> float | None:
+        """The value as if the machine had had this calibration (s); None without a value or a calibration.
+
+        Rates and times change with the machine's speed, sizes, counts and ratios do not.
+        """
+        if self.value is None or not self.calibration:
+            return None
+        slower = calibration / self.calibration
+        if self.unit.endswith(_MORE_IS_BETTER):
+            return self.value / slower
+        return self.value * slower if self.unit in _TIMES else self.value
 
 
 @dataclass(frozen=True)
@@ -90,13 +110,24 @@ def percentile(values: Iterable[float], percent: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
-COLUMNS = ("figure", "measured", "target", "met", "note")
-NUMBERS = ("measured", "target")
+def calibrated(figures: Iterable[Figure], before: float, after: float, drift: float) -> list[Figure]:
+    """The figures with the mean of the calibrations before and after; those that have one keep it.
+
+    A note says so when the machine changed by more than the factor ``drift`` meanwhile.
+    """
+    change = max(before, after) / min(before, after)
+    changed = f"the machine's speed changed by {change:.1f}x meanwhile" if change > drift else ""
+
+    def with_it(one: Figure) -> Figure:
+        texts = (one.note, changed if one.unit.endswith(_MORE_IS_BETTER) or one.unit in _TIMES else "")
+        return replace(one, calibration=(before + after) / 2, note="; ".join(filter(None, texts)))
+
+    return [one if one.calibration else with_it(one) for one in figures]
 
 
 def table(figures: Iterable[Figure]) -> list[tuple[str | None, ...]]:
-    """Rows of the table under COLUMNS."""
-    return [(f.name, shown(f.value, f.unit), _target(f), _met(f), f.note) for f in figures]
+    """Rows of figure, measured, target, met, calibration and note."""
+    return [(f.name, shown(f.value, f.unit), _target(f), _met(f), shown(f.calibration, "s"), f.note) for f in figures]
 
 
 def side_by_side(ours: Sequence[Figure], peers: Sequence[Figure]) -> list[tuple[str | None, ...]]:
@@ -142,9 +173,6 @@ def _target(figure: Figure) -> str | None:
 
 def _met(figure: Figure) -> str | None:
     return None if figure.met is None else "yes" if figure.met else "no"
-
-
-_MORE_IS_BETTER = ("/s",)
 
 
 def _ratio(figure: Figure, other: float | None) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-from sluice.stack import Stack
+from sluice.pipeline.stack import Stack
 
 RUNTIME = "python3.13"
 TIMEOUT, MEMORY = 60, 512  # seconds, MB

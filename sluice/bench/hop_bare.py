@@ -13,7 +13,8 @@ from typing import Any
 from sluice.bench import figures, functions
 from sluice.bench.figures import Hop
 from sluice.console import fail
-from sluice.stack import Stack
+from sluice.pipeline.stack import Stack
+from sluice.polling import poll
 
 CODE_A = """
 import os, boto3
@@ -53,10 +54,14 @@ def _run(pair: functions.Pair, count: int, prefix: str, deadline: float) -> Hop:
         key = f"{prefix}/{number:05d}"
         started[key] = time.time()
         pair.s3.put_object(Bucket=pair.bucket, Key=f"in/{key}", Body=BODY)
-    while (done := pair.count(f"out/{prefix}/")) < count:
-        if time.monotonic() > end:
-            fail(f"only {done} of {count} objects came out in {deadline:.0f} s", 1)
-        time.sleep(POLL_SECONDS)
+    done, in_time = poll(
+        lambda: pair.count(f"out/{prefix}/"),
+        lambda n: n >= count,
+        seconds=end - time.monotonic(),
+        interval=POLL_SECONDS,
+    )
+    if not in_time:
+        fail(f"only {done} of {count} objects arrived within {deadline:.0f} s", 1)
     with ThreadPoolExecutor(4) as pool:
         ended = list(pool.map(lambda key: _written(pair, key), started))
     return figures.summary(list(started.values()), ended)

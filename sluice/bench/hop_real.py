@@ -12,15 +12,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fixtures import shipping
 from sluice.bench import figures
 from sluice.bench.figures import Hop
 from sluice.console import fail
-from sluice.data import verify
-from sluice.data.ledger import FINAL, Item, LedgerView
-from sluice.stack import Stack
+from sluice.pipeline import verify
+from sluice.pipeline.ledger import Item, LedgerView
+from sluice.pipeline.stack import Stack
+from sluice.polling import poll
+from sluice_pipeline.ledger.items import FINAL
 
 ROWS = 20  # a small object: about 3 kB
 WARM_UP = 40
@@ -55,8 +58,8 @@ def measure(stack: Stack, objects: int, deadline: float = 120.0, around: Callabl
     Raises SluiceError when an object is not committed within ``deadline`` seconds or lost a row.
     """
     run = uuid.uuid4().hex[:8]
-    put = _putter(stack, run)
-    ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
+    put = putter(stack, run)
+    ledger = LedgerView.of(stack)
     finished(ledger, [put(f"warm-{number:05d}") for number in range(WARM_UP)], deadline, ROWS)
     around()
     sent = [put(f"run-{number:05d}") for number in range(objects)]
@@ -88,10 +91,11 @@ def finished(ledger: LedgerView, sent: list[Sent], deadline: float, rows: int | 
     """
     end = time.monotonic() + deadline
     for one in reversed(sent):
-        while not _final(ledger.objects([one.object_id])):
-            if time.monotonic() > end:
-                fail(f"object {one.object_id} is not committed after {deadline:.0f} s", 1)
-            time.sleep(POLL_SECONDS)
+        seen = poll(
+            partial(ledger.objects, [one.object_id]), _final, seconds=end - time.monotonic(), interval=POLL_SECONDS
+        )
+        if not seen.done:
+            fail(f"object {one.object_id} is not committed after {deadline:.0f} s", 1)
         items = ledger.objects([other.object_id for other in sent])
         if len(items) == len(sent) and _final(items):
             _check(items, rows)
@@ -120,7 +124,8 @@ def hop(sent: list[Sent], items: dict[str, Item]) -> Hop:
     return figures.summary([one.at for one in sent], [committed_at(items[one.object_id]) for one in sent])
 
 
-def _putter(stack: Stack, run: str) -> Callable[[str], Sent]:
+def putter(stack: Stack, run: str) -> Callable[[str], Sent]:
+    """Puts ever new objects of `ROWS` rows under a name of the run's."""
     s3, bucket = stack.client("s3"), stack["bronze_bucket"]
     bodies = _bodies()
 

@@ -16,10 +16,10 @@ from sluice.bench import bulk
 from sluice.bench.hop_real import Sent, finished
 from sluice.bench.stage import Stage
 from sluice.console import fail
-from sluice.data import verify
-from sluice.data.ledger import LedgerView
-from sluice.processes import wait_until
-from sluice.stack import Stack
+from sluice.pipeline import verify
+from sluice.pipeline.ledger import LedgerView
+from sluice.pipeline.stack import Stack
+from sluice.polling import wait_until
 
 ROWS_MB = 64  # one object of shipments, some 350,000 rows
 ENTITIES = 10_000
@@ -69,7 +69,7 @@ def _put(own: Stage, dataset: str, run: str, name: str, body: bytes, rows: int, 
     bucket, key = stack["bronze_bucket"], f"bronze/{dataset}/bench-{run}/{name}"
     answer: Any = stack.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
     sent = Sent(verify.object_id(bucket, key, answer["ETag"].strip('"')), time.time())
-    finished(LedgerView(stack.client("dynamodb"), stack["ledger_table"]), [sent], deadline)
+    finished(LedgerView.of(stack), [sent], deadline)
     committed = time.monotonic()
     question = "SELECT rows, seconds FROM control.loads WHERE object_id = %s::uuid"
     if not wait_until(lambda: bool(_ask(own, question, sent.object_id)), deadline, 0.1):
@@ -83,7 +83,7 @@ def _put(own: Stage, dataset: str, run: str, name: str, body: bytes, rows: int, 
 
 def _ask(own: Stage, question: str, value: str) -> tuple[Any, ...]:
     """One row as the reader sees it, () for none. The server is reached where the engine has it on this machine."""
-    from pipeline.warehouse import Login
+    from warehouse.database import Login
 
     info = own.instance.info()
     if info is None:

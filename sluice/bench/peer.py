@@ -17,15 +17,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sluice import machine
 from sluice.bench import stage
 from sluice.bench.stage import Stage
 from sluice.console import SluiceError, fail, note
 from sluice.engine import ports
-from sluice.instance import HOST, EngineInfo, Instance
+from sluice.engine.instance import HOST, EngineInfo, Instance
 from sluice.paths import ROOT, SLUICE_DIR
-from sluice.processes import ProcessId, stop, wait_until
-from sluice.stack import Stack
+from sluice.pipeline.stack import Stack
+from sluice.polling import wait_until
+from sluice.processes import ProcessId, stop
+from sluice.setup import machine
 
 NAME, VERSION = "ministack", "1.5.33"
 REQUIREMENTS = (f"{NAME}=={VERSION}", "boto3==1.43.106")  # the botocore that this MiniStack pins
@@ -53,6 +54,12 @@ def engine(report: Callable[[str], None] = note) -> Iterator[Stage]:
             process.wait()
 
 
+def installed() -> bool:
+    """Whether the peer's environment is there, in the version that is asked for."""
+    stamp = PEER_ENV / ".stamp"
+    return (PEER_ENV / "bin" / NAME).exists() and stamp.exists() and stamp.read_text() == "\n".join(REQUIREMENTS)
+
+
 def deploy(found: Stage, report: Callable[[str], None] = note) -> str | None:
     """Deploys the project's own Terraform; returns the reason when the peer cannot take it."""
     try:
@@ -65,9 +72,8 @@ def deploy(found: Stage, report: Callable[[str], None] = note) -> str | None:
 
 def _install(report: Callable[[str], None]) -> Path:
     """The peer's command; makes its environment where that is still to do."""
-    stamp, wanted = PEER_ENV / ".stamp", "\n".join(REQUIREMENTS)
     command = PEER_ENV / "bin" / NAME
-    if command.exists() and stamp.exists() and stamp.read_text() == wanted:
+    if installed():
         return command
     report(f"bench   installing {', '.join(REQUIREMENTS)}")
     log = SLUICE_DIR / "setup.log"
@@ -79,7 +85,7 @@ def _install(report: Callable[[str], None]) -> Path:
         machine.run([uv, "pip", "install", "-q", "--python", python, *REQUIREMENTS], environment, log)
     except (machine.SetupError, subprocess.SubprocessError) as error:
         fail(f"{NAME} could not be installed: {error}", 1)
-    stamp.write_text(wanted)
+    (PEER_ENV / ".stamp").write_text("\n".join(REQUIREMENTS))
     return command
 
 

@@ -15,9 +15,10 @@ from fixtures import shipping
 from sluice.bench import functions
 from sluice.bench.hop_real import Sent, committed_at, finished
 from sluice.console import fail
-from sluice.data import verify
-from sluice.data.ledger import LedgerView
-from sluice.stack import Stack
+from sluice.pipeline import verify
+from sluice.pipeline.ledger import LedgerView
+from sluice.pipeline.stack import Stack
+from sluice.polling import poll
 
 ROWS = 2_000
 BATCH = 10
@@ -88,19 +89,18 @@ def _per_message(stack: Stack, rows: int, deadline: float) -> Way:
 def _send(pair: functions.Pair, data: bytes, rows: int, before: int, deadline: float) -> float:
     """Puts the rows and returns when the last of them was written."""
     pair.s3.put_object(Bucket=pair.bucket, Key=f"in/{uuid.uuid4().hex}.jsonl", Body=data)
-    end = time.monotonic() + deadline
-    while True:
-        found, last = counted(pair.keys("out/"))
-        if found >= before + rows:
-            return last
-        if time.monotonic() > end:
-            fail(f"row per message: {found - before} of {rows} rows came out in {deadline:.0f} s", 1)
-        time.sleep(POLL_SECONDS)
+    (found, last), done = poll(
+        lambda: counted(pair.keys("out/")), lambda seen: seen[0] >= before + rows, seconds=deadline,
+        interval=POLL_SECONDS,
+    )  # fmt: skip
+    if not done:
+        fail(f"row per message: {found - before} of {rows} rows arrived within {deadline:.0f} s", 1)
+    return last
 
 
 def _sluice(stack: Stack, rows: int, deadline: float) -> Way:
     s3, bucket, run = stack.client("s3"), stack["bronze_bucket"], uuid.uuid4().hex[:8]
-    ledger = LedgerView(stack.client("dynamodb"), stack["ledger_table"])
+    ledger = LedgerView.of(stack)
 
     def send(name: str, data: bytes) -> Sent:
         key = f"bronze/{shipping.SHIPMENTS}/bench-{run}/{name}.jsonl"

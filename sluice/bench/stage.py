@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +20,18 @@ import psutil
 
 from sluice import build, engine, terraform
 from sluice.console import fail, note
-from sluice.containers import ContainerId
-from sluice.engine import compose, localstack, ports
-from sluice.instance import Instance
-from sluice.paths import ENVS_DIR, ROOT
+from sluice.engine import ports, servers
+from sluice.engine.containers import ContainerId
+from sluice.engine.docker import compose
+from sluice.engine.instance import Instance
+from sluice.paths import DATASETS_DIR, ENVS_DIR, ROOT
+from sluice.pipeline.stack import Stack
+from sluice.polling import wait_until
 from sluice.processes import ProcessId, family
-from sluice.stack import Stack
 
 VAR_FILE = ENVS_DIR / "dev.tfvars"
 SAMPLE_SECONDS = 0.5
+IDLE_SHARE, SETTLE_SECONDS = 0.1, 30.0  # of a processor
 _MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")  # of a make that called us
 
 
@@ -47,11 +51,25 @@ class Stage:
             fail(f"{self.name} is gone: see {self.instance.logs_dir}", 1)
         if isinstance(info.engine, ContainerId):
             # Below the container's init. The daemon's machine is this one, else nothing could be measured.
-            return ProcessId.of(info.engine.pid_of(localstack.MODULE))
+            return ProcessId.of(info.engine.pid_of(servers.LOCALSTACK_MODULE))
         return info.engine
 
     def usage(self) -> Usage:
         return Usage.of(self.root())
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> bool:
+        """Waits until engine and functions are idle; False when they are not within ``seconds``."""
+        before = self.usage()
+
+        def idle() -> bool:
+            nonlocal before
+            now = self.usage()
+            spent = now.per(before, 1)
+            before = now
+            return spent.engine + spent.functions < IDLE_SHARE * SAMPLE_SECONDS * 1000
+
+        time.sleep(SAMPLE_SECONDS)
+        return wait_until(idle, seconds, SAMPLE_SECONDS)
 
 
 @contextmanager
@@ -77,18 +95,21 @@ def own_engine(report: Callable[[str], None] = note, kind: str | None = None) ->
             seconds = {"up": timed(lambda: _make_up(path, kind))}
             stage = Stage("sluice", instance, Stack(instance.endpoint_url, "us-east-1"), seconds)
             seconds["deploy"] = deploy(stage, report)
+            if kind == engine.EMBEDDED:
+                seconds["down"] = timed(lambda: engine.down(instance, keep=True, report=report))
+                seconds["restore"] = timed(lambda: _restored(instance))
             stage.stack = Stack.load(instance)
             yield stage
         finally:
             engine.down(instance, volumes=True, report=lambda _: None)
 
 
-def deploy(stage: Stage, report: Callable[[str], None] = note) -> float:
+def deploy(stage: Stage, report: Callable[[str], None] = note, *, datasets: Path = DATASETS_DIR) -> float:
     """Builds what changed and deploys dev.tfvars; returns the seconds."""
     report(f"bench   deploying to {stage.name}")
 
     def run() -> None:
-        build.build()
+        build.build(datasets=datasets)
         terraform.apply(stage.instance, VAR_FILE, infra_dir=_infra(stage.instance), report=report)
 
     return timed(run)
@@ -96,7 +117,7 @@ def deploy(stage: Stage, report: Callable[[str], None] = note) -> float:
 
 @contextmanager
 def core_only(where: Stage) -> Iterator[int]:
-    """The branches hear nothing of what is committed meanwhile; yields how many there are.
+    """Detaches the branches from the event bus while a block runs; yields how many there are.
 
     Their rules on the event bus are disabled, so ingest and transform have the machine for themselves.
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html
@@ -116,6 +137,13 @@ def _infra(instance: Instance) -> Path:
     """The stage's own copy of infra/, made once: tflocal writes a file beside the code."""
     copy = instance.home / "infra"
     return copy if copy.exists() else terraform.settings.copy_infra(copy)
+
+
+def _restored(instance: Instance) -> None:
+    """`make up` with the state that was saved, until a call to the deployed stack is answered."""
+    environment = {"SLUICE_HOME": str(instance.home), "ENGINE": engine.EMBEDDED}
+    run(["make", "--no-print-directory", "-C", str(ROOT), "up"], environment)
+    Stack.load(instance).client("s3").list_buckets()
 
 
 def _make_up(path: Path, kind: str) -> None:
@@ -147,6 +175,12 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
+def processor_seconds() -> float:
+    """Of this process and of all that it started and that has ended: of Terraform, and not of the engine."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 @dataclass(frozen=True)
 class Usage:
     """Processor seconds so far, of an engine and of the functions below it."""
@@ -175,15 +209,21 @@ def _processor(identity: ProcessId) -> float:
     return float(times.user + times.system) if times else 0.0
 
 
-class Memory:
-    """Watches an engine's resident memory while a block runs. Bytes."""
+def processor_name() -> str:
+    """The model of the processor, as Linux says it."""
+    try:
+        with Path("/proc/cpuinfo").open() as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return ""
 
-    def __init__(self, root: ProcessId) -> None:
-        self._root = root
+
+class Watcher(ABC):
+    """Watches something in a thread while a block runs; ``_over`` is set when the block ends."""
+
+    def __init__(self, name: str) -> None:
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True, name="bench-memory")
-        self.engine = 0
-        self.functions = 0
+        self._thread = threading.Thread(target=self._watch, daemon=True, name=name)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -194,6 +234,19 @@ class Memory:
     ) -> None:
         self._over.set()
         self._thread.join()
+
+    @abstractmethod
+    def _watch(self) -> None: ...
+
+
+class Memory(Watcher):
+    """The highest resident memory of an engine. Bytes."""
+
+    def __init__(self, root: ProcessId) -> None:
+        super().__init__("bench-memory")
+        self._root = root
+        self.engine = 0
+        self.functions = 0
 
     def _watch(self) -> None:
         while True:

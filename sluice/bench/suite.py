@@ -9,21 +9,42 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sluice.bench import api, bulk, hop_bare, hop_real, load, peer, row_per_message, stage
+from sluice.bench import (
+    api,
+    bulk,
+    calibration,
+    compaction,
+    duck,
+    figures,
+    hop_bare,
+    hop_real,
+    lake,
+    load,
+    peer,
+    redshift,
+    row_per_message,
+    soak,
+    stage,
+    taxi,
+    verbs,
+    yaml_loop,
+)
 from sluice.bench.figures import Figure, Hop, Target, at_least, at_most
 from sluice.bench.stage import Memory, Stage
 from sluice.console import SluiceError, human_bytes, note
 from sluice.engine import DOCKER, EMBEDDED
 from sluice.paths import ROOT
 
-PARTS = ("setup", "hop", "bulk", "rows", "load", "api")
+PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "lake", "redshift", "taxi")
 API_REQUESTS = 500
 MB = 1e6
+_SPENT = "of the tool, Terraform and the provider; it hardly depends on what else runs"
 
 
 @dataclass(frozen=True)
@@ -66,8 +87,8 @@ def run(plan: Plan, *, with_peer: bool = False, with_docker: bool = False, repor
     """Measures everything of the plan on an engine and a stack of its own, then the hop on the peer's.
 
     with_docker: everything on the embedded engine, then on the Docker engine instead of the peer.
-    One engine runs at a time, for they would share the processors. What cannot be measured becomes a figure without a
-    value that says why. Raises SluiceError only when our own engine or stack cannot be had.
+    One engine runs at a time, because two would share the processors. What cannot be measured becomes a figure without
+    a value that says why. Raises SluiceError only when our own engine or stack cannot be had.
     """
     given = None
     if "bulk" in plan.parts:
@@ -89,38 +110,70 @@ def _own_figures(
     plan: Plan, given: bulk.Input | None, kind: str | None, report: Report
 ) -> tuple[dict[str, str], list[Figure]]:
     """Versions and figures of our own engine of this kind (without one: the one that $ENGINE asks for)."""
-    figures: list[Figure] = []
+    found: list[Figure] = []
+    clock = Calibrated(report)
     with stage.own_engine(report, kind) as own:
+        clock.beside = own
         info = own.instance.info()
         versions = dict(info.versions) if info else {}
-        figures += start_figures(own, "`make up` with a new home: LocalStack and PostgreSQL")
+        found += clock.around(lambda: start_figures(own, "`make up` with a new home: LocalStack and PostgreSQL"))
         if "setup" in plan.parts:
-            figures += _guarded("setup", "set-up", lambda: setup_figures(own, report))
+            found += clock.around(lambda: _guarded("setup", "set-up", lambda: setup_figures(own, report)))
         if "hop" in plan.parts:
-            figures += hop_figures(own, plan.objects, report)
+            found += hop_figures(own, plan.objects, report, clock)
         if "rows" in plan.parts:
             report(f"bench   row per message, {row_per_message.ROWS:,} rows")
-            figures += _guarded("rows", "row per message", lambda: row_figures(own))
+            found += clock.around(lambda: _guarded("rows", "row per message", lambda: row_figures(own)))
         if "load" in plan.parts:
             report(f"bench   load, {load.ROWS_MB} MB of rows and {load.ENTITIES:,} entities twice")
-            figures += _guarded("load", "load", lambda: load_figures(own))
+            found += clock.around(lambda: _guarded("load", "load", lambda: load_figures(own)))
         if "api" in plan.parts:
             report(f"bench   analytics API, {API_REQUESTS} requests of a kind")
-            figures += _guarded("api", "analytics API", lambda: api_figures(own))
+            found += clock.around(lambda: _guarded("api", "analytics API", lambda: api_figures(own)))
+        if "lake" in plan.parts:
+            report(f"bench   lake, {lake.ROWS:,} rows and {lake.CRAWLED:,} files")
+            found += clock.around(lambda: _guarded("lake", "lake", lambda: lake_figures(own)))
+        if "redshift" in plan.parts:
+            report(f"bench   redshift, {redshift.ROWS:,} rows")
+            found += clock.around(lambda: _guarded("redshift", "COPY", lambda: redshift_figures(own)))
+        if "taxi" in plan.parts:
+            report(f"bench   taxi, a month of {taxi.ROWS:,} trips")
+            found += clock.around(lambda: _guarded("taxi", "taxi", lambda: taxi_figures(own)))
         if given is not None:
             report(f"bench   bulk, {human_bytes(given.size)}")
             files = given
-            figures += _guarded("bulk", "bulk", lambda: bulk_figures(own, files))
-    return versions, figures
+            found += clock.around(lambda: _guarded("bulk", "bulk", lambda: bulk_figures(own, files)))
+            found += clock.around(lambda: _guarded("bulk", "DuckDB", lambda: duck_figures(files, found)))
+    return versions, found
+
+
+class Calibrated:
+    """Runs the calibration loop between measurements, so that each has one before and one after it."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._last = calibration.seconds()
+        self.beside: Stage | None = None
+        """An engine that must be idle before the loop runs, for its work is not the machine's slowness."""
+
+    def around(self, measure: Callable[[], list[Figure]]) -> list[Figure]:
+        """The figures, with the calibration of their time."""
+        before, found = self._last, measure()
+        if self.beside:
+            self.beside.settle()
+        self._last = calibration.seconds()
+        self._report(f"bench   calibration {before:.2f} s before, {self._last:.2f} s after")
+        return figures.calibrated(found, before, self._last, calibration.DRIFT)
 
 
 def machine_facts() -> dict[str, Any]:
     """The machine, and how busy it was before we began: figures of a busy machine say little."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": stage.processor_name(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": calibration.processors(),
         "memory_mb": round(psutil.virtual_memory().total / MB),
         "load_before": round(os.getloadavg()[0], 2),
     }
@@ -145,36 +198,65 @@ def start_figures(where: Stage, up: str) -> list[Figure]:
     found = [
         Figure("setup", "up", where.seconds["up"], "s", at_most(5), up),
         Figure("setup", "deploy", where.seconds.get("deploy"), "s", at_most(100), "dev.tfvars as it is"),
+        Figure("setup", "down, with its save", where.seconds.get("down"), "s", None, "the deployed stack"),
+        Figure("setup", "up to the first call", where.seconds.get("restore"), "s", at_most(5), "what down saved"),
     ]
     engine, functions = stage.memory(where.root())
     return [
         *found,
-        Figure("setup", "engine memory", engine / MB, "MB", at_most(700), "after the deployment"),
+        Figure("setup", "engine memory", engine / MB, "MB", at_most(500), "after the deployment"),
         Figure("setup", "with functions", (engine + functions) / MB, "MB", None, "and the processes below it"),
     ]
 
 
 def setup_figures(own: Stage, report: Report) -> list[Figure]:
     report("bench   second set-up and no-change deployment")
-    bootstrap = [sys.executable, "-I", "-S", str(ROOT / "sluice/bootstrap.py")]
+    bootstrap = [sys.executable, "-I", "-S", str(ROOT / "sluice/setup/bootstrap.py")]
     stage.run(bootstrap)
     second = statistics.median(stage.timed(lambda: stage.run(bootstrap)) for _ in range(3))
+    before = stage.processor_seconds()
+    unchanged = stage.deploy(own, report)
+    spent = stage.processor_seconds() - before
     return [
         Figure("setup", "second set-up", second, "s", at_most(2), "median of 3"),
-        Figure("setup", "no-change deploy", stage.deploy(own, report), "s", at_most(15)),
+        Figure("setup", "no-change deploy", unchanged, "s", at_most(8)),
+        Figure("setup", "no-change deploy, processor time", spent, "s", None, _SPENT),
+        *_guarded("setup", "YAML loop", lambda: yaml_figures(own, report)),
+        *(
+            Figure(
+                "setup",
+                f"sluice {' '.join(words)}",
+                seconds,
+                "s",
+                at_most(0.4),
+                "median of 5, start of Python included",
+            )
+            for words, seconds in verbs.measure(own.instance)
+        ),
+    ]
+
+
+def yaml_figures(own: Stage, report: Report) -> list[Figure]:
+    report("bench   YAML loop: one changed rule")
+    loop = yaml_loop.measure(own, report)
+    return [
+        Figure("setup", "YAML loop", loop.seconds, "s", at_most(8), "a changed rule, built, deployed and in service"),
+        Figure("setup", "YAML loop, processor time", loop.processor_seconds, "s", None, _SPENT),
     ]
 
 
 # -- hop ---------------------------------------------------------------------------------------------------------------
 
 
-def hop_figures(where: Stage, objects: int, report: Report, *, deployed: bool = True) -> list[Figure]:
+def hop_figures(
+    where: Stage, objects: int, report: Report, clock: Calibrated, *, deployed: bool = True
+) -> list[Figure]:
     """The bare hop, and the real one where the stack is deployed."""
     report(f"bench   hop on {where.name}: two bare functions, {objects} objects")
-    found = _guarded("hop", "bare hop", lambda: _bare(where, objects))
+    found = clock.around(lambda: _guarded("hop", "bare hop", lambda: _bare(where, objects)))
     if deployed:
         report(f"bench   hop on {where.name}: ingest and transform, {objects} objects")
-        found += _guarded("hop", "real hop", lambda: _real(where, objects))
+        found += clock.around(lambda: _guarded("hop", "real hop", lambda: _real(where, objects)))
     return found
 
 
@@ -197,7 +279,7 @@ def _real(where: Stage, objects: int) -> list[Figure]:
         Figure("hop", "real, p50 of a single object", hops.alone.p50_s, "s", None, alone),
         Figure("hop", "real, engine's work per object", cost.engine, "ms", None, processor),
         Figure("hop", "real, functions' work per object", cost.functions, "ms", None, processor),
-        Figure("hop", "real, engine memory", memory.engine / MB, "MB", at_most(700), "highest"),
+        Figure("hop", "real, engine memory", memory.engine / MB, "MB", at_most(500), "highest"),
         Figure("hop", "real, with functions", (memory.engine + memory.functions) / MB, "MB", None, "highest"),
         *_with_branches(where, objects, branches),
     ]
@@ -208,7 +290,7 @@ def _with_branches(where: Stage, objects: int, branches: int) -> list[Figure]:
     if not branches:
         return []
     hops = hop_real.measure(where.stack, objects)
-    what = f"to committed silver, beside {branches} branches that hear of each object"
+    what = f"to committed silver, beside {branches} branches that subscribe to each object"
     return [
         Figure("hop", "real beside the branches, throughput", hops.burst.objects_per_s, "objects/s", None, what),
         Figure("hop", f"real beside the branches, p50 at {hop_real.PACE} objects/s", hops.paced.p50_s, "s"),
@@ -225,21 +307,61 @@ def _hop(name: str, hop: Hop, rate: Target, middle: Target) -> Iterator[Figure]:
 
 
 def peer_figures(objects: int, report: Report) -> list[Figure]:
+    clock = Calibrated(report)
     with peer.engine(report) as other:
+        clock.beside = other
         reason = peer.deploy(other, report)
-        found = start_figures(other, "its process alone")
-        found += hop_figures(other, objects, report, deployed=reason is None)
+        found = clock.around(lambda: start_figures(other, "its process alone"))
+        found += hop_figures(other, objects, report, clock, deployed=reason is None)
         if reason is not None:
             found.append(Figure("hop", "real hop", None, "", note=f"the Terraform cannot be applied: {reason}"))
         return found
+
+
+# -- lake --------------------------------------------------------------------------------------------------------------
+
+
+def lake_figures(own: Stage) -> list[Figure]:
+    done = lake.measure(own.stack)
+    scan = f"{lake.ROWS:,} rows of Parquet in {lake.FILES} files, median of {lake.SCANS}"
+    small = f"{compaction.FILES:,} files of 100 KB, Spark's session included"
+    compacted = [Figure("lake", "compaction", done.compaction_s, "s", at_most(30), small)] if done.compaction_s else []
+    return [
+        Figure("lake", "small query, p50", done.small_s * 1000, "ms", at_most(150), f"SELECT 1, {lake.SMALL} times"),
+        Figure("lake", "scan through Athena", done.scan_s, "s", None, scan),
+        Figure("lake", "scan by DuckDB alone", done.duckdb_s, "s", None, "the same files and rows"),
+        Figure("lake", "Athena beside DuckDB", done.ratio, "times", at_most(2)),
+        Figure("lake", "crawler", done.crawl_s, "s", at_most(5), f"{lake.CRAWLED:,} files in 20 partitions"),
+        *compacted,
+    ]
+
+
+# -- redshift ----------------------------------------------------------------------------------------------------------
+
+
+def redshift_figures(own: Stage) -> list[Figure]:
+    files = f"{redshift.ROWS:,} rows of 11 columns in {redshift.FILES} Parquet files, by the statement's duration"
+    return [Figure("redshift", "COPY", redshift.measure(own.stack), "rows/s", at_least(150_000), files)]
+
+
+# -- taxi --------------------------------------------------------------------------------------------------------------
+
+
+def taxi_figures(own: Stage) -> list[Figure]:
+    done = taxi.measure(own.stack)
+    if done is None:
+        return []
+    steps = ", ".join(f"{job} {seconds:.0f} s" for job, seconds in done.steps.items())
+    return [Figure("taxi", "a month of trips", done.month_s, "s", at_most(120), f"{taxi.ROWS:,} rows; {steps}")]
 
 
 # -- bulk and rows -----------------------------------------------------------------------------------------------------
 
 
 def bulk_figures(own: Stage, given: bulk.Input) -> list[Figure]:
-    before = own.usage()
     with Memory(own.root()) as memory, stage.core_only(own):
+        bulk.warm_up(own.stack, given)
+        before = own.usage()
         done = bulk.measure(own.stack, given)
     cost = own.usage().per(before, 1)
     what = f"{done.objects} objects, {done.rows:,} rows of {bulk.DATASET}, {bulk.DAYS} dates, all in silver"
@@ -252,8 +374,41 @@ def bulk_figures(own: Stage, given: bulk.Input) -> list[Figure]:
                f"Max Memory Used in {done.invocations} REPORT lines"),
         Figure("bulk", "engine's work", cost.engine / given.size * MB, "ms/MB", None, "processor time"),
         Figure("bulk", "functions' work", cost.functions / given.size * MB, "ms/MB", None, "processor time"),
-        Figure("bulk", "engine memory", memory.engine / MB, "MB", at_most(700), "highest"),
+        Figure("bulk", "engine memory", memory.engine / MB, "MB", at_most(500), "highest"),
     ]  # fmt: skip
+
+
+def duck_figures(given: bulk.Input, ours: Sequence[Figure]) -> list[Figure]:
+    """DuckDB on the same files, and our throughput as a share of it."""
+    if not duck.installed():
+        return [Figure("bulk", "DuckDB", None, "", note="duckdb is not installed")]
+    rate = given.size / MB / duck.measure(given.files, sum(given.rows))
+    what = "the same files to Parquet by date on this disk: no check, no ledger, no S3"
+    found = [Figure("bulk", "DuckDB alone", rate, "MB/s", None, what)]
+    throughput = next((one.value for one in ours if (one.group, one.name) == ("bulk", "throughput")), None)
+    if throughput:
+        found.append(Figure("bulk", "Sluice's share of DuckDB", throughput / rate * 100, "%", None, "throughput"))
+    return found
+
+
+def soak_figures(hours: float, record: Path, report: Report) -> tuple[list[Figure], soak.Growth]:
+    """The memory of an engine of its own under load for so long."""
+    clock = Calibrated(report)
+    with stage.own_engine(report) as own:
+        report(f"bench   soak, {hours:g} h; {record} records the memory")
+        samples = soak.measure(own, hours, record)
+        own.settle()
+    found = soak.growth(samples)
+    what = f"{found.objects:,} objects between the two, {samples[-1].objects:,} in all"
+    environments = f"most at once: {max(one.environments for one in samples)} environments"
+    return clock.around(lambda: [
+        Figure("soak", "engine memory after the warm-up", found.first / MB, "MB", at_most(500), "median of a fifth"),
+        Figure("soak", "engine memory at the end", found.last / MB, "MB", at_most(500), "median of the last fifth"),
+        Figure("soak", "growth", (found.factor - 1) * 100, "%", at_most((soak.MAX_GROWTH - 1) * 100), what),
+        Figure("soak", "growth per object", (found.last - found.first) / max(1, found.objects) / 1000, "kB"),
+        Figure("soak", "functions, highest", max(s.functions for s in samples) / MB, "MB", None, environments),
+        Figure("soak", "functions at the end", samples[-1].functions / MB, "MB"),
+    ]), found  # fmt: skip
 
 
 def row_figures(own: Stage) -> list[Figure]:

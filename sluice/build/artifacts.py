@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sluice.build import archive, limits
+from sluice.build.functions import Sources
+from sluice.build.jobs import find_jobs
 from sluice.build.layers import LAYERS, Layer, install
 from sluice.console import SluiceError, fail
-from sluice.paths import BUILD_DIR, CACHE_DIR, DATASETS_DIR, LAMBDAS_DIR, SHARED_DIR
+from sluice.paths import BUILD_DIR, CACHE_DIR, DATASETS_DIR, JOBS_DIR, LAMBDAS_DIR
 
+DATASETS = "datasets"  # its name in the manifest; beside the jobs' scripts the only artifact that is no zip
 SCHEMA = "1"  # raise it when the same inputs give other bytes
-
-FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "ingest": ("base",),
-    "transform": ("base", "arrow"),
-    "replay": ("base",),
-    "watch": ("base",),
-    "migrate": ("base", "postgres"),
-    "load": ("base", "arrow", "postgres"),
-    "feedback": ("base", "arrow"),
-    "api": ("base", "postgres", "api"),
-    "checkins": ("base", "arrow"),
-    "checkin_executor": ("base",),
-}
-"""The functions and the layers that Terraform gives them (infra/stack)."""
 
 _LARGEST_KEPT = 5
 
 
 @dataclass(frozen=True)
 class BuiltArtifact:
-    """One zip. `inputs` is the hash of what it was made from, `sha256` that of its bytes; sizes in bytes."""
+    """One file: a zip, or the compiled datasets.
+
+    `inputs` is the hash of what it was made from, `sha256` that of its bytes; sizes in bytes.
+    """
 
     name: str
     file: str
@@ -53,7 +46,7 @@ class BuiltArtifact:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What lies in the build folder, by artifact name (ingest, transform, layer-base, layer-arrow)."""
+    """What is in the build folder, by artifact name (core-ingest, feedback, layer-base ...)."""
 
     folder: Path
     artifacts: dict[str, BuiltArtifact]
@@ -82,17 +75,32 @@ def build(
     force: bool = False,
     datasets: Path = DATASETS_DIR,
     lambdas: Path = LAMBDAS_DIR,
+    jobs: Path = JOBS_DIR,
+    only: Collection[str] | None = None,
+    layers: bool = True,
 ) -> Manifest:
     """Builds what changed and returns the manifest. `report` is called once for each artifact.
 
+    only: artifacts of functions, or `datasets`. These, their layers (unless `layers` is false) and what was never built
+    are built; the others stay as the last build left them.
+
     Raises SluiceError: code 2 for an invalid dataset file, 1 when a layer cannot be had or a limit is passed.
     """
-    members = {name: function_members(name, datasets, lambdas) for name in FUNCTIONS}
+    last = {} if only is None else _present(folder)
+    sources = Sources(lambdas)
+    functions = [one for one in sources.functions if only is None or one.artifact in only or one.artifact not in last]
+    compiled = compiled_datasets(datasets) if only is None or DATASETS in only or DATASETS not in last else None
+    members = {function.artifact: sources.code_of(function) for function in functions}
+    wanted = [job for job in find_jobs(jobs) if only is None or job.artifact in only or job.artifact not in last]
+    members |= {job.artifact: dict(job.library(sources)) for job in wanted}
+    used_layers = {layer for function in functions for layer in function.layers}
     with _locked(folder):
         before = {} if force else load_manifest(folder).artifacts
-        built: dict[str, BuiltArtifact] = {}
+        built: dict[str, BuiltArtifact] = dict(last)
         for layer in LAYERS:
             name = f"layer-{layer.name}"
+            if name in last and not (layers and layer.name in used_layers):
+                continue
             built[name] = _layer(folder, name, layer, before.get(name))
             if report:
                 report(built[name])
@@ -101,33 +109,51 @@ def build(
             built[name] = _artifact(folder, name, inputs, functools.partial(dict, files), before.get(name))
             if report:
                 report(built[name])
-        for name, layers in FUNCTIONS.items():
-            used = [built[name], *(built[f"layer-{layer}"] for layer in layers)]
+        for job in wanted:
+            name = job.script_artifact
+            built[name] = _plain(folder, name, f"{name}.py", job.script.read_bytes(), before.get(name))
+            if report:
+                report(built[name])
+        if compiled is not None:
+            built[DATASETS] = _plain(folder, DATASETS, f"{DATASETS}.json", compiled, before.get(DATASETS))
+            if report:
+                report(built[DATASETS])
+        for function in functions:
+            used = [built[function.artifact], *(built[f"layer-{layer}"] for layer in function.layers)]
             largest = {f"{part.name}:{file}": size for part in used for file, size in part.largest.items()}
-            limits.check(name, {part.name: part.unzipped for part in used}, largest)
+            limits.check(function.artifact, {part.name: part.unzipped for part in used}, largest)
         manifest = Manifest(folder, built)
         _write_manifest(manifest)
     return manifest
 
 
-def function_members(name: str, datasets: Path = DATASETS_DIR, lambdas: Path = LAMBDAS_DIR) -> dict[str, Path | bytes]:
-    """What a function's zip holds: its own modules at the root, the shared package, the compiled datasets."""
-    own = archive.tree(lambdas / name)
-    if "handler.py" not in own:
-        fail(f"lambdas/{name}/handler.py is missing", 1)
-    shared = archive.tree(lambdas / SHARED_DIR.name / "pipeline", "pipeline/")
-    return {**own, **shared, "pipeline/datasets.json": compiled_datasets(datasets)}
+def _present(folder: Path) -> dict[str, BuiltArtifact]:
+    """What the last build made and is still there."""
+    last = load_manifest(folder).artifacts
+    return {name: artifact for name, artifact in last.items() if (folder / artifact.file).exists()}
 
 
 def compiled_datasets(folder: Path) -> bytes:
-    """The dataset files as the JSON that functions read. Raises SluiceError (code 2): file, field and reason."""
-    from pipeline.catalog import CatalogError, compile_catalog
+    """The dataset files as the object that functions read. Raises SluiceError (code 2): file, field and reason."""
+    from sluice_pipeline.catalog.compiler import compile_catalog
+    from sluice_pipeline.catalog.document import deployed_body
+    from sluice_pipeline.catalog.errors import CatalogError
 
     try:
         catalog = compile_catalog(folder)
     except CatalogError as error:
         fail(f"{folder.name}/{error.file}: {error.field}: {error.reason}")
-    return json.dumps(catalog, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return deployed_body(catalog)
+
+
+def _plain(folder: Path, name: str, file: str, content: bytes, before: BuiltArtifact | None) -> BuiltArtifact:
+    """An artifact that is no zip."""
+    target = folder / file
+    sha256, size = hashlib.sha256(content).hexdigest(), len(content)
+    same = before is not None and before.sha256 == sha256 and target.exists() and _same(target, before)
+    if not same:
+        target.write_bytes(content)
+    return BuiltArtifact(name, target.name, sha256, sha256, size, size, rebuilt=not same)
 
 
 def _layer(folder: Path, name: str, layer: Layer, before: BuiltArtifact | None) -> BuiltArtifact:

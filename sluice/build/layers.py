@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sluice import machine
 from sluice.build.archive import tree
 from sluice.console import fail
 from sluice.paths import LAMBDAS_DIR, ROOT, SLUICE_DIR
+from sluice.setup import machine
 
 PLATFORM = "x86_64-manylinux_2_28"  # Amazon Linux 2023, on which python3.13 runs, has glibc 2.34
 PYTHON = "3.13"
@@ -20,13 +20,6 @@ PYTHON = "3.13"
 # Records of the installation itself: they name the installer and its cache, and differ from machine to machine.
 _INSTALL_RECORDS = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/uv_*.json",
                     "*.dist-info/direct_url.json", ".lock", "bin/*")  # fmt: skip
-
-# 166 MB -> 118 MB. libarrow_substrait stays: every extension module is linked to it. The unversioned libarrow_python*
-# are second and third copies of what is linked by its versioned name. Symbols are not stripped: `strip` differs from
-# host to host, and with it would the bytes.
-_PYARROW_UNUSED = ("pyarrow/include/*", "pyarrow/includes/*", "pyarrow/src/*", "pyarrow/tests/*", "pyarrow/*flight*",
-                   "pyarrow/_pyarrow_cpp_tests*", "pyarrow/libarrow_python*.so", "pyarrow/libarrow_python*.so.*.*",
-                   "*.pyx", "*.pxd", "*.pxi", "*.pyi", "*.h", "*.cmake", "*.cc", "pyarrow/CMakeLists.txt")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,12 +36,17 @@ class Layer:
         return "\n".join((PLATFORM, PYTHON, *_INSTALL_RECORDS, *self.unused))
 
 
-LAYERS = (
-    Layer("base", LAMBDAS_DIR / "requirements/base.txt", ("*.pyi",)),
-    Layer("arrow", LAMBDAS_DIR / "requirements/arrow.txt", _PYARROW_UNUSED),
-    Layer("postgres", LAMBDAS_DIR / "requirements/postgres.txt", ("*.pyi", "*.pyx", "*.pxd", "yoyo/tests/*")),
-    Layer("api", LAMBDAS_DIR / "requirements/api.txt", ("*.pyi",)),
-)
+def find_layers(folder: Path = LAMBDAS_DIR / "requirements") -> list[Layer]:
+    """A layer for each lock ``<name>.txt``; ``<name>.unused`` lists patterns of what is left out, one a line."""
+    found = []
+    for lock in sorted(folder.glob("*.txt")):
+        lines = lock.with_suffix(".unused").read_text().splitlines()
+        unused = tuple(line for line in lines if line and not line.startswith("#"))
+        found.append(Layer(lock.stem, lock, unused))
+    return found
+
+
+LAYERS = find_layers()
 
 
 def install(layer: Layer, folder: Path) -> dict[str, Path]:

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from sluice import containers
 from sluice.console import SluiceError, fail, note
-from sluice.instance import Instance
+from sluice.engine import containers
+from sluice.engine.instance import EngineInfo, Instance
+
+if TYPE_CHECKING:
+    from sluice.engine.states.saving import Reach
 
 EMBEDDED, DOCKER = "embedded", "docker"
+
+
+def reach(instance: Instance, info: EngineInfo) -> Reach:
+    """How the host reaches the files of the engine that runs. Raises SluiceError (code 1) for a LocalStack that cannot
+    save."""
+    if info.kind == DOCKER:
+        from sluice.engine.docker.volume import Volume
+
+        return Volume.of(instance, info)
+    from sluice.engine.embedded import dumps
+    from sluice.engine.states.files import States
+    from sluice.engine.states.saving import OnHost
+
+    return OnHost(States(instance.states_dir), dumps.dump)
 
 
 def wanted() -> str:
@@ -37,15 +55,17 @@ def choose(instance: Instance, report: Callable[[str], None] = note) -> str:
         if reason is not None:
             fail(f"ENGINE=docker: {reason}", 1)
         return DOCKER
+    # Without the client's own words in brackets, which read like an error where there is none.
+    reason = reason and reason.partition(" (")[0]
     if reason is None:
-        from sluice.engine import compose
+        from sluice.engine.docker import compose
 
         try:
             compose.prepare(instance, report)
         except SluiceError as error:
             reason = f"Docker answers, but {error}"
     if reason is not None:
-        report(f"engine  embedded, for {reason} (ENGINE=auto)")
+        report(f"engine  embedded: {reason} (ENGINE=auto)")
         return EMBEDDED
-    report("engine  docker, for a daemon answers and the images are there (ENGINE=auto)")
+    report("engine  docker: a daemon answers and the images are there (ENGINE=auto)")
     return DOCKER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from sluice.instance import HOST
+from sluice.engine.instance import HOST
 
 
 def is_free(port: int) -> bool:
@@ -20,7 +20,7 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """A port that nobody listens on."""
+    """A port that no program listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,33 +1,30 @@
-"""Terraform for an instance (through tflocal) and for a real account (plain), from the same code and tfvars."""
+"""Terraform for an instance (with tflocal's file) and for a real account (plain), from the same code and tfvars."""
 
 from sluice.terraform.api import (
+    Account,
     Applied,
     Change,
     Deployed,
     Plan,
+    Target,
     apply,
-    aws_apply,
-    aws_destroy,
-    aws_outputs,
-    aws_plan,
     deployed,
     destroy,
     ensure_init,
     outputs,
     plan,
+    state,
 )
 from sluice.terraform.settings import cli_config, shell_environment
 
 __all__ = [
+    "Account",
     "Applied",
     "Change",
     "Deployed",
     "Plan",
+    "Target",
     "apply",
-    "aws_apply",
-    "aws_destroy",
-    "aws_outputs",
-    "aws_plan",
     "cli_config",
     "deployed",
     "destroy",
@@ -35,4 +32,5 @@ __all__ = [
     "outputs",
     "plan",
     "shell_environment",
+    "state",
 ]

@@ -1,6 +1,6 @@
 """TARGET=aws: plain Terraform with the user's own credentials, in a copy of infra/ under .sluice/aws/<env>/.
 
-The state lies beside that copy, or in the bucket that $TF_STATE_BUCKET names; `sluice clean` refuses to remove a state
+The state is beside that copy, or in the bucket that $TF_STATE_BUCKET names; `sluice clean` refuses to remove a state
 that still describes resources.
 """
 
@@ -10,7 +10,7 @@ import os
 from typing import Any, cast
 
 from sluice.console import fail
-from sluice.instance import region
+from sluice.engine.instance import region
 from sluice.paths import AWS_DIR
 from sluice.terraform import settings
 from sluice.terraform.settings import Workspace
@@ -19,7 +19,7 @@ STATE_BUCKET_VARIABLE = "TF_STATE_BUCKET"
 
 
 def check_credentials() -> None:
-    """Raises SluiceError (code 2) when no credentials are there, or those of the local engine."""
+    """Raises SluiceError (code 2) when there are no credentials, or only those of the local engine."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if "127.0.0.1" in endpoint or "localhost" in endpoint:
         fail(f"this shell is set up for the local engine (AWS_ENDPOINT_URL={endpoint}): use another one for TARGET=aws")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sluice.console import fail
@@ -14,7 +15,7 @@ _ASSIGNMENT = re.compile(r"^([A-Za-z_][\w-]*)\s*=")
 
 def declared(stack: Path) -> set[str]:
     """Names of the root module's variables."""
-    return {name for path in stack.glob("*.tf") for name in _VARIABLE.findall(path.read_text())}
+    return {name for path in stack.glob("*.tf") for name in _VARIABLE.findall(path.read_text(encoding="utf-8"))}
 
 
 def assigned(text: str) -> dict[str, int]:
@@ -32,6 +33,12 @@ def assigned(text: str) -> dict[str, int]:
             heredoc = start[1]
         depth += sum(code.count(c) for c in "{[(") - sum(code.count(c) for c in "}])")
     return names
+
+
+def taken_from_shell(shell: Mapping[str, str], path: Path, stack: Path, given: Collection[str]) -> list[str]:
+    """The shell's variables TF_VAR_* that count, because neither the file nor the command gives theirs a value."""
+    own = {"artifacts_dir", *assigned(path.read_text(encoding="utf-8")), *given}
+    return sorted(name for one in declared(stack) - own if (name := f"TF_VAR_{one}") in shell)
 
 
 def check(path: Path, stack: Path) -> None:

@@ -4,17 +4,26 @@ SLUICE_ENGINE_PYTHON names the engine's interpreter (default .sluice/engine/bin/
 folder with the Lambda runtimes (default .sluice/runtimes). Tests make things under random names and do not meet.
 """
 
+import json
+import shutil
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.harness import Engine, Function, Queue, eventually
+from tests.support.engine_harness import ROLE, Engine, Function, Queue, eventually
+from tests.support.session import ENFORCED
+from tests.support.state_keeper import Keeper
 
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The engine all tests share: fault control on, asynchronous retries after 1 and 2 s, quick TTL sweeps."""
+    """The engine all tests share: fault control on, asynchronous retries after 1 and 2 s, quick TTL sweeps.
+
+    IAM=enforce: it enforces policies, and the role of the tests may do everything.
+    """
     running = Engine(
         tmp_path_factory.mktemp("engine"),
         SLUICE_FAULTS="1",
@@ -24,9 +33,22 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         SLUICE_ALARM_SECONDS="1",
         SLUICE_LAMBDA_INIT_SECONDS="2",
         DEVELOPER_SECRET="must not reach a function",
+        **({"SLUICE_IAM": "enforce"} if ENFORCED else {}),
     )
+    if ENFORCED:
+        _make_role(running)
     yield running
     running.stop()
+
+
+def _make_role(running: Engine) -> None:
+    services = [f"{name}.amazonaws.com" for name in ("events", "glue", "lambda", "scheduler", "states")]
+    trust = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    trusted, allowed = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (trust, everything))
+    iam, name = running.client("iam"), ROLE.rsplit("/", 1)[-1]
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)
+    iam.put_role_policy(RoleName=name, PolicyName="everything", PolicyDocument=allowed)
 
 
 @pytest.fixture
@@ -75,3 +97,12 @@ def mapping(engine: Engine) -> Iterator[Callable[..., str]]:
             client.delete_event_source_mapping(UUID=uuid_)
         except client.exceptions.ResourceNotFoundException:
             continue
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[Keeper]:
+    """An engine of the test's own, whose state can be saved and restored in a new one."""
+    keeping = Keeper(tmp_path)
+    yield keeping
+    keeping.engine.stop(signal.SIGKILL)
+    shutil.rmtree(tmp_path, ignore_errors=True)

@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Generator, Iterator
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sluice import build, engine, terraform
-from sluice.instance import Instance, not_running
+from sluice.branches.api.client import Client, base_url
+from sluice.engine.instance import Instance, not_running
 from sluice.paths import ROOT
-from sluice.stack import Stack
-from tests.e2e import homes
-from tests.e2e.support import Mailbox, Pipeline
-
-DEV = ROOT / "infra" / "envs" / "dev.tfvars"
-# Small chunks, so that a small object has several; a short timeout, so that a message whose function died comes back
-# while the test still waits (its visibility timeout is six times as long).
-TEST_VARS = {
-    "chunk_bytes": 2 * 1024 * 1024,
-    "single_chunk_limit_bytes": 8 * 1024 * 1024,
-    "transform_timeout_seconds": 6,
-    "ingest_timeout_seconds": 6,
-    "load_timeout_seconds": 6,
-    "replay_batch_objects": 3,  # a plan of four objects has two batches
-    "feedback_timeout_seconds": 10,
-    "api_statement_timeout_seconds": 3,
-    "checkin_timeout_seconds": 20,
-    "checkin_deadline_seconds": 25,  # a file that never comes is waited for as long
-    "api_job_timeout_seconds": 15,
-    "feedback_alert_quiet_seconds": 600,  # longer than any test: what is told again has been claimed again
-    # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
-    "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},
-}
-# Lambda retries an asynchronous event after one and two minutes, here after 8 and 16 seconds: longer than
-# the timeout of ingest, as the stack demands, for until then a planner that died holds its lock.
-ENGINE_ENV = {"LAMBDA_RETRY_BASE_DELAY": "8"}
-RUNNING = os.environ.get("STACK") == "running"
-# IAM=enforce: every function and state machine may do what its role's policies allow and nothing else.
-ENFORCED = os.environ.get("IAM") == "enforce"
+from sluice.pipeline.stack import Stack
+from tests.support import deployed, homes
+from tests.support import mailbox as mailboxes
+from tests.support.mailbox import Mailbox
+from tests.support.pipeline import Pipeline
+from tests.support.session import DEV, ENFORCED, ENGINE_ENV, RUNNING, TEST_VARS, kind
+from tests.support.warehouse import Warehouse
 
 
 @pytest.fixture(scope="session")
-def instance() -> Iterator[Instance]:
+def snapshot() -> Path | None:
+    """The deployed stack that sessions start from, once one has made it; None for the running stack."""
+    return None if RUNNING else deployed.place(build.build(), TEST_VARS, kind())
+
+
+@pytest.fixture(scope="session")
+def instance(snapshot: Path | None) -> Iterator[Instance]:
     """The engine under test; what it printed is shown when a test fails."""
-    if RUNNING:
+    if snapshot is None:
         yield Instance.default()
         return
     homes.remove_orphans()
     home = homes.new()
     own = Instance(home)
+    deployed.offer(own, snapshot)
     settings = ENGINE_ENV | ({"SLUICE_IAM": "enforce"} if ENFORCED else {})
     try:
         if kind() == engine.DOCKER:
-            from tests.e2e import containers
+            from tests.support import containers
 
             with containers.engine(own, settings):
                 yield own
@@ -82,35 +66,23 @@ def infra(instance: Instance) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(instance: Instance, infra: Path) -> Iterator[Stack]:
-    if RUNNING:
-        yield Stack.load(instance)
-        return
-    build.build()
-    terraform.apply(instance, DEV, TEST_VARS, infra)
-    yield Stack.load(instance)
+def stack(instance: Instance, infra: Path, snapshot: Path | None) -> Stack:
+    if snapshot is not None:
+        info = instance.info()
+        began_deployed = bool(terraform.outputs(instance))
+        if not began_deployed:
+            terraform.apply(instance, DEV, TEST_VARS, infra)
+            deployed.store(instance, snapshot)
+        elif info is not None and info.moved:  # the stack's settings name the ports of the engine that was saved
+            terraform.apply(instance, DEV, TEST_VARS, infra)
+            instance.write_info(replace(info, moved=False))
+    return Stack.load(instance)
 
 
 @pytest.fixture(scope="session")
 def mailbox(stack: Stack) -> Iterator[Mailbox]:
-    """A queue that hears the event bus and the notifications topic, removed at the end."""
-    sqs, events, sns = stack.client("sqs"), stack.client("events"), stack.client("sns")
-    name = f"sluice-mailbox-{uuid.uuid4().hex[:8]}"
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    senders = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
-    policy = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
-    bus, topic = stack["event_bus_name"], stack["notifications_topic_arn"]
-    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["sluice"]}))
-    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "mailbox", "Arn": arn}])
-    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
-    yield Mailbox(sqs, url)
-    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
-    events.remove_targets(Rule=name, EventBusName=bus, Ids=["mailbox"])
-    events.delete_rule(Name=name, EventBusName=bus)
-    sqs.delete_queue(QueueUrl=url)
+    with mailboxes.mailbox(stack) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -128,6 +100,58 @@ def breakable(pipe: Pipeline) -> Pipeline:
 
 
 @pytest.fixture
+def warehouse(stack: Stack, instance: Instance) -> Warehouse:
+    return Warehouse(stack, instance)
+
+
+@pytest.fixture
+def feedback_deployed(stack: Stack) -> None:
+    _skip_without(stack, "feedback_table", "feedback_enabled")
+
+
+@pytest.fixture
+def lake_deployed(stack: Stack) -> None:
+    _skip_without(stack, "lake_database", "lake_enabled")
+
+
+@pytest.fixture
+def quality_deployed(stack: Stack) -> None:
+    _skip_without(stack, "quality_bucket", "quality_gate_enabled")
+
+
+@pytest.fixture
+def taxi_deployed(stack: Stack) -> None:
+    _skip_without(stack, "taxi_bucket", "taxi_enabled")
+
+
+@pytest.fixture
+def api_deployed(stack: Stack) -> None:
+    _skip_without(stack, "api_id", "api_enabled")
+
+
+@pytest.fixture
+def api(stack: Stack, api_deployed: None) -> Client:
+    """The API, with a key."""
+    return Client.of(stack)
+
+
+@pytest.fixture
+def stranger(stack: Stack, api_deployed: None) -> Client:
+    """A caller without a key."""
+    return Client(base_url(stack), None)
+
+
+@pytest.fixture
+def checkins_deployed(stack: Stack) -> None:
+    _skip_without(stack, "checkins_table", "checkin_enabled")
+
+
+def _skip_without(stack: Stack, output: str, toggle: str) -> None:
+    if stack.outputs.get(output) is None:
+        pytest.skip(f"{toggle} is off")
+
+
+@pytest.fixture
 def embedded_only() -> None:
     """For a test about the embedded engine's own processes."""
     if kind() != engine.EMBEDDED:
@@ -141,19 +165,14 @@ def docker_only() -> None:
         pytest.skip("belongs to the Docker engine: ENGINE=docker runs it")
 
 
-@cache
-def kind() -> str:
-    """The engine that the end-to-end tests run on: $ENGINE, decided once for the session and its workers."""
-    if RUNNING:
-        info = Instance.default().info()
-        return info.kind if info else engine.EMBEDDED
-    os.environ["ENGINE"] = engine.choose(Instance(Path(os.devnull)))
-    return os.environ["ENGINE"]
-
-
 def pytest_configure() -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         kind()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What judges the other suites runs after them."""
+    items.sort(key=lambda item: "/e2e/afterwards/" in item.path.as_posix())
 
 
 def pytest_report_header() -> str:

@@ -119,17 +119,27 @@ class OfflinePlan:
 @cache
 def offline_plan(var_file: Path) -> OfflinePlan:
     """Plan the stack with a tfvars file and the plain provider. Raises AssertionError with Terraform's own words."""
-    with tempfile.TemporaryDirectory(prefix="sluice-plan-") as folder, listener() as heard:
-        stack = copy_infra(Path(folder) / "infra") / "stack"
+    with tempfile.TemporaryDirectory(prefix="sluice-plan-") as folder:
+        return plan_in(copy_infra(Path(folder) / "infra"), [var_file])
+
+
+def plan_in(infra: Path, var_files: list[Path], *options: str, **variables: str) -> OfflinePlan:
+    """Plan a copy of infra/, with the state that is in its stack folder. Raises AssertionError like `offline_plan`.
+
+    ``options`` are Terraform's, ``variables`` further ones of its environment.
+    """
+    stack = infra / "stack"
+    with listener() as heard:
         (stack / "offline_override.tf").write_text(OFFLINE_PROVIDER)
-        env = environment(Path(folder))
+        env = environment(infra.parent)
         made = terraform(stack, "init", "-input=false", "-no-color", env=env)
         assert made.returncode == 0, made.stderr
         nowhere = f"http://127.0.0.1:{heard.port}"
         env |= {"AWS_ENDPOINT_URL": nowhere, "CHECKPOINT_DISABLE": "1", "NO_PROXY": "", "no_proxy": ""}
         env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), nowhere)
-        options = (f"-var-file={var_file.resolve()}", f"-var=artifacts_dir={ARTIFACTS}")
-        made = terraform(stack, "plan", "-input=false", "-no-color", "-out=plan", *options, env=env)
+        env |= variables
+        settings = [*(f"-var-file={path.resolve()}" for path in var_files), f"-var=artifacts_dir={ARTIFACTS}"]
+        made = terraform(stack, "plan", "-input=false", "-no-color", "-out=plan", *options, *settings, env=env)
         assert made.returncode == 0, made.stderr
         shown = terraform(stack, "show", "-json", "plan", env=env)
         assert shown.returncode == 0, shown.stderr

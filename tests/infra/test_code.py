@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.infra.conftest import MockRun
+from tests.infra.module_docs import MODULES
 from tests.infra.planning import INFRA, copy_infra, environment, terraform
 
 TEST_FILES = sorted(path.name for path in (INFRA / "tests").glob("*.tftest.hcl"))
 SOURCES = sorted(
     path for path in INFRA.rglob("*.tf") if ".terraform" not in path.parts and "_override" not in path.name
 )
-MODULES = sorted(path for path in (INFRA / "modules").iterdir() if path.is_dir())
 
 
 def test_code_is_formatted(tmp_path: Path) -> None:
@@ -39,12 +39,38 @@ def test_every_mocked_run_passes(mock_run: MockRun, name: str) -> None:
 
 def test_every_module_is_tested() -> None:
     tests = "".join((INFRA / "tests" / name).read_text() for name in TEST_FILES)
-    assert [module.name for module in MODULES if f'source = "./modules/{module.name}"' not in tests] == []
+    building_blocks = [module.name for module in MODULES if module.parent.name == "modules"]
+    assert [name for name in building_blocks if f'source = "./modules/{name}"' not in tests] == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_every_branch_is_called_in_a_file_of_its_own_and_is_in_the_output() -> None:
+    listed = (INFRA / "stack/branches.tf").read_text()
+    for branch in (module.name for module in MODULES if module.parent.name == "branches"):
+        text = (INFRA / f"stack/branch_{branch}.tf").read_text()
+        assert f'module "{branch}" {{\n  source = "../branches/{branch}"' in text
+        assert f"module.{branch}[0].branch" in listed or f"in module.{branch} :" in listed, branch
+
+
+def test_a_module_is_named_so_that_terraform_knows_what_is_used_of_it() -> None:
+    """`module.bucket[name].arn` waits for all that the module makes; `module.bucket["bronze"].arn` for the ARN.
+
+    The lifecycle settings that it makes are watched for a minute: every branch began a minute later.
+    https://developer.hashicorp.com/terraform/language/expressions/references
+    """
+    wanted = re.compile(r"\bmodule\.\w+\[(?![\"0*])")
+    assert [
+        f"{path.relative_to(INFRA)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if wanted.search(line)
+    ] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_module_has_the_usual_files(module: Path) -> None:
-    assert {"main.tf", "variables.tf", "outputs.tf", "versions.tf"} <= {path.name for path in module.iterdir()}
+    assert {"main.tf", "variables.tf", "outputs.tf", "versions.tf", "README.md"} <= {
+        path.name for path in module.iterdir()
+    }
 
 
 @pytest.mark.parametrize("kind", ["variable", "output"])

@@ -36,7 +36,7 @@ OPS = {
 }
 OBSERVABILITY = {
     "aws_cloudwatch_dashboard": 1,
-    "aws_cloudwatch_metric_alarm": 14,
+    "aws_cloudwatch_metric_alarm": 16,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
@@ -71,14 +71,14 @@ WAREHOUSE = {
     "aws_sqs_queue": 2,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
-    # with observability: errors and throttles of load, its dead letters
+    # with observability: errors and throttles of load, its dead-letter messages
     "aws_cloudwatch_metric_alarm": 3,
 }
 FEEDBACK = {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
-    "aws_cloudwatch_metric_alarm": 3,  # errors, throttles, dead letters
+    "aws_cloudwatch_metric_alarm": 3,  # errors, throttles, dead-letter messages
     "aws_dynamodb_table": 1,
     "aws_iam_role": 1,
     "aws_iam_role_policy": 2,
@@ -128,6 +128,65 @@ CHECKINS = {
     "aws_s3_object": 2,
 }
 
+BUCKET = [f"aws_s3_bucket{part}" for part in ("", "_lifecycle_configuration", "_ownership_controls", "_policy",
+          "_public_access_block", "_server_side_encryption_configuration", "_versioning")]  # fmt: skip
+LAKE = dict.fromkeys(BUCKET, 1) | {
+    "aws_athena_workgroup": 1,
+    "aws_glue_catalog_database": 2,
+    "aws_glue_catalog_table": 19,  # nine datasets, the views of eight; objects and quarantine
+    "aws_glue_job": 1,
+    "aws_sfn_state_machine": 1,
+    "aws_cloudwatch_event_rule": 2,  # committed objects; aborted compactions
+    "aws_cloudwatch_event_target": 2,
+    "aws_cloudwatch_log_group": 2,
+    "aws_cloudwatch_metric_alarm": 4,  # errors, throttles, dead-letter messages; failed compactions
+    "aws_iam_role": 3,
+    "aws_iam_role_policy": 4,
+    "aws_lambda_event_source_mapping": 1,
+    "aws_lambda_function": 1,
+    "aws_s3_object": 3,
+    "aws_sqs_queue": 2,
+}
+QUALITY = dict.fromkeys(BUCKET, 2) | {  # the branch's own, and the core's for staged files
+    "aws_glue_job": 1,
+    "aws_sfn_state_machine": 1,
+    "aws_cloudwatch_event_rule": 2,  # staged objects; aborted runs
+    "aws_cloudwatch_event_target": 2,
+    "aws_cloudwatch_log_group": 4,
+    "aws_cloudwatch_metric_alarm": 8,  # errors and throttles of three functions, dead-letter messages, failed runs
+    "aws_iam_role": 5,
+    "aws_iam_role_policy": 6,
+    "aws_lambda_event_source_mapping": 1,
+    "aws_lambda_function": 3,
+    "aws_s3_object": 5,
+    "aws_sqs_queue": 2,
+}
+TAXI = dict.fromkeys(BUCKET, 1) | {
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    "aws_cloudwatch_log_group": 4,
+    "aws_cloudwatch_metric_alarm": 5,  # errors and throttles of two functions, failed runs
+    "aws_default_security_group": 1,
+    "aws_dynamodb_table": 1,
+    "aws_glue_job": 3,
+    "aws_iam_role": 9,  # three functions, three jobs, workflow, schedules, COPY
+    "aws_iam_role_policy": 9,
+    "aws_lambda_function": 3,
+    "aws_lambda_invocation": 1,
+    "aws_redshiftserverless_namespace": 1,
+    "aws_redshiftserverless_workgroup": 1,
+    "aws_route_table": 1,
+    "aws_route_table_association": 3,
+    "aws_s3_object": 6,
+    "aws_scheduler_schedule_group": 1,
+    "aws_security_group": 1,
+    "aws_sfn_state_machine": 1,
+    "aws_subnet": 3,
+    "aws_vpc": 1,
+    "aws_vpc_endpoint": 1,
+    "aws_vpc_security_group_egress_rule": 1,
+}
+
 
 def test_a_plan_needs_no_account_and_no_network(env_plan: tuple[str, OfflinePlan]) -> None:
     _, plan = env_plan
@@ -146,22 +205,26 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_s3_bucket_server_side_encryption_configuration": 4,
         "aws_s3_bucket_versioning": 4,
         "aws_s3_bucket_notification": 1,
-        "aws_s3_object": 4,
+        "aws_s3_object": 6,
         "aws_sqs_queue": 3,
         "aws_dynamodb_table": 2,
         "aws_sns_topic": 1,
         "aws_sns_topic_policy": 1,
         "aws_cloudwatch_event_bus": 1,
-        "aws_cloudwatch_log_group": 2,
-        "aws_iam_role": 2,
-        "aws_iam_role_policy": 3,
-        "aws_lambda_function": 2,
+        "aws_cloudwatch_event_rule": 1,
+        "aws_cloudwatch_event_target": 1,
+        "aws_cloudwatch_log_group": 3,
+        "aws_iam_role": 3,
+        "aws_iam_role_policy": 4,
+        "aws_lambda_function": 3,
         "aws_lambda_function_event_invoke_config": 1,
         "aws_lambda_layer_version": 2,
-        "aws_lambda_permission": 1,
+        "aws_lambda_permission": 2,
         "aws_lambda_event_source_mapping": 1,
     }
-    branches = sum(map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS)), Counter())
+    branches = sum(
+        map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS, LAKE, QUALITY, TAXI)), Counter()
+    )
     added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else branches
     assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
@@ -172,38 +235,59 @@ def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
     assert prod - dev == {"module.event_bus.aws_cloudwatch_event_archive.this[0]"}
     branches = {address.partition("aws_")[0].rstrip(".") or address for address in dev - prod}
     assert branches == {
-        "module.replay_function[0]",
-        "module.replay[0]",
-        "module.observability[0]",
-        "module.watch[0]",
-        "module.database[0]",
-        "module.migrate[0]",
-        "aws_lambda_invocation.migrate[0]",
-        "module.load_queue[0]",
-        "module.load_queue[0].module.queue",
-        "module.load_queue[0].module.dlq",
-        "module.load[0]",
-        "module.load_trigger[0]",
-        'module.layer["postgres"]',
-        "module.feedback_function[0]",
-        "module.feedback_queue[0].module.queue",
-        "module.feedback_queue[0].module.dlq",
-        "module.feedback_queue[0]",
-        "module.feedback_table[0]",
-        "module.feedback_trigger[0]",
-        "module.analytics_table[0]",
-        "module.analytics_jobs[0]",
-        "module.analytics_worker[0]",
+        "module.replay[0].module.function",
+        "module.replay[0].module.workflow",
+        "module.observability[0].module.alarms",
+        "module.observability[0].module.watch",
+        "module.warehouse[0].module.database",
+        "module.warehouse[0].module.migrate",
+        "module.warehouse[0]",
+        "module.warehouse[0].module.load_queue",
+        "module.warehouse[0].module.load_queue.module.queue",
+        "module.warehouse[0].module.load_queue.module.dlq",
+        "module.warehouse[0].module.load",
+        "module.warehouse[0].module.load_trigger",
+        "module.warehouse[0].module.layer",
+        "module.feedback[0].module.function",
+        "module.feedback[0].module.queue.module.queue",
+        "module.feedback[0].module.queue.module.dlq",
+        "module.feedback[0].module.queue",
+        "module.feedback[0].module.table",
+        "module.feedback[0].module.trigger",
+        "module.lake[0]",
+        "module.lake[0].module.bucket",
+        "module.lake[0].module.queue",
+        "module.lake[0].module.queue.module.queue",
+        "module.lake[0].module.queue.module.dlq",
+        "module.lake[0].module.register",
+        "module.lake[0].module.trigger",
+        'module.lake[0].module.compaction["job"]',
+        'module.bucket["staging"]',
+        "module.quality[0]",
+        "module.quality[0].module.bucket",
+        "module.quality[0].module.queue",
+        "module.quality[0].module.queue.module.queue",
+        "module.quality[0].module.queue.module.dlq",
+        "module.quality[0].module.gate",
+        "module.quality[0].module.trigger",
+        "module.quality[0].module.audit",
+        "module.quality[0].module.publish",
+        "module.quality[0].module.workflow",
         "module.api[0]",
-        "module.api_function[0]",
-        'module.layer["api"]',
-        "module.checkins[0]",
-        "module.checkins_function[0]",
-        "module.checkins_table[0]",
-        "module.checkin_executor[0]",
-        "module.checkin_log[0]",
-        "aws_cloudwatch_event_target.checkin_cut_short[0]",
-        "aws_lambda_permission.checkin_cut_short[0]",
+        "module.api[0].module.table",
+        "module.api[0].module.jobs",
+        "module.api[0].module.worker",
+        "module.api[0].module.rest_api",
+        "module.api[0].module.function",
+        "module.api[0].module.layer",
+        "module.checkins[0].module.workflow",
+        "module.checkins[0].module.function",
+        "module.checkins[0].module.table",
+        "module.checkins[0].module.executor",
+        "module.checkins[0].module.log",
+        "module.taxi[0]",
+        *(f"module.taxi[0].module.{part}" for part in ("bucket", "table", "workflow", "start", "steps", "migrate")),
+        *(f"module.taxi[0].module.{job}" for job in ("ingest", "transform", "load")),
     }
 
 
@@ -228,7 +312,7 @@ def test_a_chunk_is_hidden_for_six_timeouts(env_plan: tuple[str, OfflinePlan]) -
     assert queue["visibility_timeout_seconds"] >= 6 * function["timeout"] + window
 
 
-def test_prod_keeps_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan]) -> None:
+def test_prod_retains_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan]) -> None:
     env, plan = env_plan
     prod = env == "prod"
     assert {b["force_destroy"] for b in plan.resources("aws_s3_bucket").values()} == {not prod}
@@ -244,6 +328,9 @@ def test_no_password_is_planned(env_plan: tuple[str, OfflinePlan]) -> None:
     _, plan = env_plan
     for cluster in plan.resources("aws_rds_cluster").values():
         assert cluster["manage_master_user_password"] is True
+    for namespace in plan.resources("aws_redshiftserverless_namespace").values():
+        assert namespace["manage_admin_password"] is True
+        assert namespace["admin_user_password"] is None
         assert cluster["master_password"] is None
     kinds = {change["type"] for change in plan.document["resource_changes"]}
     assert not kinds & {"random_password", "aws_secretsmanager_secret_version"}

@@ -11,6 +11,7 @@ LEDGER = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-ledger"
 IDEMPOTENCY = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-idempotency"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:sluice-test-notifications"
 CHUNKS = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks"
+CHUNK_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks-dlq"
 INGEST_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-ingest-dlq"
 BUS = f"arn:aws:events:{ACCOUNT}:event-bus/sluice-test-events"
 BRONZE = "arn:aws:s3:::sluice-test-bronze/bronze/*"
@@ -22,16 +23,46 @@ LOADER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-
 READER_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:sluice-test-warehouse-reader-abcdef"
 FEEDBACK = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-feedback"
 FEEDBACK_QUEUE = f"arn:aws:sqs:{ACCOUNT}:sluice-test-feedback"
+LAKE_QUEUE = f"arn:aws:sqs:{ACCOUNT}:sluice-test-lake"
+QUALITY_QUEUE = f"arn:aws:sqs:{ACCOUNT}:sluice-test-quality"
+STAGED = "arn:aws:s3:::sluice-test-staging/staged/*"
+LEFTOVERS = "arn:aws:s3:::sluice-test-staging/leftovers/*"
+VERDICTS = "arn:aws:s3:::sluice-test-quality/results/*"
+PAGES = "arn:aws:s3:::sluice-test-quality/docs/*"
+LAKE_TABLES = {
+    f"arn:aws:glue:{ACCOUNT}:catalog",
+    f"arn:aws:glue:{ACCOUNT}:database/sluice_test_silver",
+    f"arn:aws:glue:{ACCOUNT}:table/sluice_test_silver/*",
+}
+TAXI = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-taxi"
+TAXI_BUCKET = "arn:aws:s3:::sluice-test-taxi"
+TAXI_WORKFLOW = f"arn:aws:states:{ACCOUNT}:stateMachine:sluice-test-taxi"
+TAXI_JOBS = {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-taxi-{job}" for job in ("ingest", "transform", "load")}
+WORKGROUP = f"arn:aws:redshift-serverless:{ACCOUNT}:workgroup/mock-workgroup"
+TAXI_ROWS = {f"{TAXI_BUCKET}/{folder}{end}" for folder in ("clean", "rejected") for end in ("/*", "_$folder$")}
+TAXI_SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:redshift!sluice-test-taxi-abcdef"
 ANALYTICS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-analytics"
 CHECKINS = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-checkins"
 CHECKIN_LOG = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-checkin-log"
 CHECKS = "arn:aws:s3:::sluice-test-quarantine/checks/*"
 RESULTS = "arn:aws:s3:::sluice-test-artifacts/analytics/*"
+DATASETS = "arn:aws:s3:::sluice-test-artifacts/config/datasets.json"
+GLUE_LOGS = ":log-group:/aws-glue/jobs/*"
 REPLAYS = "arn:aws:s3:::sluice-test-artifacts/replays/*"
 
 
 def logs(function: str) -> str:
     return f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/sluice-test-{function}:*"
+
+
+def job_logs(kind: str) -> dict[str, set[str]]:
+    """What a Glue job of a kind (jobs, python-jobs) writes its logs with."""
+    groups = {f"arn:aws:logs:{ACCOUNT}:log-group:/aws-glue/{kind}/{name}:*" for name in ("output", "error")}
+    return {f"logs:{action}": groups for action in ("CreateLogGroup", "CreateLogStream", "PutLogEvents")}
+
+
+def script(job: str) -> str:
+    return f"arn:aws:s3:::sluice-test-artifacts/jobs/sluice-test-{job}.py"
 
 
 # AWS takes these on "*" only: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
@@ -42,6 +73,10 @@ LOG_DELIVERY = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "Del
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaVPCAccessExecutionRole.html
 NETWORK = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface",
            "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")  # fmt: skip
+
+# Calls about one's own statements have no resource to name either:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html
+STATEMENTS = {f"redshift-data:{action}" for action in ("DescribeStatement", "GetStatementResult", "ListStatements")}
 
 # Every call a function or workflow makes, and what it may make it on.
 ALLOWED = {
@@ -54,29 +89,34 @@ ALLOWED = {
         "dynamodb:UpdateItem": {IDEMPOTENCY, LEDGER},
         "logs:CreateLogStream": {logs("ingest")},
         "logs:PutLogEvents": {logs("ingest")},
+        "s3:GetObject": {DATASETS},
         "s3:GetObjectVersion": {BRONZE},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "sns:Publish": {TOPIC},
         "sqs:SendMessage": {CHUNKS, INGEST_DLQ},
     },
     "transform": {
+        "dynamodb:BatchWriteItem": {LEDGER},
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:Query": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
         "events:PutEvents": {BUS},
         "logs:CreateLogStream": {logs("transform")},
+        "logs:GetLogEvents": {logs("transform")},
         "logs:PutLogEvents": {logs("transform")},
         "s3:DeleteObject": {SILVER, QUARANTINE},
-        "s3:GetObjectVersion": {BRONZE},
+        "s3:GetObject": {DATASETS},
+        "s3:GetObjectVersion": {BRONZE, DATASETS},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
-        "s3:PutObject": {SILVER, QUARANTINE},
+        "s3:PutObject": {SILVER, QUARANTINE, STAGED, LEFTOVERS},
         "sns:Publish": {TOPIC},
         "sqs:ChangeMessageVisibility": {CHUNKS},
         "sqs:DeleteMessage": {CHUNKS},
         "sqs:GetQueueAttributes": {CHUNKS},
         "sqs:ReceiveMessage": {CHUNKS},
+        "sqs:SendMessage": {CHUNKS},
     },
-    "replay_function[0]": {
+    "replay[0].module.function": {
         "dynamodb:BatchGetItem": {LEDGER},
         "dynamodb:BatchWriteItem": {LEDGER},
         "dynamodb:GetItem": {LEDGER},
@@ -85,25 +125,25 @@ ALLOWED = {
         "dynamodb:UpdateItem": {LEDGER},
         "logs:CreateLogStream": {logs("replay")},
         "logs:PutLogEvents": {logs("replay")},
-        "s3:GetObject": {REPLAYS},
+        "s3:GetObject": {DATASETS, REPLAYS},
         "s3:GetObjectVersion": {BRONZE},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "s3:PutObject": {REPLAYS},
         "sqs:SendMessage": {CHUNKS},
     },
-    "replay[0]": {
+    "replay[0].module.workflow": {
         "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-replay"},
         "sns:Publish": {TOPIC},
         **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
     },
-    "load[0]": {
+    "warehouse[0].module.load": {
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:Query": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
         "logs:CreateLogStream": {logs("load")},
         "logs:PutLogEvents": {logs("load")},
         "s3:DeleteObject": {QUARANTINE},
-        "s3:GetObject": {SILVER},
+        "s3:GetObject": {DATASETS, SILVER},
         "s3:PutObject": {QUARANTINE},
         "secretsmanager:GetSecretValue": {LOADER_SECRET},
         "sns:Publish": {TOPIC},
@@ -113,14 +153,15 @@ ALLOWED = {
         "sqs:ReceiveMessage": {LOADS},
         **{f"ec2:{action}": {"*"} for action in NETWORK},
     },
-    "migrate[0]": {
+    "warehouse[0].module.migrate": {
         "logs:CreateLogStream": {logs("migrate")},
         "logs:PutLogEvents": {logs("migrate")},
+        "s3:GetObject": {DATASETS},
         "secretsmanager:GetSecretValue": {MASTER_SECRET, LOADER_SECRET, READER_SECRET},
         "secretsmanager:PutSecretValue": {LOADER_SECRET, READER_SECRET},
         **{f"ec2:{action}": {"*"} for action in NETWORK},
     },
-    "feedback_function[0]": {
+    "feedback[0].module.function": {
         "dynamodb:BatchGetItem": {FEEDBACK},
         "dynamodb:DeleteItem": {FEEDBACK},
         "dynamodb:GetItem": {LEDGER, FEEDBACK},
@@ -129,42 +170,71 @@ ALLOWED = {
         "dynamodb:UpdateItem": {FEEDBACK},
         "logs:CreateLogStream": {logs("feedback")},
         "logs:PutLogEvents": {logs("feedback")},
-        "s3:GetObject": {SILVER},
+        "s3:GetObject": {DATASETS, SILVER},
         "sns:Publish": {TOPIC},
         "sqs:ChangeMessageVisibility": {FEEDBACK_QUEUE},
         "sqs:DeleteMessage": {FEEDBACK_QUEUE},
         "sqs:GetQueueAttributes": {FEEDBACK_QUEUE},
         "sqs:ReceiveMessage": {FEEDBACK_QUEUE},
     },
-    "analytics_worker[0]": {
+    "lake[0].module.register": {
+        "dynamodb:BatchGetItem": {LEDGER},
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:Query": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "glue:BatchCreatePartition": LAKE_TABLES,
+        "glue:BatchGetPartition": LAKE_TABLES,
+        "glue:BatchUpdatePartition": LAKE_TABLES,
+        "glue:GetTable": LAKE_TABLES,
+        "logs:CreateLogStream": {logs("lake")},
+        "logs:PutLogEvents": {logs("lake")},
+        "s3:GetObject": {DATASETS},
+        "s3:PutObject": {"arn:aws:s3:::sluice-test-lake/ledger/objects/*"},
+        "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {LAKE_QUEUE},
+        "sqs:DeleteMessage": {LAKE_QUEUE},
+        "sqs:GetQueueAttributes": {LAKE_QUEUE},
+        "sqs:ReceiveMessage": {LAKE_QUEUE},
+    },
+    'lake[0].module.compaction["job"]': {
+        "glue:BatchStopJobRun": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-lake-compaction"},
+        "glue:GetJobRun": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-lake-compaction"},
+        "glue:GetJobRuns": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-lake-compaction"},
+        "glue:StartJobRun": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-lake-compaction"},
+        "sns:Publish": {TOPIC},
+        **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
+    },
+    "api[0].module.worker": {
         "dynamodb:GetItem": {ANALYTICS},
         "dynamodb:PutItem": {ANALYTICS},
         "dynamodb:UpdateItem": {ANALYTICS},
         "logs:CreateLogStream": {logs("analytics-worker")},
         "logs:PutLogEvents": {logs("analytics-worker")},
+        "s3:GetObject": {DATASETS},
         "s3:PutObject": {RESULTS},
         "secretsmanager:GetSecretValue": {READER_SECRET},
         **{f"ec2:{action}": {"*"} for action in NETWORK},
     },
-    "analytics_jobs[0]": {
+    "api[0].module.jobs": {
         "dynamodb:UpdateItem": {ANALYTICS},
         "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-analytics-worker"},
         "sns:Publish": {TOPIC},
         **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
     },
-    "api_function[0]": {
+    "api[0].module.function": {
         "dynamodb:BatchWriteItem": {ANALYTICS},
         "dynamodb:GetItem": {ANALYTICS},
         "dynamodb:PutItem": {ANALYTICS},
         "dynamodb:Query": {f"{ANALYTICS}/index/by_created", f"{CHECKINS}/index/by_user"},
-        "s3:GetObject": {RESULTS},
+        "s3:GetObject": {DATASETS, RESULTS},
         "states:StartExecution": {f"arn:aws:states:{ACCOUNT}:stateMachine:sluice-test-analytics"},
         "logs:CreateLogStream": {logs("api")},
         "logs:PutLogEvents": {logs("api")},
         "secretsmanager:GetSecretValue": {READER_SECRET},
         **{f"ec2:{action}": {"*"} for action in NETWORK},
     },
-    "checkins_function[0]": {
+    "checkins[0].module.function": {
+        "dynamodb:BatchGetItem": {CHECKINS},
         "dynamodb:DeleteItem": {CHECKINS},
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:PutItem": {CHECKINS},
@@ -172,25 +242,151 @@ ALLOWED = {
         "dynamodb:UpdateItem": {CHECKIN_LOG},
         "logs:CreateLogStream": {logs("checkins")},
         "logs:PutLogEvents": {logs("checkins")},
-        "s3:GetObject": {SILVER, CHECKS},
+        "s3:GetObject": {DATASETS, SILVER, CHECKS},
         "s3:PutObject": {CHECKS},
     },
-    "checkins[0]": {
+    "checkins[0].module.workflow": {
         "dynamodb:UpdateItem": {CHECKIN_LOG},
         "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-checkins"},
         "sns:Publish": {TOPIC},
         **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
     },
-    "checkin_executor[0]": {
+    "checkins[0].module.executor": {
         "dynamodb:GetItem": {CHECKIN_LOG},
         "dynamodb:UpdateItem": {CHECKIN_LOG},
         "logs:CreateLogStream": {logs("checkin-executor")},
         "logs:PutLogEvents": {logs("checkin-executor")},
+        "s3:GetObject": {DATASETS},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "sns:Publish": {TOPIC},
         "states:StartExecution": {f"arn:aws:states:{ACCOUNT}:stateMachine:sluice-test-checkins"},
     },
-    "watch[0]": {
+    "quality[0].module.gate": {
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "logs:CreateLogStream": {logs("quality")},
+        "logs:PutLogEvents": {logs("quality")},
+        "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {QUALITY_QUEUE},
+        "sqs:DeleteMessage": {QUALITY_QUEUE},
+        "sqs:GetQueueAttributes": {QUALITY_QUEUE},
+        "sqs:ReceiveMessage": {QUALITY_QUEUE},
+        "states:DescribeExecution": {f"arn:aws:states:{ACCOUNT}:execution:sluice-test-quality:*"},
+        "states:StartExecution": {f"arn:aws:states:{ACCOUNT}:stateMachine:sluice-test-quality"},
+    },
+    "quality[0].module.audit": {
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:Query": {LEDGER},
+        "logs:CreateLogStream": {logs("quality-audit")},
+        "logs:PutLogEvents": {logs("quality-audit")},
+        "s3:GetObject": {STAGED},
+        "s3:GetObjectVersion": {DATASETS},
+        "s3:PutObject": {VERDICTS, PAGES},
+    },
+    "quality[0].module.publish": {
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:Query": {LEDGER},
+        "dynamodb:UpdateItem": {LEDGER},
+        "events:PutEvents": {BUS},
+        "logs:CreateLogStream": {logs("quality-publish")},
+        "logs:PutLogEvents": {logs("quality-publish")},
+        "s3:DeleteObject": {SILVER, STAGED, LEFTOVERS},
+        "s3:GetObject": {VERDICTS, STAGED, LEFTOVERS},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-quality", "arn:aws:s3:::sluice-test-staging"},
+        "s3:PutObject": {SILVER},
+        "sns:Publish": {TOPIC},
+    },
+    "quality[0].module.workflow": {
+        "glue:BatchStopJobRun": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-quality-audit"},
+        "glue:GetJobRun": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-quality-audit"},
+        "glue:GetJobRuns": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-quality-audit"},
+        "glue:StartJobRun": {f"arn:aws:glue:{ACCOUNT}:job/sluice-test-quality-audit"},
+        "lambda:InvokeFunction": {
+            f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-quality-{step}" for step in ("audit", "publish")
+        },
+        "sns:Publish": {TOPIC},
+        **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
+    },
+    "taxi[0].module.start": {
+        "dynamodb:GetItem": {TAXI},
+        "dynamodb:UpdateItem": {TAXI},
+        "logs:CreateLogStream": {logs("taxi")},
+        "logs:PutLogEvents": {logs("taxi")},
+        "states:DescribeExecution": {f"{TAXI_WORKFLOW.replace(':stateMachine:', ':execution:')}:*"},
+        "states:StartExecution": {TAXI_WORKFLOW},
+    },
+    "taxi[0].module.steps": {
+        "iam:PassRole": {"arn:aws:iam::123456789012:role/sluice-test-taxi-schedule"},
+        "logs:CreateLogStream": {logs("taxi-steps")},
+        "logs:PutLogEvents": {logs("taxi-steps")},
+        "redshift-data:DescribeStatement": {"*"},
+        "redshift-data:ExecuteStatement": {WORKGROUP},
+        "redshift-data:GetStatementResult": {"*"},
+        "redshift-serverless:GetCredentials": {WORKGROUP},
+        "s3:GetObject": {f"{TAXI_BUCKET}/reports/*"},
+        "s3:ListBucket": {TAXI_BUCKET},
+        "scheduler:CreateSchedule": {f"arn:aws:scheduler:{ACCOUNT}:schedule/sluice-test-taxi/*"},
+    },
+    "taxi[0].module.migrate": {
+        "logs:CreateLogStream": {logs("taxi-migrate")},
+        "logs:PutLogEvents": {logs("taxi-migrate")},
+        "redshift-data:BatchExecuteStatement": {WORKGROUP},
+        "redshift-data:DescribeStatement": {"*"},
+        "redshift-data:ExecuteStatement": {WORKGROUP},
+        "redshift-data:GetStatementResult": {"*"},
+        "secretsmanager:GetSecretValue": {TAXI_SECRET},
+    },
+    "taxi[0].module.ingest": {
+        "s3:GetObject": {f"{TAXI_BUCKET}/raw/*", script("taxi-ingest")},
+        "s3:ListBucket": {TAXI_BUCKET},
+        "s3:PutObject": {f"{TAXI_BUCKET}/raw/*", f"{TAXI_BUCKET}/reports/ingest/*"},
+        **job_logs("python-jobs"),
+    },
+    "taxi[0].module.transform": {
+        "s3:DeleteObject": TAXI_ROWS,
+        "s3:GetObject": {f"{TAXI_BUCKET}/raw/*", f"{TAXI_BUCKET}/reports/ingest/*", script("taxi-transform")}
+        | TAXI_ROWS,
+        "s3:ListBucket": {TAXI_BUCKET},
+        "s3:PutObject": {f"{TAXI_BUCKET}/reports/transform/*"} | TAXI_ROWS,
+        **job_logs("jobs"),
+    },
+    "taxi[0].module.load": {
+        "redshift-data:BatchExecuteStatement": {WORKGROUP},
+        "redshift-data:DescribeStatement": {"*"},
+        "redshift-data:ExecuteStatement": {WORKGROUP},
+        "redshift-data:ListStatements": {"*"},
+        "redshift-serverless:GetCredentials": {WORKGROUP},
+        "s3:GetObject": {
+            *(f"{TAXI_BUCKET}/reports/{job}/*" for job in ("ingest", "transform")),
+            script("taxi-load"),
+        },
+        "s3:ListBucket": {TAXI_BUCKET},
+        "s3:PutObject": {f"{TAXI_BUCKET}/manifests/*", f"{TAXI_BUCKET}/reports/load/*"},
+        **job_logs("python-jobs"),
+    },
+    "taxi[0].module.workflow": {
+        **{f"glue:{action}": TAXI_JOBS for action in ("BatchStopJobRun", "GetJobRun", "GetJobRuns", "StartJobRun")},
+        "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-taxi-steps"},
+        "sns:Publish": {TOPIC},
+        **{f"logs:{action}": {"*"} for action in LOG_DELIVERY},
+    },
+    "taxi[0].aws_iam_role_policy": {  # of Redshift, and of Scheduler
+        "lambda:InvokeFunction": {f"arn:aws:lambda:{ACCOUNT}:function:sluice-test-taxi"},
+        "s3:GetObject": {f"{TAXI_BUCKET}/clean/*", f"{TAXI_BUCKET}/manifests/*"},
+        "s3:ListBucket": {TAXI_BUCKET},
+    },
+    "settle": {
+        "dynamodb:GetItem": {LEDGER},
+        "dynamodb:Query": {f"{LEDGER}/index/by_state"},
+        "dynamodb:UpdateItem": {LEDGER},
+        "logs:CreateLogStream": {logs("settle")},
+        "logs:FilterLogEvents": {logs("transform")},
+        "logs:PutLogEvents": {logs("settle")},
+        "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {CHUNK_DLQ},
+        "sqs:ReceiveMessage": {CHUNK_DLQ},
+    },
+    "observability[0].module.watch": {
         "dynamodb:Query": {f"{LEDGER}/index/by_state"},
         "logs:CreateLogStream": {logs("watch")},
         "logs:PutLogEvents": {logs("watch")},
@@ -200,8 +396,10 @@ ALLOWED = {
 # What the trigger of a function grants to its role.
 TRIGGERS = {
     "transform": "module.chunk_trigger.",
-    "load[0]": "module.load_trigger[0].",
-    "feedback_function[0]": "module.feedback_trigger[0].",
+    "warehouse[0].module.load": "module.warehouse[0].module.load_trigger.",
+    "feedback[0].module.function": "module.feedback[0].module.trigger.",
+    "lake[0].module.register": "module.lake[0].module.trigger.",
+    "quality[0].module.gate": "module.quality[0].module.trigger.",
 }
 
 Resources = dict[str, dict[str, Any]]
@@ -241,14 +439,29 @@ def test_no_role_holds_a_wildcard(mocked_resources: Resources) -> None:
         for action in listed(statement["Action"]):
             assert "*" not in action, address
         for resource in listed(statement["Resource"]):
-            # Left open: the log streams of the function's own group, and the objects under one prefix of one bucket.
-            stem = resource.removesuffix(":*") if ":log-group:" in resource else resource.removesuffix("/*")
+            # Left open: the log streams of the function's own group, the groups of Glue's jobs, the objects under one
+            # prefix of one bucket, the executions of one state machine, the schedules of one group.
+            colon = (":log-group:" in resource or ":execution:" in resource) and not resource.endswith(GLUE_LOGS)
+            stem = resource.removesuffix(":*" if colon else "/*")
             actions = set(listed(statement["Action"]))
-            open_ones = ({f"logs:{a}" for a in LOG_DELIVERY}, {f"ec2:{a}" for a in NETWORK})
-            assert "*" not in stem or actions in open_ones, address
+            metrics = {"cloudwatch:PutMetricData"}  # CloudWatch has no resource to name for it
+            open_ones = ({f"logs:{a}" for a in LOG_DELIVERY}, {f"ec2:{a}" for a in NETWORK}, metrics)
+            assert "*" not in stem or actions in open_ones or actions <= STATEMENTS, address
             # ListBucket is about a bucket as such; all else is about objects under a prefix
             whole = ":s3:::" in stem and not stem.count("/")
             assert not whole or actions == {"s3:ListBucket"}, f"{address}: a whole bucket"
+
+
+def test_who_publishes_metrics_does_so_in_the_stacks_namespace(mocked_resources: Resources) -> None:
+    """PutMetricData is allowed on "*" only; the key cloudwatch:namespace is what limits it."""
+    publishing = [
+        (address, statement)
+        for address, statement in statements(mocked_resources, "aws_iam_role_policy")
+        if "cloudwatch:PutMetricData" in listed(statement["Action"])
+    ]
+    assert publishing
+    for address, statement in publishing:
+        assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "sluice-test"}}, address
 
 
 def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources) -> None:
@@ -261,11 +474,11 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 12
+    assert len(carriers) == 20
     assert refusing == carriers
 
 
-def test_nobody_outside_the_account_is_let_in(mocked_resources: Resources) -> None:
+def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources) -> None:
     kinds = ("aws_s3_bucket_policy", "aws_sqs_queue", "aws_sns_topic_policy")
     for address, statement in statements(mocked_resources, *kinds):
         if statement["Effect"] == "Allow":
@@ -274,7 +487,7 @@ def test_nobody_outside_the_account_is_let_in(mocked_resources: Resources) -> No
     assert {statement["Principal"]["Service"] for statement in from_the_bus} == {"events.amazonaws.com"}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
     assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in from_the_bus) == [
-        f"{rules}feedback", f"{rules}loads"]  # fmt: skip
+        f"{rules}feedback", f"{rules}lake", f"{rules}loads", f"{rules}quality"]  # fmt: skip
     permission = mocked_resources["module.bronze_trigger.aws_lambda_permission.this"]["values"]
     assert permission["source_account"] == "123456789012"
     assert permission["source_arn"] == "arn:aws:s3:::sluice-test-bronze"
@@ -296,9 +509,18 @@ def test_parliament_finds_nothing(mocked_resources: Resources) -> None:
     def findings(name: str, policy: str) -> list[str]:
         found = parliament.analyze_policy_string(policy, name).findings
         # A narrower resource than "*" is not what AWS's own policy for functions in a VPC has.
-        return [f"{name}: {one}" for one in found if (one.issue, set(one.detail or ())) != ("RESOURCE_STAR", network)]
+        return [
+            f"{name}: {one}"
+            for one in found
+            if (one.issue != "RESOURCE_STAR" or set(one.detail) != network)
+            and (one.issue != "RESOURCE_MISMATCH" or one.detail != executions)
+        ]
 
     network = {f"ec2:{action}" for action in NETWORK if not action.startswith("Describe")}
+    # Its data knows executions of express workflows only:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+    express = "arn:*:states:*:*:express:*:*:*"
+    executions = [{"action": "states:DescribeExecution", "required_format": express}]
 
     policies = {
         address: resource["values"]["policy"]
@@ -318,7 +540,8 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         variables: dict[str, str] = values["environment"][0]["variables"]
         return variables
 
-    shared = {
+    datasets = {"DATASETS_BUCKET": "sluice-test-artifacts", "DATASETS_KEY": "config/datasets.json"}
+    shared = datasets | {
         "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_METRICS_NAMESPACE": "sluice-test",
         "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -327,14 +550,16 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "NOTIFICATIONS_TOPIC_ARN": TOPIC,
         "SINGLE_CHUNK_LIMIT_BYTES": "67108864",
     }
-    assert settings("ingest") == shared | {
+    ingest = settings("ingest")
+    assert "*/_SUCCESS" in json.loads(ingest.pop("PASSED_OVER_KEYS"))
+    assert ingest == shared | {
         "POWERTOOLS_SERVICE_NAME": "ingest",
         "IDEMPOTENCY_TABLE": "sluice-test-idempotency",
         "IDEMPOTENCY_TTL_SECONDS": "2592000",
         "INGEST_DLQ_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest-dlq",
         "CHUNK_BYTES": "16777216",
     }
-    assert settings("replay_function[0]") == {
+    assert settings("replay[0].module.function") == {
         name: shared[name]
         for name in (
             "POWERTOOLS_TRACE_DISABLED",
@@ -342,6 +567,7 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
             "POWERTOOLS_LOG_LEVEL",
             "LEDGER_TABLE",
             "CHUNK_QUEUE_URL",
+            *datasets,
         )
     } | {
         "POWERTOOLS_SERVICE_NAME": "replay",
@@ -356,4 +582,5 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "EVENT_BUS_NAME": "sluice-test-events",
         "MAX_RECEIVES": "5",
         "QUARANTINE_NOTICE_RATIO": "0.1",
+        "STAGING_BUCKET": "sluice-test-staging",
     }

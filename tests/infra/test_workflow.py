@@ -10,7 +10,21 @@ from statelint.linter import Linter
 from statelint.problem import ProblemType
 
 Resources = dict[str, dict[str, Any]]
-WORKFLOWS = tuple(f"module.{name}[0].aws_sfn_state_machine.this" for name in ("replay", "checkins", "analytics_jobs"))
+WORKFLOWS = tuple(
+    f"module.{name}.aws_sfn_state_machine.this"
+    for name in (
+        "replay[0].module.workflow",
+        "checkins[0].module.workflow",
+        "api[0].module.jobs",
+        "quality[0].module.workflow",
+        'lake[0].module.compaction["job"]',
+        "taxi[0].module.workflow",
+    )
+)
+
+
+# Its error is how the execution ends.
+ENDINGS = ("Failed",)
 
 
 def definition(resources: Resources, address: str) -> dict[str, Any]:
@@ -26,7 +40,7 @@ def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from states(state["ItemProcessor"])
 
 
-def test_every_workflow_is_looked_at(mocked_resources: Resources) -> None:
+def test_every_workflow_is_checked(mocked_resources: Resources) -> None:
     assert {a for a, r in mocked_resources.items() if r["type"] == "aws_sfn_state_machine"} == set(WORKFLOWS)
 
 
@@ -47,7 +61,7 @@ def test_the_linter_finds_nothing(mocked_resources: Resources, workflow: str) ->
 def test_the_whole_ends_after_the_wait_and_what_follows_it(
     mocked_resources: Resources, workflow: str, deadline: int, tries: int
 ) -> None:
-    """Or nobody is told."""
+    """Otherwise the run would end without its notice."""
     assert definition(mocked_resources, workflow)["TimeoutSeconds"] >= deadline + tries * 310
 
 
@@ -66,9 +80,27 @@ def test_every_task_is_retried_with_back_off_timed_and_caught(mocked_resources: 
         everything = task["Retry"][-1]
         assert everything["ErrorEquals"] == ["States.ALL"], name
         assert everything["BackoffRate"] > 1, name
-        assert everything["MaxAttempts"] >= 3, name
+        # A run of a Glue job takes minutes, so it is repeated once.
+        assert everything["MaxAttempts"] >= (1 if "glue:startJobRun" in task["Resource"] else 3), name
         assert task["TimeoutSeconds"] > 0, name
-        assert name in caught_inside or task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        assert name in caught_inside or name in ENDINGS or task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_a_redrive_of_the_taxi_workflow_goes_on_at_the_state_that_failed(mocked_resources: Resources) -> None:
+    """Every task's failure names its state, and the last state sends a redriven execution there."""
+    machine = definition(mocked_resources, WORKFLOWS[5])
+    tasks = {name for name, state in states(machine) if state["Type"] == "Task"} - {
+        *ENDINGS,
+        "NotifySuccess",
+        "NotifyFailure",
+    }
+    assert tasks == {"IngestRaw", "LookForMonth", "TransformTrips", "LoadRedshift", "Verify"}
+    for task in tasks:
+        [caught] = machine["States"][task]["Catch"]
+        assert machine["States"][caught["Next"]] == {
+            "Type": "Pass", "Result": task, "ResultPath": "$.state", "Next": "DescribeFailure"}  # fmt: skip
+    resumed = {(choice["StringEquals"], choice["Next"]) for choice in machine["States"]["Resume"]["Choices"]}
+    assert resumed == {(task, task) for task in tasks}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

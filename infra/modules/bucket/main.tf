@@ -70,18 +70,24 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   # Versioning first: a rule on noncurrent versions means nothing before.
   bucket = aws_s3_bucket_versioning.this.bucket
 
-  rule {
-    id     = "expire-noncurrent-versions"
-    status = "Enabled"
+  dynamic "rule" {
+    for_each = var.noncurrent_prefixes
 
-    filter {}
+    content {
+      id     = rule.value == "" ? "expire-noncurrent-versions" : "expire-noncurrent-${trimsuffix(rule.value, "/")}"
+      status = "Enabled"
 
-    noncurrent_version_expiration {
-      noncurrent_days = var.noncurrent_version_days
-    }
+      filter {
+        prefix = rule.value == "" ? null : rule.value
+      }
 
-    expiration {
-      expired_object_delete_marker = true
+      noncurrent_version_expiration {
+        noncurrent_days = var.noncurrent_version_days
+      }
+
+      expiration {
+        expired_object_delete_marker = true
+      }
     }
   }
 

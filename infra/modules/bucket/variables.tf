@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "force_destroy" {
-  description = "Whether destroying the bucket deletes the objects and versions in it. False keeps data safe."
+  description = "Whether destroying the bucket deletes the objects and versions in it. False protects the data."
   type        = bool
   default     = false
 }
@@ -28,6 +28,17 @@ variable "noncurrent_version_days" {
   validation {
     condition     = var.noncurrent_version_days >= 1 && floor(var.noncurrent_version_days) == var.noncurrent_version_days
     error_message = "noncurrent_version_days must be a whole number of days, at least 1."
+  }
+}
+
+variable "noncurrent_prefixes" {
+  description = "Prefixes below which former versions are removed; [\"\"] is the whole bucket. Elsewhere they are kept for good."
+  type        = list(string)
+  default     = [""]
+
+  validation {
+    condition     = length(var.noncurrent_prefixes) > 0 && alltrue([for prefix in var.noncurrent_prefixes : prefix == "" || endswith(prefix, "/")])
+    error_message = "noncurrent_prefixes must be prefixes that end in /, or [\"\"] for the whole bucket."
   }
 }
 

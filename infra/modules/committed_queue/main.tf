@@ -1,5 +1,5 @@
-# What a branch hears of: object.committed, from the bus into a queue of the branch's own, with its dead-letter queue. The
-# function that takes the messages decides which objects are its business.
+# What a branch subscribes to: object.committed, from the bus into a queue of the branch's own, with its dead-letter queue.
+# The function that receives the messages decides which objects it works on.
 
 locals {
   # The rule is known by its name: the queue's policy and the rule's target would otherwise wait for each other.
@@ -11,7 +11,7 @@ module "queue" {
 
   name                       = var.name
   account                    = var.account
-  visibility_timeout_seconds = 6 * var.function_timeout_seconds
+  visibility_timeout_seconds = 6 * var.function_timeout_seconds + var.batching_window_seconds
   retention_days             = var.retention_days
   event_rule_arn             = local.rule_arn
   dead_letter = {
@@ -30,9 +30,9 @@ module "dlq" {
 
 resource "aws_cloudwatch_event_rule" "this" {
   name           = var.name
-  description    = "Committed objects, to ${var.name}"
+  description    = "${var.event == "object.committed" ? "Committed" : "Staged"} objects, to ${var.name}"
   event_bus_name = var.event_bus_name
-  event_pattern  = jsonencode({ source = ["sluice"], detail-type = ["object.committed"] })
+  event_pattern  = jsonencode({ source = ["sluice"], detail-type = [var.event] })
 }
 
 resource "aws_cloudwatch_event_target" "this" {

@@ -22,3 +22,14 @@ output "dlq_url" {
   description = "URL of the dead-letter queue."
   value       = module.dlq.url
 }
+
+output "branch_entry" {
+  description = "The queue as an entry of a branch's queues: both names and URLs, and its label."
+  value = {
+    name     = module.queue.name
+    url      = module.queue.url
+    dlq_name = module.dlq.name
+    dlq_url  = module.dlq.url
+    label    = var.label
+  }
+}

@@ -9,7 +9,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# The group that AWS makes with every VPC lets its members talk to each other; nobody is to be in it.
+# The group that AWS makes with every VPC lets its members talk to each other; it stays empty.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 }

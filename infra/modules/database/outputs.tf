@@ -19,7 +19,7 @@ output "cluster_id" {
 }
 
 output "writer" {
-  description = "Identifier of the writer, known when it answers; no other instance ever gets it, not even one of the same name."
+  description = "Identifier of the writer, known once it answers; AWS never gives it to another instance, also not to one of the same name."
   value       = aws_rds_cluster_instance.writer.dbi_resource_id
 }
 
@@ -38,5 +38,15 @@ output "function_network" {
   value = {
     subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
     security_group_ids = [aws_security_group.functions.id]
+  }
+}
+
+output "endpoint_network" {
+  description = "Where the interface endpoint of a further AWS service goes: network, subnets, security groups, and the name its own begins with."
+  value = {
+    name               = var.name
+    vpc_id             = aws_vpc.this.id
+    subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
+    security_group_ids = [aws_security_group.endpoints.id]
   }
 }

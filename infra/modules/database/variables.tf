@@ -20,7 +20,7 @@ variable "availability_zones" {
 
   validation {
     condition     = length(distinct(var.availability_zones)) >= 2 && length(var.availability_zones) <= 16
-    error_message = "availability_zones must name at least two zones: Aurora keeps its copies apart."
+    error_message = "availability_zones must name at least two zones: Aurora puts its copies in different zones."
   }
 }
 
@@ -46,7 +46,7 @@ variable "engine_version" {
   default     = "17"
 
   validation {
-    # From 17 on rds.force_ssl is on unless switched off, so that nobody gets in without TLS:
+    # From 17 on rds.force_ssl is on unless switched off, so that no client connects without TLS:
     # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html
     condition     = can(regex("^(1[7-9]|[2-9][0-9])(\\.[0-9]+)?$", var.engine_version))
     error_message = "engine_version must be 17 or newer."
@@ -86,7 +86,7 @@ variable "min_capacity" {
 
   validation {
     condition     = var.min_capacity >= 0 && var.min_capacity <= var.max_capacity && floor(var.min_capacity * 2) == var.min_capacity * 2
-    error_message = "min_capacity must lie between 0 and max_capacity, in steps of 0.5."
+    error_message = "min_capacity must be between 0 and max_capacity, in steps of 0.5."
   }
 }
 
@@ -97,7 +97,7 @@ variable "max_capacity" {
 
   validation {
     condition     = var.max_capacity >= 1 && var.max_capacity <= 256 && floor(var.max_capacity * 2) == var.max_capacity * 2
-    error_message = "max_capacity must lie between 1 and 256, in steps of 0.5."
+    error_message = "max_capacity must be between 1 and 256, in steps of 0.5."
   }
 }
 
@@ -108,7 +108,7 @@ variable "backup_retention_days" {
 
   validation {
     condition     = var.backup_retention_days >= 1 && var.backup_retention_days <= 35
-    error_message = "backup_retention_days must lie between 1 and 35."
+    error_message = "backup_retention_days must be between 1 and 35."
   }
 }
 

@@ -1,4 +1,4 @@
-# The bus on which the pipeline says what it has committed; an archive keeps the events so that they can be replayed.
+# The bus on which the pipeline announces what it has committed; an archive stores the events so that they can be replayed.
 
 resource "aws_cloudwatch_event_bus" "this" {
   name = var.name

@@ -10,7 +10,7 @@ variable "name" {
 }
 
 variable "archive_days" {
-  description = "Days for which events are kept for replay; 0 keeps none."
+  description = "Days for which events are archived for replay; 0 for no archive."
   type        = number
   default     = 0
 

@@ -1,5 +1,10 @@
 # One Lambda function: its code, its log group and its settings. Who it may call is in permissions.tf.
 
+locals {
+  zip_path = "${var.artifacts_dir}/${replace(var.code, "/", "-")}.zip"
+  handler  = "${replace(var.code, "/", ".")}.handler.handler"
+}
+
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
@@ -8,10 +13,10 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_s3_object" "zip" {
   bucket = var.artifacts_bucket
   key    = "functions/${var.name}.zip"
-  source = var.zip_path
+  source = local.zip_path
 
   # The content decides, not the file's date: the same bytes are never uploaded twice.
-  source_hash = filebase64sha256(var.zip_path)
+  source_hash = filebase64sha256(local.zip_path)
 }
 
 resource "aws_lambda_function" "this" {
@@ -21,13 +26,13 @@ resource "aws_lambda_function" "this" {
 
   runtime       = var.runtime
   architectures = [var.architecture]
-  handler       = var.handler
+  handler       = local.handler
   layers        = var.layers
 
   s3_bucket         = aws_s3_object.zip.bucket
   s3_key            = aws_s3_object.zip.key
   s3_object_version = aws_s3_object.zip.version_id
-  source_code_hash  = filebase64sha256(var.zip_path)
+  source_code_hash  = filebase64sha256(local.zip_path)
 
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_seconds

@@ -18,12 +18,20 @@ locals {
   logs_statement = {
     Sid    = "WriteOwnLogs"
     Effect = "Allow"
-    Action = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    Action = concat(["logs:CreateLogStream", "logs:PutLogEvents"], var.reads_own_log ? ["logs:GetLogEvents"] : [])
     # The log streams of this group. AWS writes a stream's ARN as <group ARN>:log-stream:<name>, and the names are
     # made by Lambda, so the suffix has to be open:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
     Resource = "${aws_cloudwatch_log_group.this.arn}:*"
   }
+
+  # Calls on a group are allowed on its ARN with the suffix, too.
+  searched_logs_statements = length(var.searches_logs_of) == 0 ? [] : [{
+    Sid      = "SearchLogs"
+    Effect   = "Allow"
+    Action   = ["logs:FilterLogEvents"]
+    Resource = [for group in var.searches_logs_of : "${group}:*"]
+  }]
 
   tracing_statements = var.tracing_mode == "Active" ? [{
     Sid    = "WriteTraces"
@@ -46,6 +54,13 @@ locals {
     Resource = "*"
   }]
 
+  any_statements = [for sid, actions in var.calls_any : {
+    Sid      = sid
+    Effect   = "Allow"
+    Action   = actions
+    Resource = "*"
+  }]
+
   on_failure_statements = var.on_failure == null ? [] : [{
     Sid      = "SendFailedEvents"
     Effect   = "Allow"
@@ -62,9 +77,11 @@ resource "aws_iam_role_policy" "this" {
     Version = "2012-10-17"
     Statement = concat(
       [local.logs_statement],
+      local.searched_logs_statements,
       local.tracing_statements,
       local.network_statements,
       local.on_failure_statements,
+      local.any_statements,
       [for statement in var.permissions : {
         Sid      = statement.sid
         Effect   = "Allow"

@@ -18,15 +18,24 @@ variable "artifacts_bucket" {
   type        = string
 }
 
-variable "zip_path" {
-  description = "Path of the zip file with the function's code."
+variable "code" {
+  description = "Path of the function's package below lambdas/, such as core/ingest. Its zip is core-ingest.zip, its handler core.ingest.handler.handler."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*$", var.code))
+    error_message = "code must be a path of package names below lambdas/, such as core/ingest."
+  }
 }
 
-variable "handler" {
-  description = "Entry point, <module>.<function>."
+variable "artifacts_dir" {
+  description = "Directory with the zips (make build), seen from the working directory."
   type        = string
-  default     = "handler.handler"
+
+  validation {
+    condition     = fileexists("${var.artifacts_dir}/${replace(var.code, "/", "-")}.zip")
+    error_message = "artifacts_dir must hold the zip of every function: build them first with `make build`."
+  }
 }
 
 variable "runtime" {
@@ -64,7 +73,7 @@ variable "memory_mb" {
 
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240
-    error_message = "memory_mb must lie between 128 and 10240."
+    error_message = "memory_mb must be between 128 and 10240."
   }
 }
 
@@ -75,7 +84,7 @@ variable "timeout_seconds" {
 
   validation {
     condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
-    error_message = "timeout_seconds must lie between 1 and 900."
+    error_message = "timeout_seconds must be between 1 and 900."
   }
 }
 
@@ -86,7 +95,7 @@ variable "ephemeral_storage_mb" {
 
   validation {
     condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240
-    error_message = "ephemeral_storage_mb must lie between 512 and 10240."
+    error_message = "ephemeral_storage_mb must be between 512 and 10240."
   }
 }
 
@@ -133,6 +142,18 @@ variable "log_retention_days" {
   default     = 30
 }
 
+variable "reads_own_log" {
+  description = "Whether the function may read its own log."
+  type        = bool
+  default     = false
+}
+
+variable "searches_logs_of" {
+  description = "ARNs of log groups of other functions in which the function may search."
+  type        = list(string)
+  default     = []
+}
+
 variable "permissions" {
   description = "What the function may call besides its own logs: actions on resources, each named in full."
   type = list(object({
@@ -148,13 +169,25 @@ variable "permissions" {
   }
 
   validation {
-    # A star is only for the names of objects under a prefix of one bucket.
+    # A star is only for the names of objects under a prefix of one bucket, of tables of one Glue database, of schedules of one
+    # group, and of executions of one state machine.
     condition = alltrue([
       for p in var.permissions : alltrue([
-        for r in p.resources : !strcontains(r, "*") || can(regex("^arn:[a-z-]+:s3:::[^*]+/[^*]+/\\*$", r))
+        for r in p.resources : !strcontains(r, "*") || can(regex("^arn:[a-z-]+:((s3:::[^*]+/[^*]+|glue:[^*]+:table/[^*/]+|scheduler:[^*]+:schedule/[^*/]+)/|states:[^*]+:execution:[^*:]+:)\\*$", r))
       ])
     ])
-    error_message = "permissions must name every resource; only the objects under a prefix of a bucket may end in /*."
+    error_message = "permissions must name every resource; only the objects under a prefix of a bucket, the tables of a Glue database, the schedules of a group and the executions of a state machine may end in a star."
+  }
+}
+
+variable "calls_any" {
+  description = "Actions for which AWS has no resource to name, by the statement's id."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for actions in values(var.calls_any) : alltrue([for a in actions : startswith(a, "redshift-data:") && !strcontains(a, "*")])])
+    error_message = "calls_any is for calls about statements of Redshift's Data API, each named in full."
   }
 }
 
@@ -171,4 +204,10 @@ variable "on_failure" {
     condition     = var.on_failure == null ? true : contains([0, 1, 2], var.on_failure.retry_attempts)
     error_message = "on_failure.retry_attempts must be 0, 1 or 2."
   }
+}
+
+variable "alarms" {
+  description = "Whether errors and throttles of the function raise alarms where observability is on."
+  type        = bool
+  default     = true
 }

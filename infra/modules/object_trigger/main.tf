@@ -1,4 +1,4 @@
-# New objects under a prefix of a bucket invoke a function.
+# New objects, and objects that are restored from an archive, under a prefix of a bucket invoke a function.
 
 resource "aws_lambda_permission" "this" {
   statement_id  = "AllowBucketNotification"
@@ -6,7 +6,7 @@ resource "aws_lambda_permission" "this" {
   function_name = var.function.name
   principal     = "s3.amazonaws.com"
   source_arn    = var.bucket.arn
-  # A bucket ARN has no account in it: without this, whoever owned the name after us could invoke the function.
+  # A bucket ARN has no account in it: without this, the next owner of the name could invoke the function.
   source_account = var.account_id
 }
 
@@ -16,7 +16,7 @@ resource "aws_s3_bucket_notification" "this" {
   lambda_function {
     id                  = "object-created"
     lambda_function_arn = var.function.arn
-    events              = ["s3:ObjectCreated:*"]
+    events              = ["s3:ObjectCreated:*", "s3:ObjectRestore:Completed"]
     filter_prefix       = var.prefix
   }
 

@@ -24,18 +24,18 @@ variable "visibility_timeout_seconds" {
 
   validation {
     condition     = var.visibility_timeout_seconds >= 0 && var.visibility_timeout_seconds <= 43200
-    error_message = "visibility_timeout_seconds must lie between 0 and 43200 (12 hours)."
+    error_message = "visibility_timeout_seconds must be between 0 and 43200 (12 hours)."
   }
 }
 
 variable "retention_days" {
-  description = "Days for which SQS keeps a message nobody deletes."
+  description = "Days for which SQS stores a message that is not deleted."
   type        = number
   default     = 14
 
   validation {
     condition     = var.retention_days >= 1 && var.retention_days <= 14
-    error_message = "retention_days must lie between 1 and 14, SQS's limit."
+    error_message = "retention_days must be between 1 and 14, SQS's limit."
   }
 }
 
@@ -49,7 +49,7 @@ variable "dead_letter" {
 
   validation {
     condition     = var.dead_letter == null ? true : var.dead_letter.max_receive_count >= 1 && var.dead_letter.max_receive_count <= 1000
-    error_message = "dead_letter.max_receive_count must lie between 1 and 1000."
+    error_message = "dead_letter.max_receive_count must be between 1 and 1000."
   }
 }
 

@@ -20,7 +20,7 @@ variable "batch_size" {
 
   validation {
     condition     = var.batch_size >= 1 && var.batch_size <= 10000
-    error_message = "batch_size must lie between 1 and 10000."
+    error_message = "batch_size must be between 1 and 10000."
   }
 
   validation {
@@ -37,7 +37,7 @@ variable "batching_window_seconds" {
 
   validation {
     condition     = var.batching_window_seconds >= 0 && var.batching_window_seconds <= 300
-    error_message = "batching_window_seconds must lie between 0 and 300."
+    error_message = "batching_window_seconds must be between 0 and 300."
   }
 }
 
@@ -47,6 +47,6 @@ variable "maximum_concurrency" {
 
   validation {
     condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
-    error_message = "maximum_concurrency must lie between 2 and 1000, Lambda's limits."
+    error_message = "maximum_concurrency must be between 2 and 1000, Lambda's limits."
   }
 }

@@ -1,5 +1,5 @@
-# A workflow: its state machine and log, when it starts by itself, and who is told when it is cut short. The definition is
-# the caller's, made of parts from ../workflow_tasks; what the workflow itself may do is in permissions.tf.
+# A workflow: its state machine and log, its schedules, and who is notified when a run is aborted or times out. The caller
+# makes the definition of parts from ../workflow_tasks; what the workflow itself may do is in permissions.tf.
 
 resource "aws_cloudwatch_log_group" "this" {
   # The prefix that AWS lets Step Functions write to without a resource policy of 5,120 characters filling up:
@@ -31,31 +31,33 @@ resource "aws_sfn_state_machine" "this" {
   depends_on = [aws_iam_role_policy.this]
 }
 
-# Off unless a schedule is given. EventBridge names each execution after the event, so an event that it delivers twice
-# starts one.
+# EventBridge names each execution after the event, so an event that it delivers twice starts one.
 resource "aws_cloudwatch_event_rule" "schedule" {
-  count = var.schedule == null ? 0 : 1
+  for_each = var.schedules
 
-  name                = "${var.name}-schedule"
-  description         = "Starts ${var.name}: ${var.schedule.expression}"
-  schedule_expression = var.schedule.expression
+  name                = "${var.name}-${each.key}"
+  description         = "Starts ${var.name}: ${each.value.expression}"
+  schedule_expression = each.value.expression
 }
 
 resource "aws_cloudwatch_event_target" "schedule" {
-  count = var.schedule == null ? 0 : 1
+  for_each = var.schedules
 
-  rule      = aws_cloudwatch_event_rule.schedule[0].name
-  target_id = "workflow"
+  rule      = aws_cloudwatch_event_rule.schedule[each.key].name
+  target_id = var.schedule_target_id
   arn       = aws_sfn_state_machine.this.arn
   role_arn  = aws_iam_role.schedule[0].arn
-  input     = jsonencode(var.schedule.input)
+  input     = each.value.input
+
+  depends_on = [var.scheduled_after]
 }
 
-# An execution that is stopped, or that its timeout ends, runs no further state, so it cannot tell of itself:
+# An execution that is stopped, or that its timeout ends, runs no further state, so it cannot notify anyone itself:
 # https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
-resource "aws_cloudwatch_event_rule" "cut_short" {
+# The names of the rule and the permission are those of deployed stacks: another name would replace them.
+resource "aws_cloudwatch_event_rule" "aborted" {
   name        = "${var.name}-cut-short"
-  description = "Runs of ${var.name} that were stopped or ran out of time"
+  description = "Runs of ${var.name} that were stopped or timed out"
 
   event_pattern = jsonencode({
     source      = ["aws.states"]
@@ -67,8 +69,8 @@ resource "aws_cloudwatch_event_rule" "cut_short" {
   })
 }
 
-resource "aws_cloudwatch_event_target" "cut_short" {
-  rule      = aws_cloudwatch_event_rule.cut_short.name
+resource "aws_cloudwatch_event_target" "aborted" {
+  rule      = aws_cloudwatch_event_rule.aborted.name
   target_id = "notice"
   arn       = var.topic_arn
 
@@ -79,6 +81,37 @@ resource "aws_cloudwatch_event_target" "cut_short" {
       machine = "$.detail.stateMachineArn"
     }
     # Not jsonencode alone, which writes < as \u003c.
-    input_template = replace(replace(jsonencode(var.cut_short_notice), "\\u003c", "<"), "\\u003e", ">")
+    input_template = replace(replace(jsonencode(var.aborted_notice), "\\u003c", "<"), "\\u003e", ">")
   }
+}
+
+# The workflow's function, where it records such an end: it gets the event as it is, or `input`.
+resource "aws_cloudwatch_event_target" "aborted_function" {
+  count = var.aborted_function == null ? 0 : 1
+
+  rule      = aws_cloudwatch_event_rule.aborted.name
+  target_id = var.aborted_function.target_id
+  arn       = var.function_arn
+
+  dynamic "input_transformer" {
+    for_each = var.aborted_function.input == null ? [] : [var.aborted_function.input]
+
+    content {
+      input_paths = {
+        name   = "$.detail.name"
+        status = "$.detail.status"
+      }
+      input_template = replace(replace(jsonencode(input_transformer.value), "\\u003c", "<"), "\\u003e", ">")
+    }
+  }
+}
+
+resource "aws_lambda_permission" "aborted_function" {
+  count = var.aborted_function == null ? 0 : 1
+
+  statement_id  = "AllowCutShort"
+  action        = "lambda:InvokeFunction"
+  function_name = var.aborted_function.name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.aborted.arn
 }

@@ -13,10 +13,11 @@ output "log_group" {
   value       = aws_cloudwatch_log_group.this.name
 }
 
-output "cut_short_rule" {
-  description = "Rule that hears of runs that were stopped or ran out of time, for targets besides the topic."
+output "branch_entry" {
+  description = "The workflow as an entry of a branch's workflows: ARN, name, and whether it has an alarm."
   value = {
-    name = aws_cloudwatch_event_rule.cut_short.name
-    arn  = aws_cloudwatch_event_rule.cut_short.arn
+    arn    = aws_sfn_state_machine.this.arn
+    name   = aws_sfn_state_machine.this.name
+    alarms = var.alarms
   }
 }

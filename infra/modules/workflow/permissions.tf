@@ -1,14 +1,14 @@
-# What the workflow may do: call one function, tell one topic, deliver its own log, and what the caller adds.
+# What the workflow may do: call one function, notify one topic, deliver its own log, and what the caller adds.
 
 locals {
   statements = concat(
+    var.function_arn == null ? [] : [{
+      Sid      = "RunSteps"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction"]
+      Resource = [var.function_arn]
+    }],
     [
-      {
-        Sid      = "RunSteps"
-        Effect   = "Allow"
-        Action   = ["lambda:InvokeFunction"]
-        Resource = [var.function_arn]
-      },
       {
         Sid      = "SendNotices"
         Effect   = "Allow"
@@ -74,10 +74,10 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_iam_role" "schedule" {
-  count = var.schedule == null ? 0 : 1
+  count = length(var.schedules) == 0 ? 0 : 1
 
   name        = "${var.name}-schedule"
-  description = "Role of the schedule of ${var.name}"
+  description = "Role of the schedules of ${var.name}"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -91,7 +91,7 @@ resource "aws_iam_role" "schedule" {
 }
 
 resource "aws_iam_role_policy" "schedule" {
-  count = var.schedule == null ? 0 : 1
+  count = length(var.schedules) == 0 ? 0 : 1
 
   name = "start"
   role = aws_iam_role.schedule[0].id

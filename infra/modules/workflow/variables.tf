@@ -14,8 +14,9 @@ variable "account_id" {
 }
 
 variable "function_arn" {
-  description = "ARN of the function that does the steps."
+  description = "ARN of the function that does the steps, null for none."
   type        = string
+  default     = null
 }
 
 variable "definition" {
@@ -34,7 +35,7 @@ variable "permissions" {
 }
 
 variable "topic_arn" {
-  description = "ARN of the topic that hears how a run ended."
+  description = "ARN of the topic that is notified of how a run ended."
   type        = string
 }
 
@@ -44,9 +45,22 @@ variable "topic_kms_key_arn" {
   default     = null
 }
 
-variable "cut_short_notice" {
-  description = "What the topic hears of a run that was stopped or ran out of time; <name>, <status> and <machine> are filled in."
+variable "aborted_notice" {
+  description = "Notice about a run that was aborted or timed out; <name>, <status> and <machine> are filled in."
   type        = map(string)
+}
+
+variable "aborted_function" {
+  description = <<-EOT
+    Name of the workflow's function where it records a run that was aborted or timed out, the id of the event's target,
+    and what the function gets (<name> and <status> are filled in; null for the event as it is). null: it records none.
+  EOT
+  type = object({
+    name      = string
+    target_id = string
+    input     = optional(map(string))
+  })
+  default = null
 }
 
 variable "log_retention_days" {
@@ -61,11 +75,29 @@ variable "tracing_mode" {
   default     = "PassThrough"
 }
 
-variable "schedule" {
-  description = "When to start by itself (rate(...) or cron(...)) and with what input; null for never."
-  type = object({
+variable "schedules" {
+  description = "When runs start without a request (rate(...) or cron(...)) and with what input, as JSON, by name; the rule is <workflow>-<name>."
+  type = map(object({
     expression = string
-    input      = map(string)
-  })
-  default = null
+    input      = string
+  }))
+  default = {}
+}
+
+variable "schedule_target_id" {
+  description = "Id of the schedules' targets."
+  type        = string
+  default     = "workflow"
+}
+
+variable "alarms" {
+  description = "Whether a run that does not succeed raises an alarm where observability is on."
+  type        = bool
+  default     = true
+}
+
+variable "scheduled_after" {
+  description = "Known once what a run needs exists; the schedules start runs after that."
+  type        = string
+  default     = null
 }

@@ -1,14 +1,14 @@
-# The parts that the definitions of all workflows have in common: how a step of the workflow's function is called, how
-# what fails is tried again, and how a workflow tells its end. Makes no resources.
+# The parts that the definitions of all workflows share: the call of a step of the workflow's function, the retries, and
+# the states that notify the topic and end the run. Makes no resources.
 
 locals {
   # arn:aws, arn:aws-cn, ...: service integrations carry the partition too.
   partition = split(":", var.function_arn)[1]
 
-  # Full jitter, so that what was throttled together does not come back together. A request that is wrong stays wrong.
+  # Full jitter, so that what was throttled together does not come back together. A permanent error is not retried.
   retry = [
     {
-      ErrorEquals = ["InvalidRequest"]
+      ErrorEquals = [for name in var.permanent_errors : name]
       MaxAttempts = 0
     },
     {
@@ -60,16 +60,16 @@ locals {
     Catch = [{
       ErrorEquals = ["States.ALL"]
       ResultPath  = "$.error"
-      Next        = "NotTold"
+      Next        = "NoticeNotSent"
     }]
   }
 
   endings = {
-    TellDone   = merge(local.notify, { Next = "Done" })
-    Done       = { Type = "Succeed" }
-    TellFailed = merge(local.notify, { Next = "Failed" })
-    Failed     = { Type = "Fail", Error = var.failed.error, Cause = var.failed.cause }
-    NotTold = {
+    NotifySuccess = merge(local.notify, { Next = "Done" })
+    Done          = { Type = "Succeed" }
+    NotifyFailure = merge(local.notify, { Next = "Failed" })
+    Failed        = { Type = "Fail", Error = var.failed.error, Cause = var.failed.cause }
+    NoticeNotSent = {
       Type  = "Fail"
       Error = "NoticeNotSent"
       Cause = "The workflow has ended, but its notice could not be published; ${var.failed.record} says how it ended"

@@ -4,7 +4,7 @@ output "steps" {
 }
 
 output "endings" {
-  description = "The states TellDone, Done, TellFailed, Failed and NotTold."
+  description = "The states NotifySuccess, Done, NotifyFailure, Failed and NoticeNotSent."
   value       = local.endings
 }
 

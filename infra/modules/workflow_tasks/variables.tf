@@ -14,18 +14,18 @@ variable "steps" {
 }
 
 variable "topic_arn" {
-  description = "ARN of the topic that hears how a run ended."
+  description = "ARN of the topic that is notified of how a run ended."
   type        = string
 }
 
 variable "notice_path" {
-  description = "Where the state holds `notice` when TellDone or TellFailed is reached, as a JSONPath."
+  description = "Where the state holds `notice` when NotifySuccess or NotifyFailure is reached, as a JSONPath."
   type        = string
   default     = "$"
 }
 
 variable "failed" {
-  description = "How a failed run ends: error and cause as Step Functions shows them, and what keeps a record of it."
+  description = "How a failed run ends: error and cause as Step Functions shows them, and what has a record of it."
   type = object({
     error  = string
     cause  = string
@@ -37,4 +37,10 @@ variable "retry_interval_seconds" {
   description = "Seconds before a failed task is tried again for the first time; each further wait is twice as long."
   type        = number
   default     = 2
+}
+
+variable "permanent_errors" {
+  description = "Errors of the function that are not retried."
+  type        = list(string)
+  default     = ["InvalidRequest"]
 }

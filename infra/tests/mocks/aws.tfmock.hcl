@@ -105,3 +105,18 @@ mock_resource "aws_api_gateway_rest_api" {
     execution_arn = "arn:aws:execute-api:us-east-1:123456789012:mockapi"
   }
 }
+
+mock_resource "aws_redshiftserverless_namespace" {
+  defaults = {
+    arn                       = "arn:aws:redshift-serverless:us-east-1:123456789012:namespace/mock-namespace"
+    namespace_id              = "mock-namespace"
+    admin_password_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift!sluice-test-taxi-abcdef"
+  }
+}
+
+mock_resource "aws_redshiftserverless_workgroup" {
+  defaults = {
+    arn          = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/mock-workgroup"
+    workgroup_id = "mock-workgroup"
+  }
+}

@@ -1,7 +1,9 @@
-"""Replace parts of LocalStack, and fail loudly when what is replaced is not what we expect."""
+"""Replaces parts of LocalStack, and raises an error when the replaced part is not the expected one."""
 
 import inspect
 from typing import Any
+
+_STARS: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 class UnexpectedEngine(RuntimeError):
@@ -16,7 +18,7 @@ def replace(owner: Any, name: str, new: Any, expect: str | None = None) -> Any:
     """
     where = f"{getattr(owner, '__name__', owner)}.{name}"
     if not hasattr(owner, name):
-        raise UnexpectedEngine(f"{where} is gone; this extension needs localstack-core 4.14.0")
+        raise UnexpectedEngine(f"{where} does not exist; this extension needs localstack-core 4.14.0")
     old = getattr(owner, name)
     if expect is not None:
         found = plain_signature(old)
@@ -33,6 +35,5 @@ def plain_signature(function: Any) -> str:
     target = function.__init__ if inspect.isclass(function) else function
     names = []
     for parameter in inspect.signature(target).parameters.values():
-        prefix = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-        names.append(prefix + parameter.name)
+        names.append(_STARS.get(parameter.kind, "") + parameter.name)
     return f"({', '.join(names)})"

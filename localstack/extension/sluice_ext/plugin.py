@@ -1,4 +1,7 @@
-"""Entry points: everything LocalStack loads from this package. Imports stay in the functions: plux reads this early."""
+"""Entry points: everything that LocalStack loads from this package.
+
+Imports are inside the functions, because plux loads this module early.
+"""
 
 import logging
 from typing import Any
@@ -46,6 +49,14 @@ def apigateway() -> Service:
     return Service.for_provider(ApigatewayNextGenProvider(), dispatch_table_factory=MotoFallbackDispatcher)
 
 
+@aws_provider(api="athena", name="sluice")
+def athena() -> Service:
+    """PROVIDER_OVERRIDE_ATHENA=sluice."""
+    from sluice_ext.athena.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="cloudwatch", name="sluice")
 def cloudwatch() -> Service:
     """PROVIDER_OVERRIDE_CLOUDWATCH=sluice."""
@@ -62,9 +73,28 @@ def dynamodb() -> Service:
     return create_service()
 
 
+@aws_provider(api="events", name="sluice")
+def events() -> Service:
+    """PROVIDER_OVERRIDE_EVENTS=sluice: LocalStack's own provider, which respects the state of rules."""
+    from localstack.services.events.provider import EventsProvider
+
+    from sluice_ext import events as ours
+
+    ours.install()
+    return Service.for_provider(EventsProvider())
+
+
+@aws_provider(api="glue", name="sluice")
+def glue() -> Service:
+    """PROVIDER_OVERRIDE_GLUE=sluice."""
+    from sluice_ext.glue.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="lambda", name="sluice")
 def lambda_() -> Service:
-    """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider, some parts replaced (on first use: it is large)."""
+    """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider with some parts replaced."""
     from localstack.services.lambda_.provider import LambdaProvider
 
     from sluice_ext import delivery, executor
@@ -82,10 +112,34 @@ def rds() -> Service:
     return create_service()
 
 
+@aws_provider(api="redshift-data", name="sluice")
+def redshift_data() -> Service:
+    """PROVIDER_OVERRIDE_REDSHIFT_DATA=sluice."""
+    from sluice_ext.redshift.data.provider import create_service
+
+    return create_service()
+
+
+@aws_provider(api="redshift-serverless", name="sluice")
+def redshift_serverless() -> Service:
+    """PROVIDER_OVERRIDE_REDSHIFT_SERVERLESS=sluice."""
+    from sluice_ext.redshift.serverless import create_service
+
+    return create_service()
+
+
 @aws_provider(api="s3", name="sluice")
 def s3() -> Service:
-    """PROVIDER_OVERRIDE_S3=sluice: LocalStack's own provider; its objects lie in the engine's folder."""
-    from sluice_ext.storage import create_service
+    """PROVIDER_OVERRIDE_S3=sluice: LocalStack's own provider; its objects are in the engine's folder."""
+    from sluice_ext.s3.storage import create_service
+
+    return create_service()
+
+
+@aws_provider(api="scheduler", name="sluice")
+def scheduler() -> Service:
+    """PROVIDER_OVERRIDE_SCHEDULER=sluice."""
+    from sluice_ext.scheduler.provider import create_service
 
     return create_service()
 
@@ -95,11 +149,9 @@ def sqs() -> Service:
     """PROVIDER_OVERRIDE_SQS=sluice: LocalStack's own provider, with AWS's metrics and redrive."""
     from localstack.services.sqs.provider import SqsProvider
 
-    from sluice_ext.delivery import redrive
-    from sluice_ext.metrics import queues
+    from sluice_ext import sqs as ours
 
-    queues.install()
-    redrive.install()
+    ours.install()
     return Service.for_provider(SqsProvider())
 
 
@@ -108,28 +160,39 @@ def stepfunctions() -> Service:
     """PROVIDER_OVERRIDE_STEPFUNCTIONS=sluice: LocalStack's own provider, with AWS's metrics and stops."""
     from localstack.services.stepfunctions.provider import StepFunctionsProvider
 
-    from sluice_ext import stopping
-    from sluice_ext.metrics import workflows
+    from sluice_ext import stepfunctions as ours
 
-    stopping.install()
-    workflows.install()
+    ours.install()
     return Service.for_provider(StepFunctionsProvider())
 
 
 @hooks.on_infra_start()
 def install() -> None:
-    """Add the /_sluice routes and shorten the request path."""
-    from sluice_ext import control
-    from sluice_ext.gateway import shortcuts
+    """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
+    from sluice_ext import control, settings
+    from sluice_ext.gateway import pausing, shortcuts
+    from sluice_ext.redshift import model
 
+    model.install()
     control.install()
     shortcuts.install()
+    pausing.install()
+    control.restore()
+    if settings.REDSHIFT_PORT:
+        from sluice_ext.redshift import wire
+
+        wire.start()
 
 
 @hooks.on_infra_shutdown()
 def shutdown() -> None:
-    """Stop what we started; no function process may outlive the engine."""
-    from sluice_ext import delivery, executor
+    """Write the last logs and end every function process."""
+    from sluice_ext import athena, executor, glue, logs, redshift
+    from sluice_ext.timeline.clock import CLOCK
 
-    delivery.shutdown()
+    CLOCK.stop()
+    logs.shutdown()
     executor.shutdown()
+    athena.shutdown()
+    glue.shutdown()
+    redshift.shutdown()

@@ -1,7 +1,8 @@
-"""API Gateway: LocalStack's own REST APIs, with what its open edition leaves out.
+"""API Gateway: LocalStack's own REST APIs, plus what its open edition lacks: limits, access logs, gateway responses.
 
-Replaced: `RestApiGateway.__init__`, to put in the limits and the access log, and three methods of
-`GatewayExceptionHandler`, which left out the templates, headers and content types of gateway responses.
+Replaced: `RestApiGateway.__init__`, to add the limits and the access log, and
+`GatewayExceptionHandler.create_exception_response`, which ignores the templates, headers and content types of gateway
+responses.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from localstack.services.apigateway.next_gen.execute_api.gateway import RestApiG
 from localstack.services.apigateway.next_gen.execute_api.handlers import api_key_validation_handler
 from localstack.services.apigateway.next_gen.execute_api.handlers.gateway_exception import GatewayExceptionHandler
 
-from sluice_ext.apigateway import limits, log, responses
+from sluice_ext.apigateway import access_log, limits, responses
 from sluice_ext.patching import replace
 
 
@@ -20,11 +21,11 @@ def install() -> None:
     def build(self: Any) -> None:
         original(self)
         handlers = self.request_handlers
-        handlers.insert(0, log.begin)
+        handlers.insert(0, access_log.begin)
         handlers.insert(1, limits.check_size)
-        # A key that is not valid uses nothing up; one that is, is counted before anything else is looked at.
+        # An invalid key uses no quota; a request with a valid one counts, even when it is rejected later.
         handlers.insert(handlers.index(api_key_validation_handler) + 1, limits.throttle)
-        self.response_handlers.append(log.end)
+        self.response_handlers.append(access_log.end)
 
     original = replace(RestApiGateway, "__init__", build, expect="(self)")
     replace(GatewayExceptionHandler, "create_exception_response", responses.create, expect="(self, exception, context)")

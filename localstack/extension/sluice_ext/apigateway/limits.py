@@ -1,7 +1,7 @@
-"""How large a request may be, and how many may come: API Gateway's own limit, the stage's, and each key's plan.
+"""Limits on the size and rate of requests: API Gateway's own, the stage's, and those of each key's usage plan.
 
-https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html: token buckets, of the
-key first and then of the stage's method. AWS's are approximate; these are exact.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html: token buckets, first
+the key's and then the one of the stage's method. AWS's limits are approximate; these are exact.
 """
 
 import threading
@@ -20,18 +20,18 @@ from localstack.services.apigateway.next_gen.execute_api.gateway_response import
 from localstack.services.apigateway.next_gen.execute_api.moto_helpers import get_usage_plan_keys, get_usage_plans
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
-MOST_BYTES = 10 * 1024 * 1024
+MAX_BYTES = 10 * 1024 * 1024
 
 
 class Buckets:
-    """Token buckets by name, each made full when it is first met or its limits have changed."""
+    """Token buckets by name. A bucket starts full, and is full again when its limits change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._buckets: dict[Any, tuple[float, float, float, float]] = {}
 
     def take(self, name: Any, rate: float, burst: float, now: float | None = None) -> bool:
-        """Takes one token; ``rate`` a second come back, at most ``burst`` are kept. False when there is none."""
+        """Take one token; False when the bucket is empty. It refills at ``rate`` tokens a second, up to ``burst``."""
         moment = time.monotonic() if now is None else now
         with self._lock:
             tokens, since, old_rate, old_burst = self._buckets.get(name, (burst, moment, rate, burst))
@@ -44,14 +44,14 @@ class Buckets:
 
 
 class Quotas:
-    """Requests of a key in its plan's current period."""
+    """Number of requests that each key made in the current period of its plan."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._used: dict[Any, tuple[str, int]] = {}
 
     def take(self, name: Any, limit: int, period: str, now: datetime | None = None) -> bool:
-        """Counts one request; False when ``limit`` were made in this DAY, WEEK or MONTH (UTC)."""
+        """Count one request; False when the key has used its ``limit`` for this DAY, WEEK or MONTH (UTC)."""
         current = _period(period, now or datetime.now(UTC))
         with self._lock:
             in_period, used = self._used.get(name, (current, 0))
@@ -62,21 +62,31 @@ class Quotas:
             self._used[name] = (current, used + 1)
             return True
 
+    def dump(self) -> dict[Any, tuple[str, int]]:
+        """Everything, for a saved state."""
+        with self._lock:
+            return dict(self._used)
 
-_BUCKETS, _QUOTAS = Buckets(), Quotas()
+    def load(self, saved: dict[Any, tuple[str, int]]) -> None:
+        """Restore what `dump` returned."""
+        with self._lock:
+            self._used.update(saved)
+
+
+_BUCKETS, QUOTAS = Buckets(), Quotas()
 
 
 def check_size(_chain: Any, context: RestApiInvocationContext, _response: Response) -> None:
-    """Raises RequestTooLargeError."""
-    if (context.request.content_length or 0) > MOST_BYTES:
-        # It is not read, so nothing is known of it yet; what answers and logs errors expects to be told.
+    """Raises RequestTooLargeError for a body over the limit."""
+    if (context.request.content_length or 0) > MAX_BYTES:
+        # The request is not parsed yet, but the handlers that answer and log errors need these two values.
         path = context.request.path.partition(f"/{context.stage}")[2]
         context.context_variables = {"requestId": str(uuid.uuid4()), "path": f"/{context.stage}{path}"}
         raise RequestTooLargeError("Request Too Long")
 
 
 def throttle(_chain: Any, context: RestApiInvocationContext, _response: Response) -> None:
-    """Raises ThrottledError or QuotaExceededError."""
+    """Apply the limits of the usage plans and of the stage. Raises ThrottledError or QuotaExceededError."""
     key_id = (context.context_variables.get("identity") or {}).get("apiKeyId")
     if key_id:
         for plan in _plans(context, key_id):
@@ -101,7 +111,7 @@ def _plans(context: RestApiInvocationContext, key_id: str) -> list[dict[str, Any
 
 def _take_of_plan(context: RestApiInvocationContext, plan: dict[str, Any], key_id: str) -> None:
     quota, limits = plan.get("quota") or {}, plan.get("throttle") or {}
-    if quota.get("limit") and not _QUOTAS.take((plan["id"], key_id), int(quota["limit"]), quota.get("period", "DAY")):
+    if quota.get("limit") and not QUOTAS.take((plan["id"], key_id), int(quota["limit"]), quota.get("period", "DAY")):
         raise QuotaExceededError("Limit Exceeded")
     rate, burst = limits.get("rateLimit"), limits.get("burstLimit")
     if rate is not None or burst is not None:
@@ -111,14 +121,14 @@ def _take_of_plan(context: RestApiInvocationContext, plan: dict[str, Any], key_i
 
 
 def _method_limits(context: RestApiInvocationContext) -> tuple[str, float, float] | None:
-    """The stage's settings for this method: (whose they are, rate, burst); None when there are none."""
+    """The stage's settings for this method: (name of the bucket, rate, burst); None without limits."""
     settings = context.stage_configuration.get("methodSettings") or {}
     path = (context.resource or {}).get("path", "/").replace("/", "~1")
     method = context.invocation_request["http_method"]
     for name in (f"{path}/{method}", f"{path.removeprefix('~1')}/{method}", "*/*"):
         found = settings.get(name) or {}
         rate, burst = found.get("throttlingRateLimit"), found.get("throttlingBurstLimit")
-        # -1 is Terraform's word for no limit
+        # Terraform writes -1 for no limit.
         if rate is not None and float(rate) >= 0:
             return f"{path}/{method}", float(rate), float(rate if burst is None else burst)
     return None

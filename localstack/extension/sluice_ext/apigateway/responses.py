@@ -1,4 +1,4 @@
-"""Gateway responses: what API Gateway answers itself, by the template, headers and status that the API gives them.
+"""Gateway responses: what API Gateway itself answers, with the template, headers and status that the API defines.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gatewayResponse-definition.html
 """
@@ -23,7 +23,7 @@ _HEADER = "gatewayresponse.header."
 
 
 def create(_self: Any, exception: BaseGatewayException, context: RestApiInvocationContext) -> Response:
-    """The response to an error, as `GatewayExceptionHandler.create_exception_response`."""
+    """The response to an error; replaces `GatewayExceptionHandler.create_exception_response`."""
     chosen = get_gateway_response_or_default(exception.type, context.deployment.rest_api.gateway_responses)
     status = chosen.get("statusCode") or exception.status_code or 500
     headers = Headers({"Content-Type": APPLICATION_JSON, "x-amzn-ErrorType": exception.code})
@@ -32,7 +32,7 @@ def create(_self: Any, exception: BaseGatewayException, context: RestApiInvocati
             headers.set(name.removeprefix(_HEADER), _header(value, context))
     templates = chosen.get("responseTemplates") or {APPLICATION_JSON: _PLAIN}
     if isinstance(exception, AccessDeniedError) and templates.get(APPLICATION_JSON) == _PLAIN:
-        # The one default that is written with a capital:
+        # The only default response that writes Message with a capital:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
         templates = {APPLICATION_JSON: _PLAIN.replace("message", "Message", 1)}
     content_type = APPLICATION_JSON if APPLICATION_JSON in templates else next(iter(templates))
@@ -42,12 +42,12 @@ def create(_self: Any, exception: BaseGatewayException, context: RestApiInvocati
 
 
 def render(template: str, context: RestApiInvocationContext) -> str:
-    """A template with its variables; gateway responses know no other VTL. One that is not there is empty."""
+    """The template with its variables filled in, unknown ones empty. Gateway responses have no other VTL."""
     return _VARIABLE.sub(lambda found: value_of(context, found), template)
 
 
 def value_of(context: RestApiInvocationContext, found: re.Match[str]) -> str:
-    """What a variable stands for. ``messageString`` comes with its quotes, as AWS has it."""
+    """The value of a variable. ``messageString`` includes its quotes, as on AWS."""
     if found.group(2):
         return str((context.stage_variables or {}).get(found.group(2), ""))
     value: Any = context.context_variables
@@ -59,7 +59,7 @@ def value_of(context: RestApiInvocationContext, found: re.Match[str]) -> str:
 
 
 def _header(value: str, context: RestApiInvocationContext) -> str:
-    """A literal stands in single quotes; else it is a part of the request, as method.request.header.Origin."""
+    """The value of a header: a literal in single quotes, or a part of the request (method.request.header.Origin)."""
     if value.startswith("'") and value.endswith("'"):
         return value[1:-1]
     kind, _, name = value.removeprefix("method.request.").partition(".")

@@ -1,4 +1,4 @@
-"""Routes under /_sluice: health, fault control, call record."""
+"""Routes under /_sluice: health, fault control, the call record, the record of roles, saved states."""
 
 
 def install() -> None:
@@ -6,3 +6,13 @@ def install() -> None:
     from sluice_ext.control import routes
 
     routes.install()
+
+
+def restore() -> None:
+    """Restore the saved state that the engine was given, if any."""
+    from sluice_ext import settings
+
+    if settings.STATE_FOLDER:
+        from sluice_ext.control import state
+
+        state.restore()

@@ -1,16 +1,9 @@
-"""Event delivery without fixed waits, with AWS's retry, batching, partial-failure and concurrency semantics."""
-
-import sys
+"""Delivery of events to functions, without fixed waits: AWS's retries, batches, partial failures and concurrency."""
 
 
 def install() -> None:
     """Replace LocalStack's asynchronous event queue and SQS pollers."""
-    from sluice_ext.delivery import patches
+    from sluice_ext.delivery import patches, pausing
 
     patches.install()
-
-
-def shutdown() -> None:
-    """Write what is still gathered."""
-    if logs := sys.modules.get("sluice_ext.delivery.logs"):
-        logs.WRITER.flush()
+    pausing.install()

@@ -2,9 +2,9 @@
 
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
-Replaces LocalStack's LambdaEventManager, which keeps events in an SQS queue of its own and fetches them by long polls.
-An event is tried at once; a function error is retried after 1 and 2 times LAMBDA_RETRY_BASE_DELAY (60 s on AWS); a
-throttle or system error goes back to the queue with delays from 1 s to 5 min until the event is too old (6 h).
+Replaces LocalStack's LambdaEventManager, which stores events in an internal SQS queue and fetches them by long polls.
+An event is tried at once. A function error is retried after 1 and 2 times LAMBDA_RETRY_BASE_DELAY (60 s on AWS). After
+a throttle or a system error the event returns to the queue, with delays from 1 s to 5 min until it is too old (6 h).
 """
 
 import heapq
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from localstack.aws.api.lambda_ import TooManyRequestsException
@@ -23,6 +23,7 @@ from localstack.services.lambda_.invocation.lambda_models import Invocation, Inv
 
 from localstack import config
 from sluice_ext import settings
+from sluice_ext.pausing import GATE
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _IDLE_SECONDS = 5.0
 
 @dataclass
 class _Event:
-    """One queued event. ``retries`` after function errors, ``refusals`` throttles and system errors in a row."""
+    """One queued event. ``retries``: after function errors; ``refusals``: throttles and system errors in a row."""
 
     invocation: Invocation
     retries: int = 0
@@ -44,19 +45,20 @@ class _Event:
 
 @dataclass
 class EventQueue:
-    """Events of one function version, with as many workers as there is work (and leave) for."""
+    """Events of one function version. It has as many workers as there are events, up to its concurrency limit."""
 
     handle: Callable[[_Event], float | None]
     limit: Callable[[], int]
     _due: list[tuple[float, int, _Event]] = field(default_factory=list)
     _number: Any = field(default_factory=itertools.count)
     _changed: threading.Condition = field(default_factory=threading.Condition)
+    _handled: dict[int, _Event] = field(default_factory=dict)  # events that a worker tries now
     _workers: int = 0
     _idle: int = 0
     _closed: bool = False
 
     def put(self, event: _Event, delay: float = 0.0) -> None:
-        """Queue an event for ``delay`` seconds from now."""
+        """Queue an event that is due in ``delay`` seconds."""
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + delay, next(self._number), event))
             if self._idle:
@@ -66,7 +68,7 @@ class EventQueue:
                 threading.Thread(target=self._work, name="lambda-async", daemon=True).start()
 
     def close(self) -> None:
-        """The function is gone: drop what is queued."""
+        """The function is deleted: drop its queued events."""
         with self._changed:
             self._closed = True
             self._due.clear()
@@ -76,16 +78,18 @@ class EventQueue:
         return len(self._due)
 
     def _take(self) -> _Event | None:
-        give_up = time.monotonic() + _IDLE_SECONDS
+        idle_end = time.monotonic() + _IDLE_SECONDS
         with self._changed:
             while not self._closed and self._workers <= max(1, self.limit()):
                 now = time.monotonic()
                 if self._due and self._due[0][0] <= now:
-                    return heapq.heappop(self._due)[2]
-                # One worker stays as long as something is to be retried later.
-                if now >= give_up and (self._idle or not self._due):
+                    event = heapq.heappop(self._due)[2]
+                    self._handled[id(event)] = event
+                    return event
+                # One worker waits as long as an event is due later.
+                if now >= idle_end and (self._idle or not self._due):
                     break
-                until = self._due[0][0] if self._due else give_up
+                until = self._due[0][0] if self._due else idle_end
                 self._idle += 1
                 self._changed.wait(until - now)
                 self._idle -= 1
@@ -94,19 +98,46 @@ class EventQueue:
 
     def _work(self) -> None:
         while event := self._take():
-            try:
-                delay = self.handle(event)
-            except Exception:
-                LOG.exception("Event %s is lost", event.invocation.request_id)
-                delay = None
-            if delay is not None:
-                self.put(event, delay)
+            with GATE.work(f"event {event.invocation.request_id}", source=True):
+                try:
+                    delay = self.handle(event)
+                except Exception:
+                    LOG.exception("Event %s is lost", event.invocation.request_id)
+                    delay = None
+                del self._handled[id(event)]
+                if delay is not None:
+                    self.put(event, delay)
+
+    def dump(self) -> list[tuple[float, _Event]]:
+        """(Unix time when it is due, event) of all events; those that are tried now are due now."""
+        now, wall = time.monotonic(), time.time()
+        with self._changed:
+            waiting = [(wall + max(0.0, due - now), event) for due, _, event in self._due]
+            return waiting + [(wall, event) for event in self._handled.values()]
+
+
+class Queues:
+    """The queues of all function versions, for saving and restoring state."""
+
+    def dump(self) -> dict[str, list[tuple[float, _Event]]]:
+        """The events of each version, by its qualified ARN."""
+        found = {arn: queue.dump() for (arn, _), queue in list(AsyncEventManager._queues.items())}
+        return {arn: events for arn, events in found.items() if events}
+
+    def load(self, saved: dict[str, list[tuple[float, _Event]]]) -> None:
+        """Put events back; the versions run already. What became due meanwhile is tried at once, and once."""
+        for (arn, _), queue in list(AsyncEventManager._queues.items()):
+            for due, event in saved.get(arn, ()):
+                queue.put(event, max(0.0, due - time.time()))
+
+
+QUEUES = Queues()
 
 
 class AsyncEventManager:
     """Takes the place of LocalStack's LambdaEventManager: one for each running function version."""
 
-    # Queues outlive an update of the function: (qualified ARN, instance of the function) -> queue.
+    # An update of the function leaves its queue alone: (qualified ARN, instance of the function) -> queue.
     _queues: ClassVar[dict[tuple[str, str], EventQueue]] = {}
     _current: ClassVar[dict[tuple[str, str], "AsyncEventManager"]] = {}
 
@@ -114,12 +145,12 @@ class AsyncEventManager:
         self.version_manager = version_manager
         identity = version_manager.function_version.id
         self._key = (identity.qualified_arn(), version_manager.function.instance_id)
-        # Only its destination and dead-letter code is used.
+        # Used only to send to destinations and dead-letter queues.
         self._destinations = Poller.__new__(Poller)
         self._destinations.version_manager = version_manager
 
     def start(self) -> None:
-        """Take over the queue of the version this one replaces, or begin a new one."""
+        """Take over the queue of the version that this one replaces, or create a queue."""
         self._current[self._key] = self
         if self._key not in self._queues:
             key = self._key
@@ -128,41 +159,44 @@ class AsyncEventManager:
             )
 
     def stop_for_update(self) -> None:
-        """The version that replaces this one goes on with the queue."""
+        """Nothing to do: the version that replaces this one takes over the queue."""
 
     def stop(self) -> None:
-        """The function is deleted or the engine goes down."""
+        """The function is deleted or the engine stops."""
         queue = self._queues.pop(self._key, None)
         if queue:
             queue.close()
 
     def enqueue_event(self, invocation: Invocation) -> None:
-        """Accept an event (the caller has its 202 when this returns)."""
+        """Accept an event; the caller is answered 202 when this returns."""
         self._queues[self._key].put(_Event(invocation))
 
     def _concurrency(self) -> int:
         reserved = self.version_manager.function.reserved_concurrent_executions
-        # Never more workers than may run, so a burst queues up here instead of being throttled.
+        # Not more workers than may run at once, so a burst waits here instead of being throttled.
         return settings.MAX_ENVIRONMENTS if reserved is None else min(settings.MAX_ENVIRONMENTS, max(1, reserved))
 
     def _handle(self, event: _Event) -> float | None:
-        """Try an event once. Returns after how many seconds to try again, None when it is finished with."""
+        """Try an event once. Returns the seconds until the next try; None when the event is done."""
         function = self.version_manager.function
         options = function.event_invoke_configs.get(self.version_manager.function_version.id.qualifier)
         invocation = event.invocation
         if event.retries == 0 and self._age(event) > self._max_age(options):
-            return self._give_up(event, None, options, "EventAgeExceeded")
+            self._fail(event, None, options, "EventAgeExceeded")
+            return None
         try:
             result = self.version_manager.invoke(invocation=invocation)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the event must not be lost
+        except Exception as error:  # noqa: BLE001 - after any error, the event must not be lost
             if function.reserved_concurrent_executions == 0:
-                return self._give_up(event, None, options, "ZeroReservedConcurrency")
+                self._fail(event, None, options, "ZeroReservedConcurrency")
+                return None
             if not isinstance(error, TooManyRequestsException):
                 LOG.warning("Event %s: %s; trying again", invocation.request_id, error)
             delay = float(min(2**event.refusals, _MAX_BACKOFF_SECONDS))
             event.refusals += 1
             if self._age(event) + delay > self._max_age(options):
-                return self._give_up(event, None, options, "EventAgeExceeded")
+                self._fail(event, None, options, "EventAgeExceeded")
+                return None
             return delay
         event.refusals = 0
         wrapped = SQSInvocation(invocation, retries=event.retries)
@@ -175,15 +209,17 @@ class AsyncEventManager:
             else options.maximum_retry_attempts
         )
         if event.retries >= allowed:
-            return self._give_up(event, result, options, "RetriesExhausted")
+            self._fail(event, result, options, "RetriesExhausted")
+            return None
         delay = float((event.retries + 1) * config.LAMBDA_RETRY_BASE_DELAY_SECONDS)
         if self._age(event) + delay > self._max_age(options):
-            return self._give_up(event, result, options, "EventAgeExceeded")
+            self._fail(event, result, options, "EventAgeExceeded")
+            return None
         event.retries += 1
         return delay
 
-    def _give_up(self, event: _Event, result: InvocationResult | None, options: Any, cause: str) -> None:
-        """Hand the event to the failure destination and the dead-letter queue, when there are such."""
+    def _fail(self, event: _Event, result: InvocationResult | None, options: Any, cause: str) -> None:
+        """The event has failed for good: send it to the failure destination and the dead-letter queue, if any."""
         if result is None:
             result = InvocationResult(event.invocation.request_id, b"null", is_error=True, logs="")
         wrapped = SQSInvocation(event.invocation, retries=event.retries)
@@ -193,7 +229,8 @@ class AsyncEventManager:
 
     @staticmethod
     def _age(event: _Event) -> float:
-        return (datetime.now() - event.invocation.invoke_time).total_seconds()
+        age: timedelta = datetime.now() - event.invocation.invoke_time
+        return age.total_seconds()
 
     @staticmethod
     def _max_age(options: Any) -> float:

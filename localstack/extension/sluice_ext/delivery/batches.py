@@ -1,4 +1,4 @@
-"""What a function's answer says about the messages of its batch, and how large a batch may be.
+"""Which messages of a batch failed, from the function's answer; and how large a batch may be.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
 """
@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-# A synchronous invocation takes 6 MB; the rest of a record besides its body is well under 2 kB.
+# The event of a synchronous invocation may have 6 MB; a record without its body is well under 2 kB.
 _PAYLOAD_BYTES, _RECORD_BYTES = 6_291_456, 2_048
 
 
 def failed_messages(answer: bytes, message_ids: set[str]) -> set[str]:
     """Ids of the messages that failed, from the answer of a function that reports batch item failures.
 
-    An empty or missing list is success. An unknown id, an empty or null one, a wrong key or an answer that is no JSON
+    An empty or missing list is success. An unknown, empty or null id, a wrong key or an answer that is not a JSON
     object fails the whole batch.
     """
     try:
@@ -44,7 +44,7 @@ def by_payload(messages: list[Any]) -> Iterator[list[Any]]:
     batch: list[Any] = []
     size = 0
     for message in messages:
-        # json.dumps writes non-ASCII as \\uXXXX; measure what is sent.
+        # json.dumps writes non-ASCII characters as \\uXXXX; this measures what is sent.
         length = len(json.dumps(message.get("Body", ""))) + _RECORD_BYTES
         if batch and size + length > _PAYLOAD_BYTES:
             yield batch

@@ -1,9 +1,9 @@
-"""Where event delivery takes LocalStack's place.
+"""The parts of LocalStack that event delivery replaces.
 
 Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings
 are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, `LambdaNotifier.notify`
 of S3, which makes a request for each notification, and
-`LambdaProvider.validate_event_source_mapping`, which does not refuse a queue whose visibility timeout is less than the
+`LambdaProvider.validate_event_source_mapping`, which accepts a queue whose visibility timeout is less than the
 function's timeout.
 """
 
@@ -24,9 +24,10 @@ from localstack.utils.strings import long_uid
 
 from sluice_ext.delivery import service
 from sluice_ext.delivery.async_events import AsyncEventManager
-from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller, _queue
+from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller
 from sluice_ext.iam import behalf
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
+from sluice_ext.sqs.queues import queue_of
 
 LOG = logging.getLogger(__name__)
 # Largest event of an invocation, by its type (bytes).
@@ -101,7 +102,7 @@ def _check_mappings() -> None:
         source, version = request.get("EventSourceArn"), found[3]
         if source and parse_arn(source)["service"] == "sqs":
             try:
-                queue = _queue(source)
+                queue = queue_of(source)
             except LookupError:
                 raise InvalidParameterValueException(
                     "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "

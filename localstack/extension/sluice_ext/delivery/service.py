@@ -1,4 +1,4 @@
-"""LocalStack's Lambda service in this process, for deliveries that need no request through the gateway."""
+"""LocalStack's Lambda service in this process: deliveries call it directly, not through the gateway."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from localstack.services.plugins import SERVICE_PLUGINS
 
 
 def lambda_service() -> Any:
-    """The `LambdaService` behind the provider (loads it when it is not loaded yet)."""
+    """The `LambdaService` behind the provider; loads it when needed."""
     return SERVICE_PLUGINS.require("lambda")._provider.lambda_service

@@ -1,10 +1,10 @@
-"""SQS event source mappings: wait on the queue itself, run batches side by side.
+"""SQS event source mappings: wait on the queue itself, run several batches at a time.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 
 Replaces LocalStack's SqsPoller (one batch at a time, polls with growing pauses). A batch is received only when it may
-run, so MaximumConcurrency holds without throttling; a throttle from reserved concurrency, a function error or a crash
-leaves the messages to the visibility timeout, as on AWS.
+run, so MaximumConcurrency holds without throttling. After a throttle by reserved concurrency, a function error or a
+crash, the messages return after the visibility timeout, as on AWS.
 """
 
 import json
@@ -18,29 +18,30 @@ from localstack.aws.api.lambda_ import InvocationType, TooManyRequestsException
 from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.event_source_mapping.esm_worker import EsmWorker
 from localstack.services.lambda_.event_source_mapping.pollers.sqs_poller import SqsPoller, transform_into_events
-from localstack.services.sqs.models import FifoQueue, SqsQueue, sqs_stores
+from localstack.services.sqs.models import FifoQueue, SqsQueue
 from localstack.services.sqs.provider import to_sqs_api_message
-from localstack.utils.aws.arns import parse_arn
 from localstack.utils.strings import long_uid
 
 from sluice_ext import settings
 from sluice_ext.delivery.batches import by_payload, failed_messages
 from sluice_ext.delivery.service import lambda_service
 from sluice_ext.iam import behalf
+from sluice_ext.pausing import GATE
+from sluice_ext.sqs.queues import queue_of
 
 LOG = logging.getLogger(__name__)
 _MAX_THROTTLE_PAUSE = 5.0
 
 
 class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
-    """`poll_events` runs until the mapping is stopped; the worker gives it its stop event before that."""
+    """`poll_events` runs until the mapping is stopped; before it starts, the worker sets ``stop`` and ``mapping``."""
 
     stop: threading.Event
     mapping: dict[str, Any]
     _pause = 0.0
 
     def poll_events(self) -> None:
-        """Deliver until told to stop. Raises when the queue is gone (the worker tries again later)."""
+        """Deliver until ``stop`` is set. Raises LookupError when the queue is deleted; the worker tries again later."""
         scaling = self.mapping.get("ScalingConfig") or {}
         limit = scaling.get("MaximumConcurrency") or settings.MAX_ENVIRONMENTS
         free = threading.Semaphore(limit)
@@ -54,14 +55,14 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
                 if not messages:
                     free.release()
                     continue
-                batches.submit(self._run, messages, free)
+                batches.submit(GATE.follow_up(f"mapping of {self.source_arn}", self._run), messages, free)
         finally:
             batches.shutdown(wait=False)
 
     def wake(self) -> None:
-        """Make a waiting `poll_events` look at its stop event."""
+        """Wake a waiting `poll_events`, so that it checks its stop event."""
         try:
-            ready = _ready(_queue(self.source_arn))
+            ready = _ready(queue_of(self.source_arn))
         except LookupError:
             return
         with ready.not_empty:
@@ -70,17 +71,17 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
     # Receiving
 
     def _receive(self) -> list[dict[str, Any]]:
-        """Wait for messages and take a batch of them; empty when stopped or when another consumer was faster."""
-        queue = _queue(self.source_arn)
+        """Wait for messages and receive a batch; empty when stopped, or when another consumer was faster."""
+        queue = queue_of(self.source_arn)
         if self._pause and self.stop.wait(self._pause):
             return []
         if not self._wait(queue, time.monotonic() + 1.0):
             return []
-        messages = self._take(queue, self.batch_size)
+        messages = self._receive_now(queue, self.batch_size)
         if messages and self.maximum_batching_window:
             deadline = time.monotonic() + self.maximum_batching_window
             while len(messages) < self.batch_size and self._wait(queue, deadline):
-                messages += self._take(queue, self.batch_size - len(messages))
+                messages += self._receive_now(queue, self.batch_size - len(messages))
         return messages
 
     def _wait(self, queue: SqsQueue, deadline: float) -> bool:
@@ -92,16 +93,20 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
                     return False
                 ready.not_empty.wait(left)
             if self.stop.is_set():
-                ready.not_empty.notify()  # this wake-up was meant for a consumer that goes on
+                ready.not_empty.notify()  # for another consumer, as this one stops
                 return False
         return True
 
-    def _take(self, queue: SqsQueue, count: int) -> list[dict[str, Any]]:
+    def _receive_now(self, queue: SqsQueue, count: int) -> list[dict[str, Any]]:
+        with GATE.work(f"mapping of {self.source_arn}", source=True):
+            return self._receive_batch(queue, count)
+
+    def _receive_batch(self, queue: SqsQueue, count: int) -> list[dict[str, Any]]:
         if settings.IAM_RECORDED:
             behalf.demand(behalf.role_of_function(self.mapping["FunctionArn"]), behalf.POLL, self.source_arn)
         result = queue.receive(count, 0, None)
         for dead in result.dead_letter_messages:
-            target = _queue(queue.redrive_policy["deadLetterTargetArn"])
+            target = queue_of(queue.redrive_policy["deadLetterTargetArn"])
             dead.message["Attributes"]["DeadLetterQueueSourceArn"] = queue.arn
             target.put(
                 message=dead.message,
@@ -124,14 +129,14 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
             for batch in by_payload(messages):
                 self._deliver(batch)
         except Exception:
-            LOG.exception("Batch of %s failed; its messages come back after the visibility timeout", self.source_arn)
+            LOG.exception("Batch of %s failed; its messages return after the visibility timeout", self.source_arn)
         finally:
             free.release()
 
     def _deliver(self, messages: list[dict[str, Any]]) -> None:
         events = self._matching(transform_into_events(messages))
         wanted = {event["messageId"] for event in events}
-        # What a filter leaves out is deleted at once.
+        # Messages that the filter does not match are deleted at once.
         self._delete([m for m in messages if m["MessageId"] not in wanted])
         if not events:
             return
@@ -146,19 +151,19 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
     def _matching(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not self.filter_patterns:
             return events
-        kept = []
+        matching = []
         for event in events:
             try:
                 body = json.loads(event["body"])
             except ValueError:
                 body = event["body"]
-            # The body is matched as JSON and delivered as it was sent.
+            # The filter reads the body as JSON; the function gets it as it was sent.
             if self.filter_events([event | {"body": body}]):
-                kept.append(event)
-        return kept
+                matching.append(event)
+        return matching
 
     def _invoke(self, payload: dict[str, Any]) -> bytes | None:
-        """The function's answer, or None when it failed."""
+        """The function's answer; None when it failed or was throttled."""
         arn = self.mapping["FunctionArn"]
         name, qualifier, account, region = function_locators_from_arn(arn)
         try:
@@ -181,16 +186,16 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
     def _delete(self, messages: list[dict[str, Any]]) -> None:
         if not messages:
             return
-        queue = _queue(self.source_arn)
+        queue = queue_of(self.source_arn)
         for message in messages:
             try:
                 queue.remove(message["ReceiptHandle"])
-            except Exception as error:  # noqa: BLE001 - an expired FIFO receipt: the message comes again
+            except Exception as error:  # noqa: BLE001 - an expired FIFO receipt: the message is received again
                 LOG.warning("Cannot delete message %s of %s: %s", message["MessageId"], self.source_arn, error)
 
 
 class PromptEsmWorker(EsmWorker):  # type: ignore[misc]
-    """LocalStack's worker (states and store) that stops a `PromptSqsPoller` at once."""
+    """LocalStack's worker (it holds the mapping's state) that stops a `PromptSqsPoller` at once."""
 
     def __init__(self, esm_config: Any, poller: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(esm_config, poller, *args, **kwargs)
@@ -214,14 +219,6 @@ class PromptEsmWorker(EsmWorker):  # type: ignore[misc]
             self.poller.wake()
 
 
-def _queue(arn: str) -> SqsQueue:
-    parsed = parse_arn(arn)
-    queue = sqs_stores[parsed["account"]][parsed["region"]].queues.get(parsed["resource"])
-    if queue is None:
-        raise LookupError(f"queue {arn} does not exist")
-    return queue
-
-
 def _ready(queue: SqsQueue) -> Any:
-    """What fills when the queue has something to receive."""
+    """LocalStack's queue of what can be received now: messages, or message groups of a FIFO queue."""
     return queue.message_group_queue if isinstance(queue, FifoQueue) else queue.visible

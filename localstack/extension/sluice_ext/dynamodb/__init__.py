@@ -1,1 +1,1 @@
-"""DynamoDB on moto's backend, behind LocalStack's API: nothing to download, AWS's atomicity."""
+"""DynamoDB on moto's backend, behind LocalStack's API: no download, and as atomic as on AWS."""

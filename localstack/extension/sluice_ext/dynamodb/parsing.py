@@ -1,16 +1,18 @@
-"""Expressions are parsed once, not on every call, and items are copied without the machinery of `copy`.
+"""Faster moto: expressions are parsed once, not on every call, and items are copied without `copy`'s generic code.
 
-Replaced in moto, results and errors unchanged:
+Replaced in moto, with the same results and errors:
 
-- `UpdateExpressionParser.make` reads a character at a time; its syntax tree is kept. Whoever changes one copies it.
-- `ConditionExpressionParser.parse`: the tree is kept for each text and names, the values are put in on each call.
+- `UpdateExpressionParser.make` reads one character at a time; here its syntax tree is cached. Code that
+  changes a tree copies it.
+- `ConditionExpressionParser.parse`: the tree is cached by text and names, each call inserts its values.
 - `ReservedKeywords.KEYWORDS` is a list that is searched for every name; here it is a set.
-- `Item.__init__` measures all attributes again for each that it adds.
+- `Item.__init__` measures all attributes again for each attribute that it adds.
 - `copy.deepcopy` of items and values.
 - `method_names_from_class`, by which moto finds an operation's method.
 """
 
 import copy
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -25,16 +27,17 @@ from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from sluice_ext.patching import replace
 
-# What `LimitedSizeDict` holds at most (bytes).
+# Limit of moto's `LimitedSizeDict` (bytes).
 ITEM_BYTES = 405_000
-_KEPT = 1024
+_CACHED = 1024
+_SHORT = 20
 _PLAIN = (str, bytes, int, bool, type(None))
 
 
 def install() -> None:
     """Patch moto's classes; once for each process."""
     original = replace(UpdateExpressionParser, "make", None, expect="(expression_str)")
-    UpdateExpressionParser.make = staticmethod(lru_cache(_KEPT)(original))
+    UpdateExpressionParser.make = staticmethod(lru_cache(_CACHED)(original))
     parser = ConditionExpressionParser
     replace(parser, "parse", _parse_with(parser.parse), expect="(self)")
     ReservedKeywords.get_reserved_keywords()
@@ -47,7 +50,7 @@ def install() -> None:
 
 
 class _AnyValue(dict[str, dict[str, str]]):
-    """Stands for the values of a call while the tree is made: it has all of them."""
+    """Has every name; takes the place of a call's values while the tree is built."""
 
     def __missing__(self, name: str) -> dict[str, str]:
         return {"S": name}
@@ -57,12 +60,12 @@ def _parse_with(original: Any) -> Any:
     kind = ConditionExpressionParser.Kind.EXPRESSION_ATTRIBUTE_VALUE
 
     class Reader(ConditionExpressionParser):  # type: ignore[misc]
-        """Keeps the tree instead of making the operation of it."""
+        """Returns the tree instead of turning it into an operation."""
 
         def _make_op_condition(self, node: Any) -> Any:
             return node
 
-    @lru_cache(_KEPT)
+    @lru_cache(_CACHED)
     def tree(text: str, names: tuple[tuple[str, str], ...] | None) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
         reader = Reader(text, None if names is None else dict(names), _AnyValue())
         node = original(reader)
@@ -80,10 +83,10 @@ def _parse_with(original: Any) -> Any:
             return original(self)
         names, values = self.expression_attribute_names, self.expression_attribute_values
         try:
-            kept = None if names is None else tuple(names.items())
-            node, found_names, found_values = tree(self.condition_expression, kept)
+            cached = None if names is None else tuple(names.items())
+            node, found_names, found_values = tree(self.condition_expression, cached)
             bound = bind(node, values) if found_values else node
-        except Exception:  # noqa: BLE001 - moto raises what it raises
+        except Exception:  # noqa: BLE001 - moto parses again and raises its own error
             return original(self)
         self.expr_attr_names_found.extend(found_names)
         self.expr_attr_values_found.extend(found_values)
@@ -101,7 +104,10 @@ def _init_item(self: Any, hash_key: Any, range_key: Any, attrs: dict[str, Any]) 
         size += bytesize(name) + value.size()
         if size > ITEM_BYTES:
             raise ItemSizeTooLarge
-        dict.__setitem__(self.attrs, name, value)
+        # Each item's JSON has names, states and the like as texts of its own.
+        if type(value.value) is str and len(value.value) <= _SHORT:
+            value.value = sys.intern(value.value)
+        dict.__setitem__(self.attrs, sys.intern(name), value)
 
 
 def _copy_value(self: Any, memo: dict[int, Any]) -> Any:

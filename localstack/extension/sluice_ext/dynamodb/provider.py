@@ -1,7 +1,7 @@
-"""The service: moto answers every operation, one at a time for each account and region.
+"""The service: moto answers every operation, one at a time per account and region.
 
-moto is not locked while LocalStack serves requests in threads: without the lock two conditional writes at once could
-both win. moto's HTTP answer is passed on as it is; parsing and serialising it again would double the time of a call.
+LocalStack serves requests in threads and moto has no lock: without this one, two conditional writes at once could both
+succeed. moto's HTTP answer is passed on as it is; parsing and serialising it again would double the time of a call.
 """
 
 import threading
@@ -38,7 +38,7 @@ def _operation(name: str) -> Callable[[RequestContext, ServiceRequest], Response
         with LOCKS[(context.account_id, context.region)]:
             response = dispatch_to_moto(context)
         if response.status_code < 300 and not context.is_internal_call:
-            # Keeps LocalStack from parsing the answer that goes out as it is.
+            # Stops LocalStack from parsing this answer, which is passed on as it is.
             context.service_response = {"moto": True}
         return response
 

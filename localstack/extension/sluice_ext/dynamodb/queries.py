@@ -1,6 +1,6 @@
-"""A query looks at the items that have its hash key; moto sorts the whole table, and again for every page.
+"""A query reads only the items with its hash key; moto sorts the whole table, and again for every page.
 
-moto does the rest on a view that holds those items alone, so results, order, pages and errors stay its own.
+moto queries a view of the table that holds only those items, so results, order, pages and errors stay moto's.
 """
 
 import copy
@@ -44,7 +44,7 @@ def install() -> None:
 
 
 def items_of(table: Any) -> Iterator[Any]:
-    """All items of a table, in no order: moto keeps them by hash key, and those by range key where there is one."""
+    """All items of a table, in no order. moto's dictionary has hash keys, and range keys below them if any."""
     for under_hash in table.items.values():
         if table.range_key_attr:
             yield from under_hash.values()
@@ -60,7 +60,7 @@ def _indexed(table: Any, hash_key: Any, index_name: str) -> dict[Any, Any]:
     index = next((index for index in table.all_indexes() if index.name == index_name), None)
     keys = [key["AttributeName"] for key in index.schema if key["KeyType"] == "HASH"] if index else []
     if not keys:
-        return {}  # moto finds the error before it looks at items
+        return {}  # moto finds the error before it reads items
     found: dict[Any, Any] = {}
     for item in items_of(table):
         value = item.attrs.get(keys[0])

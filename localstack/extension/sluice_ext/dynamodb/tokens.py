@@ -1,4 +1,4 @@
-"""ClientRequestToken of TransactWriteItems: the same request again within ten minutes changes nothing.
+"""ClientRequestToken of TransactWriteItems: a repeated request within ten minutes changes nothing.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 """
@@ -14,14 +14,50 @@ from localstack.aws.api import CommonServiceException
 from localstack.http import Response
 
 _VALID_SECONDS = 600.0
-# Regions have locks of their own, this is of all of them.
-_changing = threading.Lock()
-# Oldest first: each is added at the end with the time then.
-_seen: dict[tuple[str, str, str], tuple[float, str]] = {}
+_Token = tuple[str, str, str]
+
+
+class Tokens:
+    """(account, region, token) -> when it was used (Unix time), digest of the request; the oldest comes first.
+
+    The provider has a lock per account and region; this is shared by all of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[_Token, tuple[float, str]] = {}
+
+    def digest(self, token: _Token, now: float) -> str | None:
+        """The digest of the request that used the token; None for one that is new or has expired."""
+        with self._lock:
+            while self._seen:
+                oldest = next(iter(self._seen))
+                if now - self._seen[oldest][0] <= _VALID_SECONDS:
+                    break
+                del self._seen[oldest]
+            return self._seen[token][1] if token in self._seen else None
+
+    def add(self, token: _Token, now: float, digest: str) -> None:
+        """Record that a request used the token."""
+        with self._lock:
+            self._seen[token] = (now, digest)
+
+    def dump(self) -> dict[_Token, tuple[float, str]]:
+        """Everything, for a saved state."""
+        with self._lock:
+            return dict(self._seen)
+
+    def load(self, saved: dict[_Token, tuple[float, str]]) -> None:
+        """Restore what `dump` returned."""
+        with self._lock:
+            self._seen.update(saved)
+
+
+TOKENS = Tokens()
 
 
 def idempotent(call: Callable[[Any, Any], Response], locks: Any) -> Callable[[Any, Any], Response]:
-    """Wrap the operation; ``locks`` are the provider's, one for each account and region."""
+    """Wrap the operation; ``locks`` are the provider's, one per account and region."""
 
     def once(context: Any, request: Any) -> Response:
         token = request.get("ClientRequestToken")
@@ -30,11 +66,11 @@ def idempotent(call: Callable[[Any, Any], Response], locks: Any) -> Callable[[An
         key = (context.account_id, context.region, token)
         content = json.dumps(request.get("TransactItems"), sort_keys=True, default=repr)
         digest = hashlib.sha256(content.encode()).hexdigest()
-        now = time.monotonic()
+        now = time.time()
         with locks[(context.account_id, context.region)]:
-            _forget(now)
-            if key in _seen:
-                if _seen[key][1] != digest:
+            known = TOKENS.digest(key, now)
+            if known is not None:
+                if known != digest:
                     raise CommonServiceException(
                         "IdempotentParameterMismatchException",
                         "The request uses the same client token as a previous, but non-identical request.",
@@ -43,18 +79,7 @@ def idempotent(call: Callable[[Any, Any], Response], locks: Any) -> Callable[[An
                 return Response(b"{}", 200, {"Content-Type": "application/x-amz-json-1.0"})
             response = call(context, request)
             if response.status_code == 200:
-                with _changing:
-                    _seen[key] = (now, digest)
+                TOKENS.add(key, now, digest)
             return response
 
     return once
-
-
-def _forget(now: float) -> None:
-    """Drop what is over; stops at the first that is not."""
-    with _changing:
-        while _seen:
-            oldest = next(iter(_seen))
-            if now - _seen[oldest][0] <= _VALID_SECONDS:
-                return
-            del _seen[oldest]

@@ -1,7 +1,7 @@
 """TransactWriteItems in time proportional to its items.
 
 Replaces moto's `DynamoDBBackend.transact_write_items`, which copies every table it touches in full. All conditions are
-looked at first, so a cancelled transaction writes nothing; a write that fails is undone item by item. Callers hold the
+checked first, so a cancelled transaction writes nothing; a write that fails is undone item by item. Callers hold the
 provider's lock.
 """
 
@@ -97,7 +97,7 @@ def _write(backend: Any, kind: str, op: dict[str, Any], key: dict[str, Any]) -> 
     elif kind == "Delete":
         backend.delete_item(op["TableName"], key, **expressions)
     else:
-        # The condition was looked at already; moto parses it once more only to validate names.
+        # The condition was checked already; moto parses it again only to validate its names.
         condition = op.get("ConditionExpression")
         backend.update_item(
             op["TableName"],

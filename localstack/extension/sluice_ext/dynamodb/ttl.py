@@ -1,4 +1,4 @@
-"""Time to live: expired items go, as DynamoDB's own sweep does (there within days, here within seconds).
+"""Time to live: expired items are removed within seconds (on AWS within days).
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
 """
@@ -11,9 +11,10 @@ from typing import Any
 
 from sluice_ext import settings
 from sluice_ext.dynamodb.queries import items_of
+from sluice_ext.pausing import GATE
 
 LOG = logging.getLogger(__name__)
-# Items that expired more than five years ago are left alone: AWS takes such a value for a mistake.
+# Items that expired more than five years ago stay: AWS assumes that such a value is a mistake.
 _FIVE_YEARS = 5 * 365 * 86400
 
 
@@ -35,7 +36,8 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stopped.wait(settings.TTL_SWEEP_SECONDS):
             try:
-                self.sweep(time.time())
+                with GATE.work("removing expired items", source=True):
+                    self.sweep(time.time())
             except Exception:
                 LOG.warning("DynamoDB time-to-live sweep failed", exc_info=True)
 

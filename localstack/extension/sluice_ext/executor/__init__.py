@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def install() -> None:
-    """Use our execution environment and its pool in LocalStack's Lambda service."""
+    """Make LocalStack's Lambda service use this execution environment and its pool."""
     from sluice_ext.executor import patches
 
     patches.install()

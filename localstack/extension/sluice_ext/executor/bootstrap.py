@@ -1,7 +1,7 @@
-"""First code of every function process. Runs in the Lambda runtime's interpreter, so: standard library only.
+"""First code of every function process. It runs in the Lambda runtime's interpreter and uses the standard library only.
 
-Ties the process to the engine (it dies when the engine dies, however that happens), gives it a /tmp of its own where
-the kernel lets an ordinary user do that, and hands over to awslambdaric, AWS's runtime interface client.
+It makes the process end when the engine ends, even when the engine is killed; gives it its own /tmp where the kernel
+lets an ordinary user do that; and starts awslambdaric, AWS's runtime interface client.
 
 Arguments: engine pid, private tmp folder ("" = none), paths to keep visible below /tmp (os.pathsep-joined), handler.
 """
@@ -9,12 +9,16 @@ Arguments: engine pid, private tmp folder ("" = none), paths to keep visible bel
 import os
 import sys
 
+TYPE_CHECKING = False  # typing itself would cost start-up time
+if TYPE_CHECKING:
+    import ctypes
+
 _PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 
 
-def _private_tmp(libc, folder, keep):
+def _private_tmp(libc: "ctypes.CDLL", folder: str, keep: list[str]) -> bool:
     """Mount ``folder`` over /tmp for this process only; what it needs from the real /tmp is bound back in."""
     uid, gid = os.getuid(), os.getgid()
     if libc.unshare(_CLONE_NEWNS) != 0:
@@ -36,7 +40,7 @@ def _private_tmp(libc, folder, keep):
     return True
 
 
-def main():
+def main() -> None:
     engine, tmp, keep, handler = sys.argv[1:5]
     task_root = os.environ["LAMBDA_TASK_ROOT"]
     try:

@@ -1,4 +1,4 @@
-"""The variables a function process sees: what AWS documents, the function's own, and nothing of the host's.
+"""The variables of a function process: those that AWS documents and the function's own, none of the host's.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 """
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from localstack import config
+from sluice_ext.address import engine_url
 
 
 def variables(
     version: Any, *, log_group: str, log_stream: str, initialization: str, credentials: dict[str, str]
 ) -> dict[str, str]:
-    """Variables that do not depend on where code and layers lie. The function's own win where AWS lets them."""
+    """Variables that do not depend on where code and layers are. The function's own win where they do on AWS."""
     function, identity = version.config, version.id
     values = {
         "AWS_REGION": identity.region,
@@ -50,7 +51,7 @@ def variables(
 
 
 def paths(values: dict[str, str], task_root: Path, opt: Path | None, python: str) -> dict[str, str]:
-    """Variables that say where code and layers lie; ``opt`` is this environment's /opt, ``python`` like python3.13.
+    """All variables, with the paths of code and layers. ``opt``: this environment's /opt; ``python``: like python3.13.
 
     https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html#packaging-layers-paths
     """
@@ -68,10 +69,3 @@ def paths(values: dict[str, str], task_root: Path, opt: Path | None, python: str
         "PYTHONPATH": ":".join([p for p in (values.get("PYTHONPATH", ""), *modules) if p]),
     }
     return values | found
-
-
-def engine_url() -> str:
-    """The engine as the function reaches it."""
-    listen = config.GATEWAY_LISTEN[0]
-    host = "127.0.0.1" if listen.host in ("0.0.0.0", "::") else listen.host
-    return f"http://{host}:{listen.port}"

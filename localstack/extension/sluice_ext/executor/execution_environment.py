@@ -1,6 +1,6 @@
 """One execution environment: a process of a function, with its credentials and variables.
 
-Replaces LocalStack's ExecutionEnvironment; the pool has them.
+Replaces LocalStack's ExecutionEnvironment.
 """
 
 import time
@@ -11,7 +11,8 @@ from localstack.services.lambda_.invocation.lambda_models import Invocation, Inv
 from localstack.utils.strings import to_str
 from localstack.utils.xray.trace_header import TraceHeader
 
-from sluice_ext.executor import environment, identity
+from sluice_ext.caller import functions
+from sluice_ext.executor import environment
 
 
 class Environment(ExecutionEnvironment):  # type: ignore[misc]
@@ -23,10 +24,10 @@ class Environment(ExecutionEnvironment):  # type: ignore[misc]
         """Launch the process."""
         credentials = self.get_credentials()
         version = self.function_version
-        caller = identity.Caller(
+        caller = functions.Caller(
             version.id.function_name, version.id.unqualified_arn(), version.config.role, self.runtime_executor
         )
-        identity.remember(credentials["AccessKeyId"], caller)
+        functions.remember(credentials["AccessKeyId"], caller)
         values = environment.variables(
             version,
             log_group=self.get_log_group_name(),
@@ -39,11 +40,11 @@ class Environment(ExecutionEnvironment):  # type: ignore[misc]
     def stop(self) -> None:
         """Kill the process; an invocation that is running ends with an error."""
         self.status = RuntimeStatus.STOPPED
-        identity.forget(self.runtime_executor)
+        functions.forget(self.runtime_executor)
         self.runtime_executor.stop()
 
     def release(self) -> None:
-        """The invocation is over."""
+        """The invocation has ended: the environment is ready for the next one."""
         self.last_returned = datetime.now()
         self.last_used = time.monotonic()
         if self.status == RuntimeStatus.INVOKING:

@@ -10,13 +10,13 @@ from localstack.services.lambda_.invocation.lambda_models import InvocationResul
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
 from sluice_ext import settings
-from sluice_ext.control import faults
+from sluice_ext.caller.functions import Caller
 from sluice_ext.executor import environment, layers, report
-from sluice_ext.executor.identity import Caller
 from sluice_ext.executor.process import FunctionProcess, remove_tree
 from sluice_ext.executor.runtime_api import Call, Ended, RuntimeApi, TimeUp
+from sluice_ext.faults import rules
 
-# How often memory is looked at while a function runs (s).
+# How often the memory of a running function is measured (s).
 _MEMORY_TICK = 0.2
 _counter = itertools.count(1)
 
@@ -33,41 +33,45 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self._next: Call | None = None
         self._started = 0.0
         self._peak = 0
-        # How the init phase went, until the first invocation reports it: failure, time (s), log lines.
+        # Outcome of the init phase until the first invocation reports it: failure, time (s), log lines.
         self._init_outcome: tuple[report.Failure | None, float, list[str]] | None = None
         self._served = False  # the runtime has asked for an event since it was launched
         self._tmp = Path(tempfile.gettempdir()) / "lambda" / "env" / f"{next(_counter)}-{id[:8]}"
 
-    # What LocalStack calls
+    # The interface that LocalStack calls
 
     def start(self, env_vars: dict[str, str]) -> None:
-        """Launch the process. Init is part of the first invocation (its log lines belong there), so no waiting."""
+        """Launch the process; do not wait. The first invocation waits for init, whose log lines belong to it."""
         self._variables = env_vars
         self.healthy = True
         if not self._why_not():
             self._launch()
 
     def await_init(self) -> None:
-        """Wait for the init phase to end, well or not; the first invocation reports how it went."""
+        """Wait for the end of the init phase; the first invocation reports whether it succeeded."""
         if self._process and not self._init_outcome and not self._served:
             lines: list[str] = []
             failure, took = self._init("init", self._started + settings.INIT_SECONDS, self.id, lines)
             self._init_outcome = (failure, took, lines)
 
     def stop(self) -> None:
-        """Kill the process, whatever it does, and remove its /tmp."""
+        """Kill the process, even in an invocation, and remove its /tmp."""
         self.healthy = False
         if self._process:
             self._process.kill()
         remove_tree(self._tmp)
 
     def kill_process(self) -> None:
-        """Kill the process in mid-invocation, for fault control; the invocation ends as after a crash."""
+        """For fault control: kill the process in an invocation, which ends as after a crash."""
         if self._process:
             self._process.kill()
 
+    def memory(self) -> int:
+        """Bytes that the process has for itself now; 0 when there is none."""
+        return self._process.own_memory() if self._process else 0
+
     def close(self) -> None:
-        """Release descriptors; only when no thread is in `invoke`."""
+        """Close descriptors; only when no thread is in `invoke`."""
         if self._api:
             self._api.close()
             self._api = None
@@ -132,7 +136,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
 
     @classmethod
     def cleanup_version(cls, function_version: Any) -> None:
-        """Code is removed by LocalStack when no version uses it any more."""
+        """Nothing to do: LocalStack removes code that no version uses."""
 
     # Process
 
@@ -152,6 +156,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
 
     def _launch(self) -> None:
         config = self.function_version.config
+        self.prepare_version(self.function_version)  # a restored version is not unpacked yet
         task_root = Path(config.code.get_unzipped_code_location())
         opt = layers.merged(config.layers)
         values = environment.paths(self._variables, task_root, opt, str(config.runtime))
@@ -176,7 +181,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         self._launch()
 
     def _is_warm(self) -> bool:
-        """Whether the runtime is ready for another event. Starts it anew when it ended between two invocations."""
+        """Whether the runtime is ready for another event. Restarts it when it ended between two invocations."""
         if self._process is None:
             self._launch()
             return False
@@ -199,7 +204,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
     def _init(
         self, phase: str, deadline: float, request_id: str, lines: list[str]
     ) -> tuple[report.Failure | None, float]:
-        """Wait until the runtime asks for its first event. Returns why it did not, and how long it took (s)."""
+        """Wait until the runtime asks for its first event. Returns the failure, if any, and the time it took (s)."""
         assert self._api
         assert self._process
         if phase == "init":
@@ -236,7 +241,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
     def _run(
         self, payload: dict[str, str], deadline: float, lines: list[str]
     ) -> tuple[report.Failure | None, bytes, bool]:
-        """Hand over the event and wait for the answer: failure or (body, is_error)."""
+        """Send the event to the runtime and wait for the answer. Returns (failure, body, is_error)."""
         assert self._api
         assert self._process
         assert self._next
@@ -280,24 +285,24 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             return report.exited(request_id, -9), b"", True
         if call.kind == "response" and len(call.body) > report.RESPONSE_LIMIT:
             self._api.reply(call, "413 Payload Too Large")
-            self._end()  # awslambdaric ends itself after a refused answer
+            self._end()  # awslambdaric exits after a refused answer
             return report.too_large(len(call.body)), b"", True
         self._api.reply(call, "202 Accepted", b'{"status":"OK"}')
         return None, call.body, call.kind != "response"
 
     def _lost_answer(self, event: str) -> bool:
-        """Whether fault control says that the function dies before the service has its answer."""
+        """Whether fault control kills the function before the service gets its answer."""
         identity = self.function_version.id
         role = self.function_version.config.role
         caller = Caller(identity.function_name, identity.unqualified_arn(), role, self)
-        action = faults.meet(caller, "lambda", "Return", event)
+        action = rules.count(caller, "lambda", "Return", event)
         kind, _, argument = (action or "").partition(":")
         if kind == "delay":
             time.sleep(int(argument) / 1000)
         return bool(action) and kind != "delay"
 
     def _end(self) -> None:
-        """This environment is of no more use."""
+        """Kill the process; the environment is not used again."""
         self.healthy = False
         if self._process:
             self._peak = self._process.peak_memory() or self._peak

@@ -1,4 +1,4 @@
-"""/opt of a function: its layers unpacked over each other, later ones in the list winning, as on AWS.
+"""/opt of a function: its layers merged. A later layer in the list overwrites an earlier one, as on AWS.
 
 https://docs.aws.amazon.com/lambda/latest/dg/chapter-layers.html
 """
@@ -17,9 +17,9 @@ _lock = threading.Lock()
 
 
 def merged(layers: list[Any]) -> Path | None:
-    """Folder that stands for /opt, made once for each list of layer versions; None without layers.
+    """Folder that serves as /opt, made once for each list of layer versions; None without layers.
 
-    Files are hard links to the unpacked layers, so a layer takes its room once.
+    Files are hard links to the unpacked layers, so each layer uses disk space once.
     """
     if not layers:
         return None

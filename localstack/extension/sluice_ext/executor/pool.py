@@ -1,13 +1,14 @@
-"""Execution environments: reuse, start, bound and expire them.
+"""Execution environments: start, reuse, limit and expire them.
 
-Replaces LocalStack's AssignmentService. What is different: the number of living environments
-is bounded (work waits instead of failing, first come, first served), idle ones of other functions give way, an
-environment whose process ended is not used again, and one thread expires idle environments where LocalStack starts a
+Replaces LocalStack's AssignmentService. Differences: the number of environments is limited, and invocations wait
+for one instead of failing, first come, first served; idle environments of other functions are stopped to make room; an
+environment whose process ended is not used again; and one thread expires idle environments, where LocalStack starts a
 timer thread for every invocation.
 """
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import defaultdict, deque
@@ -18,18 +19,20 @@ from localstack.services.lambda_.invocation.assignment import AssignmentExceptio
 from localstack.services.lambda_.invocation.execution_environment import RuntimeStatus
 from localstack.services.lambda_.invocation.lambda_models import InitializationType
 
-from localstack import config
 from sluice_ext import settings
+from sluice_ext.executor import idle
 from sluice_ext.executor.execution_environment import Environment
 
 LOG = logging.getLogger(__name__)
 # An environment idle for this long (s) may be stopped in favour of a function that already has one.
 _REST_SECONDS = 5.0
+# One idle for less is not ended for its memory: the next event of a steady load is likely to need it.
+_IDLE_REST_SECONDS = 30.0
 _ON_DEMAND = InitializationType.on_demand
 
 
 class _Ticket:
-    """One who waits for an environment. ``given`` is put there by whoever has one; ``called`` wakes this one alone."""
+    """An invocation that waits. ``given`` is the environment it gets; ``called`` wakes this invocation only."""
 
     def __init__(self, lock: threading.RLock) -> None:
         self.called = threading.Condition(lock)
@@ -43,11 +46,11 @@ class Pool(AssignmentService):  # type: ignore[misc]
         super().__init__()
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        # Versions that wait and have no environment at all: others make room for them.
+        # Versions that wait and have no environment at all: other versions make room for them.
         self._starving: set[str] = set()
-        # Who waits for an environment of a version, the longest first.
+        # Invocations that wait for an environment of a version, the longest wait first.
         self._waiting: defaultdict[str, deque[_Ticket]] = defaultdict(deque)
-        # Why the last start for a version failed; goes to one of those who wait for it.
+        # Why the last start for a version failed; raised in one of the invocations that wait for it.
         self._errors: dict[str, Exception] = {}
         threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
 
@@ -55,7 +58,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
     def get_environment(
         self, version_manager_id: str, function_version: Any, provisioning_type: InitializationType
     ) -> Iterator[Environment]:
-        """An environment for one invocation; waits while too many are alive."""
+        """An environment for one invocation; waits while there are too many."""
         chosen = self._take(version_manager_id, function_version, provisioning_type)
         try:
             yield chosen
@@ -68,8 +71,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
     def _take(self, manager: str, version: Any, kind: InitializationType) -> Environment:
         if kind == InitializationType.provisioned_concurrency:
             with self._lock:
-                if idle := self._idle(manager, kind):
-                    return self._use(idle)
+                if ready := self._idle(manager, kind):
+                    return self._use(ready)
             raise AssignmentException("No provisioned concurrency environment available despite lease.")
         ticket = _Ticket(self._lock)
         with self._lock:
@@ -89,21 +92,21 @@ class Pool(AssignmentService):  # type: ignore[misc]
         return [e for e in group.values() if e.status == RuntimeStatus.READY and e.initialization_type == kind]
 
     @staticmethod
-    def _use(idle: list[Environment]) -> Environment:
-        best = max(idle, key=lambda e: e.last_used)
+    def _use(ready: list[Environment]) -> Environment:
+        best = max(ready, key=lambda e: e.last_used)
         best.status = RuntimeStatus.INVOKING
         return best
 
     def _hand_out(self, manager: str) -> None:
-        """Give idle environments of a version to those who wait for it, in order. The lock is held."""
+        """Give idle environments of a version to the invocations that wait, in order. The lock is held."""
         queue = self._waiting.get(manager)
-        while queue and (idle := self._idle(manager, _ON_DEMAND)):
+        while queue and (ready := self._idle(manager, _ON_DEMAND)):
             first = queue.popleft()
-            first.given = self._use(idle)
+            first.given = self._use(ready)
             first.called.notify()
 
     def _call_first(self) -> None:
-        """Something else has changed: the first in every queue looks what it can do. The lock is held."""
+        """Wake the first invocation in every queue: it checks again whether it can go on. The lock is held."""
         for queue in self._waiting.values():
             if queue:
                 queue[0].called.notify()
@@ -119,18 +122,18 @@ class Pool(AssignmentService):  # type: ignore[misc]
                 if error := self._errors.pop(manager, None):
                     raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}")
                 everyone = [e for group in self.environments.values() for e in group.values()]
-                # More processes than cores only help functions that wait; each further one needs a longer wait.
+                # More processes than cores help only functions that wait for I/O; each further one needs a longer wait.
                 excess = len(mine) - settings.cores() + 1
                 patience = asked + settings.SCALE_UP_SECONDS * max(0, excess)
                 waited = time.monotonic() >= patience
                 starting = sum(e.status == RuntimeStatus.STARTING for e in mine.values())
                 if starting >= len(self._waiting[manager]):
-                    pass  # the one for this event is on its way
+                    pass  # an environment for this event is starting
                 elif waited and len(everyone) < settings.MAX_ENVIRONMENTS:
                     new = self._add(manager, version)
                     asked = time.monotonic()
                 elif waited:
-                    # Idle ones of other functions give way, but not back and forth.
+                    # Idle environments of other functions are stopped, but not by functions that stop each other's.
                     rested = time.monotonic() - (_REST_SECONDS if mine else 0.0)
                     others = [e for e in everyone if self._evictable(e, rested)]
                     if others:
@@ -142,18 +145,18 @@ class Pool(AssignmentService):  # type: ignore[misc]
                     ticket.called.wait(0.5 if waited else max(0.001, patience - time.monotonic()))
                     self._starving.discard(manager)
             if new:
-                # Started beside the wait: whichever environment is ready first takes the event.
+                # Started in another thread: the first environment that is ready takes the event.
                 threading.Thread(target=self._start, args=(new,), name="lambda-cold-start", daemon=True).start()
             if victim:
                 self._stop(victim)
 
     def _start(self, new: Environment) -> None:
-        """Start an environment and hand it to whoever waits."""
+        """Start an environment and give it to the first invocation that waits."""
         error: Exception | None = None
         try:
             new.start()
             new.runtime_executor.await_init()
-        except Exception as caught:  # noqa: BLE001 - goes to one of those who wait
+        except Exception as caught:  # noqa: BLE001 - raised in one of the invocations that wait
             error = caught
         with self._lock:
             stopped = new.status == RuntimeStatus.STOPPED
@@ -172,8 +175,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
 
     @staticmethod
     def _evictable(environment: Environment, unused_since: float) -> bool:
-        idle = environment.status == RuntimeStatus.READY and environment.last_used <= unused_since
-        return idle and environment.initialization_type == _ON_DEMAND
+        unused = environment.status == RuntimeStatus.READY and environment.last_used <= unused_since
+        return unused and environment.initialization_type == _ON_DEMAND
 
     def _add(self, manager: str, version: Any) -> Environment:
         new = Environment(version, _ON_DEMAND, self.on_timeout, manager)
@@ -182,22 +185,22 @@ class Pool(AssignmentService):  # type: ignore[misc]
         return new
 
     def _give_back(self, used: Environment) -> None:
-        broken = not used.runtime_executor.healthy
+        unusable = not used.runtime_executor.healthy
         with self._lock:
             stopped = used.status == RuntimeStatus.STOPPED
             used.release()
             others = self._starving - {used.version_manager_id}
             if used.initialization_type == _ON_DEMAND and others:
-                self._starving.discard(others.pop())  # one gives way to one
-                broken = True
-            if broken or stopped:
+                self._starving.discard(others.pop())  # one stopped environment makes room for one version
+                unusable = True
+            if unusable or stopped:
                 self._remove(used)
             self._hand_out(used.version_manager_id)
-            # There may be room now, or an idle environment that can give way.
+            # There may be room now, or an idle environment that can be stopped.
             self._call_first()
-        if broken and not stopped:
+        if unusable and not stopped:
             used.stop()
-        if broken or stopped:
+        if unusable or stopped:
             used.runtime_executor.close()
 
     def _remove(self, gone: Environment) -> None:
@@ -209,7 +212,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
         gone.runtime_executor.close()
 
     def stop_environment(self, gone: Environment) -> None:
-        """Stop an environment at once, even in mid-invocation."""
+        """Stop an environment at once, even in an invocation."""
         with self._lock:
             busy = gone.status in (RuntimeStatus.INVOKING, RuntimeStatus.STARTING)
             self._remove(gone)
@@ -220,18 +223,18 @@ class Pool(AssignmentService):  # type: ignore[misc]
             self._stop(gone)
 
     def stop_environments_for_version(self, version_manager_id: str) -> None:
-        """The version was deleted or replaced. A running invocation is left to finish, as on AWS."""
+        """The version was deleted or replaced. A running invocation may finish, as on AWS."""
         with self._lock:
             group = self.environments.pop(version_manager_id, {})
-            idle = [e for e in group.values() if e.status == RuntimeStatus.READY]
+            unused = [e for e in group.values() if e.status == RuntimeStatus.READY]
             for busy in group.values():
                 if busy.status == RuntimeStatus.INVOKING:
                     busy.runtime_executor.healthy = False
                 elif busy.status == RuntimeStatus.STARTING:
                     busy.status = RuntimeStatus.STOPPED
             self._call_first()
-        for unused in idle:
-            self._stop(unused)
+        for one in unused:
+            self._stop(one)
 
     def scale_provisioned_concurrency(self, version_manager_id: str, function_version: Any, target: int) -> list[Any]:
         """Replace all provisioned environments of a version by ``target`` new ones."""
@@ -247,7 +250,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
         return starts + [self.provisioning_pool.submit(self.stop_environment, e) for e in old]
 
     def stop(self) -> None:
-        """The engine goes down: kill everything, busy or not."""
+        """The engine stops: kill every environment, busy or not."""
         self._closed.set()
         super().stop()
         with self._lock:
@@ -257,19 +260,34 @@ class Pool(AssignmentService):  # type: ignore[misc]
             remaining.stop()
 
     def _expire_forever(self) -> None:
-        keep = config.LAMBDA_KEEPALIVE_MS / 1000
-        while not self._closed.wait(min(5.0, max(0.1, keep / 4))):
-            with self._lock:
-                limit = time.monotonic() - keep
-                old = [
-                    e
-                    for group in self.environments.values()
-                    for e in group.values()
-                    if e.status == RuntimeStatus.READY and e.initialization_type == _ON_DEMAND and e.last_used < limit
-                ]
-                for expired in old:
-                    self._remove(expired)
-                if old:
-                    self._call_first()
-            for expired in old:
-                self._stop(expired)
+        tick = min(5.0, max(0.1, settings.IDLE_SECONDS / 4))
+        while not self._closed.wait(tick):
+            self.expire()
+
+    def expire(self) -> int:
+        """End environments that are idle for too long, or too many; returns how many. See `idle`."""
+        with self._lock:
+            ready = [
+                (environment, environment.last_used)
+                for group in self.environments.values()
+                for environment in group.values()
+                if self._evictable(environment, math.inf)
+            ]
+        # Measured without the lock, which every invocation needs.
+        found = [idle.Idle(one, used, one.runtime_executor.memory()) for one, used in ready]
+        limits = idle.Limits(settings.IDLE_SECONDS, settings.IDLE_MEMORY, _IDLE_REST_SECONDS)
+        with self._lock:
+            # One that has had an event meanwhile stays.
+            since = dict(ready)
+            ending = [
+                one
+                for one in idle.to_end(found, time.monotonic(), limits)
+                if self._evictable(one, since[one]) and one.id in self.environments.get(one.version_manager_id, {})
+            ]
+            for one in ending:
+                self._remove(one)
+            if ending:
+                self._call_first()
+        for one in ending:
+            self._stop(one)
+        return len(ending)

@@ -1,19 +1,15 @@
 """Function processes: start, kill, measure. Linux only (the engine needs /proc and pidfd)."""
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from sluice_ext import processes
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
-# A process asks to be killed when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), so all are started by
-# one thread that lives as long as the engine.
-_STARTER = ThreadPoolExecutor(1, thread_name_prefix="lambda-process-starter")
 _alive: set["FunctionProcess"] = set()
 _lock = threading.Lock()
 
@@ -22,29 +18,24 @@ class FunctionProcess:
     """One function process and the session (process group) it leads."""
 
     def __init__(self, interpreter: Path, environment: dict[str, str], handler: str, tmp: Path | None, keep: list[str]):
-        """Start it. ``tmp`` becomes its /tmp; ``keep`` are folders below /tmp it must still see."""
+        """Start it. ``tmp`` becomes its /tmp; ``keep`` are folders below /tmp that it must still see."""
         arguments = [str(os.getpid()), str(tmp or ""), os.pathsep.join(keep), handler]
         command = [str(interpreter), "-s", str(_BOOTSTRAP), *arguments]
-        self._process = _STARTER.submit(self._start, command, environment).result()
-        self.pid = self._process.pid
-        assert self._process.stdout is not None
-        # The descriptor goes to the runtime API, which reads and closes it.
-        self.output = os.dup(self._process.stdout.fileno())
-        self._process.stdout.close()
-        with _lock:
-            _alive.add(self)
-
-    @staticmethod
-    def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        self._process = processes.start(
             command,
             env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
+        self.pid = self._process.pid
+        assert self._process.stdout is not None
+        # The runtime API reads this descriptor and closes it.
+        self.output = os.dup(self._process.stdout.fileno())
+        self._process.stdout.close()
+        with _lock:
+            _alive.add(self)
 
     @property
     def running(self) -> bool:
@@ -53,11 +44,7 @@ class FunctionProcess:
 
     def kill(self) -> int:
         """Kill the process and everything in its session; returns its exit status (negative = signal)."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        if self._process.poll() is None:
-            self._process.kill()
-        status = self._process.wait()
+        status = processes.kill(self._process)
         with _lock:
             _alive.discard(self)
         return status
@@ -68,21 +55,15 @@ class FunctionProcess:
 
     def peak_memory(self) -> int:
         """Highest resident set so far in bytes (VmHWM), 0 when it cannot be read."""
-        return self._status("VmHWM")
+        return processes.memory(self.pid, "VmHWM")
 
     def memory(self) -> int:
         """Present resident set in bytes."""
-        return self._status("VmRSS")
+        return processes.memory(self.pid, "VmRSS")
 
-    def _status(self, name: str) -> int:
-        try:
-            with Path(f"/proc/{self.pid}/status").open("rb") as file:
-                for line in file:
-                    if line.startswith(name.encode()):
-                        return int(line.split()[1]) * 1024
-        except (OSError, ValueError, IndexError):
-            pass
-        return 0
+    def own_memory(self) -> int:
+        """Present resident bytes without those of files, which processes of the same programs share."""
+        return processes.own_memory(self.pid)
 
 
 def alive() -> int:
@@ -92,7 +73,7 @@ def alive() -> int:
 
 
 def kill_all() -> None:
-    """Kill every function process; for the engine's shut-down."""
+    """Kill every function process; called when the engine stops."""
     with _lock:
         processes = list(_alive)
     for process in processes:
@@ -100,5 +81,5 @@ def kill_all() -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a scratch folder; a file that a dying process still holds is no reason to fail."""
+    """Remove a scratch folder; files that an ending process still uses are no error."""
     shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What Lambda itself writes to a function's log and returns when the function cannot answer.
+"""What Lambda itself writes to a function's log, and what it returns when the function gives no answer.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
 """
@@ -14,7 +14,7 @@ RESPONSE_LIMIT = 6_291_556
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an invocation gave no result of the function's own. ``status``/``kind`` go to the REPORT line."""
+    """Why the function gave no answer. ``status`` and ``kind`` are shown in the REPORT line."""
 
     payload: bytes
     line: str
@@ -56,7 +56,7 @@ def too_large(size: int) -> Failure:
 
 
 def not_startable(request_id: str, reason: str) -> Failure:
-    """The environment has no way to run this function at all."""
+    """This engine cannot run the function at all."""
     kind = "Runtime.InvalidEntrypoint"
     message = f"RequestId: {request_id} Error: {reason}"
     return Failure(_payload(kind, message), f"{message}\n{kind}\n", "error", kind)

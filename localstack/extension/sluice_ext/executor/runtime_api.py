@@ -1,10 +1,10 @@
-"""The Lambda Runtime API for one execution environment, served on a 127.0.0.1 port of its own.
+"""The Lambda Runtime API for one execution environment, served on its own port of 127.0.0.1.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
-There is no server thread: whoever invokes the function also speaks HTTP with it. `wait` blocks until the runtime asks
-something, the process ends or the time is up, and gathers what the function prints in the meantime, so an invocation
-costs no hand-over between threads and its log is complete when its result is.
+There is no server thread: the thread that invokes the function also speaks HTTP with its runtime. `wait` blocks until
+the runtime sends a request, the process ends or the time is up, and collects what the function prints meanwhile. So an
+invocation needs no switch between threads, and its log is complete when its result is.
 """
 
 import os
@@ -34,7 +34,7 @@ class _Connection:
     buffer: bytearray = field(default_factory=bytearray)
 
     def take_request(self) -> tuple[str, str, dict[str, str], bytes] | None:
-        """A whole HTTP request out of the buffer: method, path, headers, body; None when it is not there yet."""
+        """The next HTTP request in the buffer: method, path, headers, body; None while it is incomplete."""
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
             return None
@@ -104,7 +104,7 @@ class RuntimeApi:
         """The runtime's next request.
 
         ``deadline`` is a time.monotonic() value. With ``tick`` (s) it returns None each time that long passes without a
-        request. Raises `TimeUp` at the deadline and `Ended` when the process is gone.
+        request. Raises `TimeUp` at the deadline and `Ended` when the process has ended.
         """
         for connection in list(self._connections.values()):
             if connection.buffer and (call := self._parse(connection)):
@@ -136,7 +136,7 @@ class RuntimeApi:
                 raise Ended
 
     def reply(self, call: Call, status: str, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        """Answer a request; a runtime that went away in between shows at the next `wait`."""
+        """Answer a request. If the runtime has closed the connection, the next `wait` finds out."""
         head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json"]
         head += [f"{name}: {value}" for name, value in (headers or {}).items()]
         data = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + body
@@ -153,7 +153,7 @@ class RuntimeApi:
             self._read_output()
 
     def close(self) -> None:
-        """Release every descriptor."""
+        """Close every descriptor."""
         for connection in list(self._connections.values()):
             self._drop(connection)
         self._listener.close()

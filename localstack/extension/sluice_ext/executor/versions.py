@@ -1,4 +1,4 @@
-"""One invocation through lease, environment, log and metric. Replaces LambdaVersionManager.invoke."""
+"""One invocation: lease, environment, log and metrics. Replaces LambdaVersionManager.invoke."""
 
 from concurrent.futures import CancelledError
 
@@ -6,11 +6,12 @@ from localstack.aws.api.lambda_ import ServiceException, TooManyRequestsExceptio
 from localstack.services.lambda_.invocation.lambda_models import Invocation, InvocationResult
 from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager
 
-from sluice_ext.metrics import functions as metrics
+from sluice_ext.executor import metrics
+from sluice_ext.pausing import GATE
 
 
 class VersionManager(LambdaVersionManager):  # type: ignore[misc]
-    """Same states and leases as LocalStack's; without its three extra threads for each invocation."""
+    """LocalStack's states and leases, without its three extra threads for each invocation."""
 
     def invoke(self, *, invocation: Invocation) -> InvocationResult:
         """Synchronous. Raises TooManyRequestsException when the concurrency limit is reached."""
@@ -21,7 +22,11 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
             lease = self.counting_service.get_invocation_lease(
                 self.function, self.function_version, self.provisioned_state
             )
-            with lease as kind, self.assignment_service.get_environment(self.id, self.function_version, kind) as env:
+            with (
+                lease as kind,
+                GATE.aside(f"function {identity.function_name}"),
+                self.assignment_service.get_environment(self.id, self.function_version, kind) as env,
+            ):
                 result = env.invoke(invocation)
                 result.executed_version = identity.qualifier
                 self.store_logs(invocation_result=result, execution_env=env)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages on a blocking socket: read a request, write a response. No TLS, no web sockets."""
+"""HTTP/1.1 messages on a blocking socket: read a request, write a response. No TLS, no WebSockets."""
 
 import io
 import socket
@@ -9,21 +9,21 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from sluice_ext.gateway.framing import BadRequest, Headers, body_length, chunk_size, header
+
 _RECEIVE = 1 << 16
 _MAX_HEAD = 1 << 20
 # Bodies up to this size are read at once; larger ones are streamed from the socket as the service reads them.
 _WHOLE_BODY = 1 << 20
+# How long what still comes after a bad request is read and dropped (s).
+_LINGER_SECONDS = 1.0
 _BODYLESS = {204, 304}
 _reasons = {status.value: status.phrase for status in HTTPStatus}
 _date: tuple[int, str] = (0, "")
 
 
 class Closed(Exception):
-    """The client went away."""
-
-
-class BadRequest(Exception):
-    """What came is not HTTP/1.x."""
+    """The client closed the connection."""
 
 
 class Body(io.RawIOBase):
@@ -46,21 +46,21 @@ class Body(io.RawIOBase):
 
 
 class Connection:
-    """A client connection and what was read ahead from it."""
+    """A client connection, with the bytes that were read ahead from it."""
 
     def __init__(self, sock: socket.socket, client: tuple[str, int], server: tuple[str, int]) -> None:
         self.sock, self._client, self._server = sock, client, server
         self._buffer = b""
 
-    def take(self, most: int) -> bytes:
-        """At least one byte, at most ``most``. Raises Closed."""
+    def take(self, limit: int) -> bytes:
+        """At least one byte, at most ``limit``. Raises Closed."""
         if not self._buffer:
             # A body larger than the usual piece is received in larger pieces.
-            data = self.sock.recv(max(_RECEIVE, min(most, 1 << 20)))
+            data = self.sock.recv(max(_RECEIVE, min(limit, 1 << 20)))
             if not data:
                 raise Closed
             self._buffer = data
-        taken, self._buffer = self._buffer[:most], self._buffer[most:]
+        taken, self._buffer = self._buffer[:limit], self._buffer[limit:]
         return taken
 
     def _exactly(self, count: int) -> bytes:
@@ -94,20 +94,15 @@ class Connection:
         lines = head.lstrip(b"\r\n").split(b"\r\n")
         try:
             method, target, protocol = lines[0].decode("latin-1").split(" ")
-            headers = []
-            for line in lines[1:]:
-                name, separator, value = line.partition(b":")
-                if not separator:
-                    raise ValueError
-                headers.append((name, value.strip()))
         except ValueError:
-            raise BadRequest("malformed request") from None
+            raise BadRequest("malformed request line") from None
+        headers = [header(line) for line in lines[1:]]
+        length = body_length(protocol, headers)
         environ = self._environ(method, target, protocol, headers)
         if "100-continue" in environ.get("HTTP_EXPECT", "").lower():
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = None
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        if length is None:
             environ["wsgi.input"] = io.BytesIO(self._chunks())
         elif length <= _WHOLE_BODY:
             environ["wsgi.input"] = io.BytesIO(self._exactly(length))
@@ -116,9 +111,12 @@ class Connection:
             environ["wsgi.input"] = io.BufferedReader(body, _WHOLE_BODY)
         return environ, body
 
-    def _environ(self, method: str, target: str, protocol: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    def _environ(self, method: str, target: str, protocol: str, headers: Headers) -> dict[str, Any]:
         if not target.startswith("/"):
-            parts = urlsplit(target)  # absolute form, as sent to proxies
+            try:
+                parts = urlsplit(target)  # absolute form, as sent to proxies
+            except ValueError as error:
+                raise BadRequest(f"malformed request target: {error}") from None
             path, query = parts.path or "/", parts.query
         else:
             path, _, query = target.partition("?")
@@ -144,6 +142,8 @@ class Connection:
             "wsgi.run_once": False,
         }
         for raw_name, raw_value in headers:
+            if b"_" in raw_name:
+                continue  # it would pass for the header with a hyphen there: Content_Length for Content-Length
             name = raw_name.decode("latin-1").upper().replace("-", "_")
             value = raw_value.decode("latin-1")
             if name not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -153,24 +153,39 @@ class Connection:
 
     def _chunks(self) -> bytes:
         parts = []
-        while size := int(self._line().split(b";")[0], 16):
+        while size := chunk_size(self._line()):
             parts.append(self._exactly(size))
-            self._exactly(2)
+            if self._exactly(2) != b"\r\n":
+                raise BadRequest("a chunk is longer than its size says")
         while self._line():  # trailers
             pass
         return b"".join(parts)
 
+    def end_after_error(self) -> None:
+        """Let the client read the response to a bad request before the connection is closed.
+
+        Closing with unread data resets the connection, and the response would be lost with it.
+        """
+        deadline = time.monotonic() + _LINGER_SECONDS
+        self.sock.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            self.sock.settimeout(left)
+            if not self.sock.recv(_RECEIVE):
+                return
+
     def write_response(
-        self, method: str, status: int, headers: list[tuple[str, str]], body: Iterable[bytes], keep: bool
+        self, method: str, status: int, headers: list[tuple[str, str]], body: Iterable[bytes], keep_open: bool
     ) -> bool:
-        """Send it; returns whether the connection can be used again."""
+        """Send a response; returns whether the connection can be used again."""
         names = {name.lower(): value for name, value in headers}
-        keep = keep and names.get("connection", "").lower() != "close"
+        keep_open = keep_open and names.get("connection", "").lower() != "close"
         lines = [f"HTTP/1.1 {status} {_reasons.get(status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in headers]
+        if "server" not in names:
+            lines.append("Server: Sluice")
         if "date" not in names:
             lines.append(f"Date: {_now()}")
-        if not keep and "connection" not in names:
+        if not keep_open and "connection" not in names:
             lines.append("Connection: close")
         empty = method == "HEAD" or status in _BODYLESS or status < 200
         chunked = not empty and "content-length" not in names
@@ -189,7 +204,7 @@ class Connection:
                     self.sock.sendall(_chunk(piece) if chunked else piece)
             if chunked:
                 self.sock.sendall(b"0\r\n\r\n")
-        return keep
+        return keep_open
 
 
 def _chunk(data: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""A thread for each connection, the gateway called in it: no event loop, no hand-over between threads.
+"""HTTP server with one thread per connection, which also runs the request: no event loop, no switch between threads.
 
-Takes the place of LocalStack's Twisted server, which costs more than half of what the engine spends on a small request
-and listens on every interface whatever GATEWAY_LISTEN says. Plain HTTP only.
+Replaces LocalStack's Twisted server, which takes more than half of the engine's time for a small request and listens on
+every interface, even if GATEWAY_LISTEN names one. Plain HTTP only.
 """
 
 import contextlib
@@ -15,10 +15,11 @@ from typing import Any
 from localstack.runtime.server.core import RuntimeServer
 from rolo.gateway.wsgi import WsgiGateway
 
-from sluice_ext.gateway.message import BadRequest, Closed, Connection
+from sluice_ext.gateway.framing import BadRequest
+from sluice_ext.gateway.message import Closed, Connection
 
 LOG = logging.getLogger(__name__)
-# How long running requests have when the engine stops (s).
+# Time that running requests get when the engine stops (s).
 _GRACE_SECONDS = 2.0
 
 
@@ -33,7 +34,7 @@ class ThreadedServer(RuntimeServer):  # type: ignore[misc]
         self._closing = False
 
     def register(self, gateway: Any, listen: list[Any], ssl_creds: Any = None) -> None:  # noqa: ARG002
-        """Listen on these addresses (no TLS). Raises OSError when one is taken."""
+        """Listen on these addresses (no TLS). Raises OSError when one is in use."""
         for address in listen:
             family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
             listener = socket.create_server((address.host, address.port), family=family, backlog=512)
@@ -82,6 +83,7 @@ class ThreadedServer(RuntimeServer):  # type: ignore[misc]
         except BadRequest as error:
             with contextlib.suppress(OSError):
                 connection.write_response("GET", 400, [("Content-Type", "text/plain")], [str(error).encode()], False)
+                connection.end_after_error()
         except Exception:
             LOG.exception("Connection failed")
         finally:
@@ -100,11 +102,11 @@ class ThreadedServer(RuntimeServer):  # type: ignore[misc]
         result = application(environ, start_response)
         try:
             version, asked = environ["SERVER_PROTOCOL"], environ.get("HTTP_CONNECTION", "").lower()
-            keep = asked == "keep-alive" if version == "HTTP/1.0" else asked != "close"
+            keep_open = asked == "keep-alive" if version == "HTTP/1.0" else asked != "close"
             if body is not None:
-                while body.left:  # what the service did not read stands before the next request
+                while body.left:  # the next request begins after what the service did not read
                     body.left -= len(connection.take(min(body.left, 1 << 20)))
-            return connection.write_response(environ["REQUEST_METHOD"], started[0], started[1], result, keep)
+            return connection.write_response(environ["REQUEST_METHOD"], started[0], started[1], result, keep_open)
         finally:
             if hasattr(result, "close"):
                 result.close()

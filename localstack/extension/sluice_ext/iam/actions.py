@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 
-An action has its operation's name unless a table here says otherwise; its prefix is the name the service signs with. A
-resource that cannot be told from the call is `UNKNOWN`: then only the action is looked at.
+An action has its operation's name unless a table here says otherwise; its prefix is the name that the service signs
+with. A resource that the call does not name is `UNKNOWN`: then only the action is checked.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,20 +13,21 @@ from typing import Any
 from sluice_ext.iam import s3_actions
 from sluice_ext.iam.policy import UNKNOWN
 
+PASS_ROLE = "iam:PassRole"
 Needed = tuple[str, str]
 Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Where:
-    """Where a call goes."""
+    """Partition, region and account that a call is sent to."""
 
     partition: str
     region: str
     account: str
 
     def arn(self, service: str, resource: str) -> str:
-        """ARN of a resource here; one that is an ARN already stays what it is."""
+        """ARN of a resource here; an ARN is returned unchanged."""
         if resource.startswith("arn:"):
             return resource
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -40,9 +41,19 @@ def needed(prefix: str, operation: str, parameters: Parameters, where: Where) ->
     return list(find(operation, parameters, where)) if find else [_other(prefix, operation, parameters)]
 
 
-# Whoever has credentials may ask who he is, even when a policy denies it.
+def keys_of(action: str, service: str, parameters: Parameters) -> dict[str, str]:
+    """Condition keys, in lower case, that only some actions have. ``service``: the name that a call is signed with."""
+    if action == PASS_ROLE:
+        return {"iam:passedtoservice": f"{service}.amazonaws.com"}
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html
+    if action == "cloudwatch:PutMetricData" and parameters.get("Namespace"):
+        return {"cloudwatch:namespace": str(parameters["Namespace"])}
+    return {}
+
+
+# Every caller with credentials may make these calls, even if a policy denies them.
 _NEEDS_NOTHING = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
-# The name that a service signs with is its prefix in IAM, but for these.
+# The name that a service signs with is its prefix in IAM, except for these.
 PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "s3express": "s3"}
 
 
@@ -58,7 +69,7 @@ def _sqs(operation: str, parameters: Parameters, where: Where) -> Iterator[Neede
             yield f"sqs:{action}", str(parameters.get("SourceArn", UNKNOWN))
         yield "sqs:SendMessage", str(parameters.get("DestinationArn", UNKNOWN))
         return
-    # A batch is allowed by the action of its entries.
+    # A batch needs the action of its entries.
     action = f"sqs:{operation.removesuffix('Batch')}"
     if parameters.get("SourceArn"):
         yield action, str(parameters["SourceArn"])
@@ -79,7 +90,7 @@ def _sns(operation: str, parameters: Parameters, where: Where) -> Iterator[Neede
     elif not topic and parameters.get("SubscriptionArn"):
         topic = str(parameters["SubscriptionArn"]).rsplit(":", 1)[0]
     action = "Publish" if operation == "PublishBatch" else operation
-    # A text message to a telephone number is no resource.
+    # A text message to a telephone number has no resource.
     yield f"sns:{action}", str(topic or "*")
 
 
@@ -96,7 +107,7 @@ def _dynamodb(operation: str, parameters: Parameters, where: Where) -> Iterator[
         return str(name) if str(name).startswith("arn:") else where.arn("dynamodb", f"table/{name}")
 
     if operation in ("TransactWriteItems", "TransactGetItems"):
-        # A transaction is allowed by the actions of what is in it.
+        # A transaction needs the actions of its items.
         for item in parameters.get("TransactItems") or []:
             for kind, request in item.items():
                 yield f"dynamodb:{_WRITES.get(kind, 'GetItem')}", table(request.get("TableName"))
@@ -131,7 +142,7 @@ def _logs(operation: str, parameters: Parameters, where: Where) -> Iterator[Need
     group, stream = parameters.get("logGroupName"), parameters.get("logStreamName", "")
     if group is None and (arn := parameters.get("logGroupIdentifier") or parameters.get("resourceArn")):
         group = str(arn).removesuffix(":*").rsplit(":log-group:", 1)[-1]
-    # AWS writes the ARN with a stream even when there is none: `...:log-group:<name>:log-stream:`.
+    # AWS writes the ARN with a stream even if there is none: `...:log-group:<name>:log-stream:`.
     resource = where.arn("logs", f"log-group:{group}:log-stream:{stream}") if group else UNKNOWN
     yield f"logs:{operation}", resource
 
@@ -170,17 +181,129 @@ def _kms(operation: str, parameters: Parameters, where: Where) -> Iterator[Neede
     if operation in ("CreateKey", "ListKeys", "ListAliases", "GenerateRandom"):
         yield f"kms:{operation}", "*"
     elif not key or "alias/" in key:
-        # The key behind an alias, or the one that made a ciphertext: known to KMS only.
+        # Only KMS knows the key behind an alias, or the key of a ciphertext.
         yield f"kms:{operation}", UNKNOWN
     else:
         yield f"kms:{operation}", where.arn("kms", f"key/{key}")
 
 
 def _secretsmanager(operation: str, parameters: Parameters, _where: Where) -> Iterator[Needed]:
-    # A secret may be called by its name, but its ARN ends in six characters that nobody knows then.
+    # A call may name the secret, but the secret's ARN ends in six random characters.
     secret = str(parameters.get("SecretId") or "")
     anything = operation in ("GetRandomPassword", "ListSecrets")
     yield f"secretsmanager:{operation}", "*" if anything else secret if secret.startswith("arn:") else UNKNOWN
+
+
+# A caller that gives a service a role must be allowed to: https://docs.aws.amazon.com/glue/latest/dg/attach-policy-iam-user.html
+_GLUE_PASSES = ("CreateJob", "UpdateJob", "CreateCrawler", "UpdateCrawler")
+
+
+def _glue(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
+    yield from _of_glue(operation, parameters, where)
+    role = parameters.get("Role") or (parameters.get("JobUpdate") or {}).get("Role")
+    if role and operation in _GLUE_PASSES:
+        own = f"arn:{where.partition}:iam::{where.account}:role/{role}"
+        yield PASS_ROLE, str(role) if str(role).startswith("arn:") else own
+
+
+def _of_glue(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
+    if "Crawler" in operation:
+        crawler = parameters.get("Name") or parameters.get("CrawlerName")
+        yield f"glue:{operation}", where.arn("glue", f"crawler/{crawler}") if crawler else "*"
+        return
+    # Catalog, database and table, each of them: https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+    job = parameters.get("JobName") or (operation == "CreateJob" and parameters.get("Name"))
+    jobs = parameters.get("JobNames") or ([job] if job else [])
+    if jobs:
+        yield from ((f"glue:{operation}", where.arn("glue", f"job/{one}")) for one in jobs)
+        return
+    given = parameters.get("DatabaseInput") or {}
+    named = parameters.get("DatabaseName")
+    database = named or (operation.endswith("Database") and (parameters.get("Name") or given.get("Name")))
+    table = parameters.get("TableName") or (parameters.get("TableInput") or {}).get("Name")
+    if not table and named and operation in ("GetTable", "DeleteTable", "GetTables"):
+        table = parameters.get("Name") or "*"
+    tables = parameters.get("TablesToDelete") or ([table] if table else [])
+    if not database and operation != "GetDatabases":
+        yield _other("glue", operation, parameters)
+        return
+    action = f"glue:{operation}"
+    yield action, where.arn("glue", "catalog")
+    if database:
+        yield action, where.arn("glue", f"database/{str(database).lower()}")
+    for one in tables:
+        yield action, where.arn("glue", f"table/{str(database).lower()}/{str(one).lower()}")
+
+
+# These name their work group, or are of the default one; other calls name a query, and only Athena knows its group.
+_OF_GROUP = (
+    "StartQueryExecution",
+    "ListQueryExecutions",
+    "CreateNamedQuery",
+    "ListNamedQueries",
+    "ListPreparedStatements",
+)
+
+
+def _athena(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
+    action, group = f"athena:{operation}", parameters.get("WorkGroup")
+    if operation == "CreateWorkGroup":
+        group = parameters.get("Name")
+    elif operation in _OF_GROUP:
+        group = group or "primary"
+    if group:
+        yield action, where.arn("athena", f"workgroup/{group}")
+    elif parameters.get("CatalogName"):
+        yield action, where.arn("athena", f"datacatalog/{parameters['CatalogName']}")
+    elif operation in ("ListWorkGroups", "ListDataCatalogs", "ListEngineVersions"):
+        yield action, "*"
+    else:
+        yield _other("athena", operation, parameters)
+
+
+# Only Redshift knows the ids in the ARNs of what a call names: `sluice_ext.redshift.credentials.demand` checks these.
+_REDSHIFT_CHECKS = (
+    "ExecuteStatement",
+    "BatchExecuteStatement",
+    "ListDatabases",
+    "ListSchemas",
+    "ListTables",
+    "DescribeTable",
+    "GetCredentials",
+)
+
+
+def _redshift(prefix: str) -> Callable[[str, Parameters, Where], Iterator[Needed]]:
+    """Both APIs of Redshift. What is about a statement or a list has no resource.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftserverless.html
+    """
+
+    def find(operation: str, parameters: Parameters, _where: Where) -> Iterator[Needed]:
+        if operation in _REDSHIFT_CHECKS:
+            return
+        if prefix == "redshift-data" or (operation.startswith("List") and operation != "ListTagsForResource"):
+            yield f"{prefix}:{operation}", "*"
+            return
+        yield f"{prefix}:{operation}", str(parameters.get("resourceArn") or UNKNOWN)
+
+    return find
+
+
+def _scheduler(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
+    action, group = f"scheduler:{operation}", str(parameters.get("GroupName") or "default")
+    if operation.startswith("List") and "ResourceArn" not in parameters:
+        yield action, "*"
+    elif operation.endswith("ScheduleGroup"):
+        yield action, where.arn("scheduler", f"schedule-group/{parameters.get('Name')}")
+    elif operation.endswith("Schedule"):
+        yield action, where.arn("scheduler", f"schedule/{group}/{parameters.get('Name')}")
+    else:
+        yield _other("scheduler", operation, parameters)
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/security_iam_id-based-policies.html
+    if role := (parameters.get("Target") or {}).get("RoleArn"):
+        yield PASS_ROLE, str(role)
 
 
 def _no_resource(prefix: str) -> Callable[[str, Parameters, Where], Iterator[Needed]]:
@@ -205,5 +328,10 @@ _SERVICES: dict[str, Callable[[str, Parameters, Where], Iterator[Needed]]] = {
     "states": _states,
     "kms": _kms,
     "secretsmanager": _secretsmanager,
+    "glue": _glue,
+    "athena": _athena,
+    "redshift-data": _redshift("redshift-data"),
+    "redshift-serverless": _redshift("redshift-serverless"),
+    "scheduler": _scheduler,
     "xray": _no_resource("xray"),
 }

@@ -1,9 +1,10 @@
-"""Records what roles use as their calls pass, and refuses what their policies do not allow when SLUICE_IAM=enforce.
+"""Records which actions roles use and, with SLUICE_IAM=enforce, refuses those that their policies do not allow.
 
-Only calls whose access key the engine itself gave to a function or, by assuming a role, to one of its services are
-looked at; Terraform's, the tests' and your own are not. Identity policies are evaluated, resource policies are not.
+This applies only to calls with an access key that the engine itself gave to a function or, for an assumed role, to one
+of its services; not those of Terraform, tests and the user. Identity policies are evaluated, resource policies not.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from localstack.aws.api import CommonServiceException, RequestContext
@@ -13,13 +14,14 @@ from localstack.http import Response
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
 from sluice_ext import settings
+from sluice_ext.caller import sessions
 from sluice_ext.iam import policy, roles
-from sluice_ext.iam.actions import PREFIXES, Where, needed
+from sluice_ext.iam.actions import PREFIXES, Where, keys_of, needed
 from sluice_ext.iam.record import RECORD
 from sluice_ext.iam.s3_actions import bucket_of
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_RequestSyntax (Permissions)
-_TELLS_WHAT_IS_MISSING = ("GetObject", "HeadObject")
+_SHOW_MISSING_OBJECTS = ("GetObject", "HeadObject")
 
 
 def install() -> None:
@@ -31,36 +33,37 @@ def install() -> None:
 def _on_request(_chain: Any, context: RequestContext, _response: Response) -> None:
     if context.operation is None:
         return
-    session = roles.session_of(extract_access_key_id_from_auth_header(context.request.headers))
+    session = sessions.session_of(extract_access_key_id_from_auth_header(context.request.headers))
     if session is None:
         return
     context.sluice_session = session
-    where = Where(context.partition, context.region, roles.account_of(session.role_arn))
+    where = Where(context.partition, context.region, sessions.account_of(session.role_arn))
     signed = context.service.signing_name
     for action, resource in needed(
         PREFIXES.get(signed, signed), context.operation.name, context.service_request or {}, where
     ):
-        decision = decide(session, action, resource, where.region)
+        keys = keys_of(action, signed, context.service_request or {})
+        decision = decide(session, action, resource, where.region, keys)
         if decision != policy.ALLOWED:
             raise refusal(context, session, action, resource, decision)
 
 
 def _on_response(_chain: Any, context: RequestContext, response: Response) -> None:
-    """Remember sessions that services open, and hide what is missing from roles that may not list."""
+    """Remember sessions that services open; hide from roles that may not list a bucket which objects are missing."""
     operation = context.operation.name if context.operation else ""
     if operation == "AssumeRole" and context.is_internal_call and response.status_code == 200:
         role = str((context.service_request or {}).get("RoleArn", ""))
         name = str((context.service_request or {}).get("RoleSessionName", ""))
         credentials = (context.service_response or {}).get("Credentials") or {}
         if credentials.get("AccessKeyId") and ":role/" in role:
-            roles.remember(credentials["AccessKeyId"], roles.Session(role, name))
-    elif operation in _TELLS_WHAT_IS_MISSING and response.status_code == 404 and context.service.service_name == "s3":
+            sessions.remember(credentials["AccessKeyId"], sessions.Session(role, name))
+    elif operation in _SHOW_MISSING_OBJECTS and response.status_code == 404 and context.service.service_name == "s3":
         session = getattr(context, "sluice_session", None)
         if session is None:
             return
         parameters = context.service_request or {}
         target = f"arn:{context.partition}:s3:::{parameters.get('Bucket')}/{parameters.get('Key')}"
-        # Who may not list a bucket is told 403, not 404, of an object that is not there.
+        # A role that may not list the bucket gets 403, not 404, for a missing object.
         decision = decide(session, "s3:ListBucket", bucket_of(target), context.region)
         if decision != policy.ALLOWED:
             error = refusal(context, session, "s3:GetObject", target, decision)
@@ -72,27 +75,32 @@ def _on_response(_chain: Any, context: RequestContext, response: Response) -> No
             )
 
 
-def decide(session: roles.Session, action: str, resource: str, region: str) -> str:
-    """Record the use and, when policies are enforced, look whether they allow it."""
+def decide(
+    session: sessions.Session, action: str, resource: str, region: str, more: Mapping[str, str] | None = None
+) -> str:
+    """Record the use; ALLOWED, DENIED or NOT_ALLOWED if policies are enforced, otherwise always ALLOWED.
+
+    more: condition keys of the call, beside those that every call has.
+    """
     decision = policy.ALLOWED
     if settings.IAM_ENFORCED:
         keys = {
-            # The engine stands for the TLS endpoints of AWS.
+            # AWS's endpoints use TLS; the engine takes their place.
             "aws:securetransport": "true",
             "aws:principalarn": session.role_arn,
-            "aws:principalaccount": roles.account_of(session.role_arn),
-            "aws:resourceaccount": roles.account_of(session.role_arn),
+            "aws:principalaccount": sessions.account_of(session.role_arn),
+            "aws:resourceaccount": sessions.account_of(session.role_arn),
             "aws:requestedregion": region,
-        }
+        } | dict(more or {})
         decision = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
     RECORD.add(session.role_arn, action, resource, refused=decision != policy.ALLOWED)
     return decision
 
 
 def refusal(
-    context: RequestContext, session: roles.Session, action: str, resource: str, decision: str
+    context: RequestContext, session: sessions.Session, action: str, resource: str, decision: str
 ) -> CommonServiceException:
-    """The error as this service gives it."""
+    """The AccessDenied error in the form that this service uses."""
     service, protocol = context.service.service_name, str(context.service.protocol)
     why = (
         "with an explicit deny in an identity-based policy"

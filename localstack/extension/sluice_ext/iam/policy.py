@@ -2,10 +2,10 @@
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 
-moto's own evaluator (moto/iam/access_control.py) is not used: it takes the dots and question marks of a pattern for
-regular expressions, a condition that is not met for an explicit deny, and knows neither NotResource nor the case of
-actions. What this one does not know, it decides against the caller: an unknown condition operator never lets an Allow
-through and never holds a Deny up. Policy variables (`${aws:...}`) are not filled in.
+moto's own evaluator (moto/iam/access_control.py) is not used: it reads a pattern's dots and question marks as regular
+expressions and a condition that does not hold as an explicit deny, and it ignores NotResource and the case of actions.
+This one decides unknown things against the caller: an unknown condition operator never lets an Allow hold and never
+stops a Deny. Policy variables (`${aws:...}`) are not replaced.
 """
 
 import ipaddress
@@ -16,13 +16,13 @@ from functools import lru_cache
 from typing import Any
 
 ALLOWED, DENIED, NOT_ALLOWED = "allowed", "explicitly denied", "not allowed"
-# A resource that the caller of `decide` does not know: matched by every pattern.
+# For a resource that the caller of `decide` does not know: every pattern matches it.
 UNKNOWN = ""
 Statement = Mapping[str, Any]
 
 
 def statements(document: str | Mapping[str, Any]) -> list[Statement]:
-    """The statements of a policy document (JSON text or read already)."""
+    """The statements of a policy document (JSON text or parsed)."""
     parsed = json.loads(document) if isinstance(document, str) else document
     found = parsed.get("Statement", [])
     return list(found) if isinstance(found, list) else [found]
@@ -45,14 +45,14 @@ def decide(policy: Iterable[Statement], action: str, resource: str, context: Map
 
 
 def covers_action(statement: Statement, action: str) -> bool:
-    """Whether Action or NotAction takes in this action; case does not matter."""
+    """Whether Action or NotAction covers this action; case does not matter."""
     if "NotAction" in statement:
         return not any(matches(p.lower(), action.lower()) for p in listed(statement["NotAction"]))
     return any(matches(p.lower(), action.lower()) for p in listed(statement.get("Action", [])))
 
 
 def covers_resource(statement: Statement, resource: str) -> bool:
-    """Whether Resource or NotResource takes in this ARN."""
+    """Whether Resource or NotResource covers this ARN."""
     if resource == UNKNOWN:
         return True
     if "NotResource" in statement:
@@ -61,7 +61,7 @@ def covers_resource(statement: Statement, resource: str) -> bool:
 
 
 def listed(value: Any) -> list[str]:
-    """A value of a policy, which may stand alone or in a list."""
+    """A value of a policy as a list; policies may write a single value without one."""
     return [str(v).lower() if isinstance(v, bool) else str(v) for v in (value if isinstance(value, list) else [value])]
 
 
@@ -113,7 +113,7 @@ _NEGATED = {
 
 
 def _conditions_met(conditions: Mapping[str, Any], context: Mapping[str, str], unknown: bool) -> bool:
-    """All operators and keys must hold. ``unknown``: what an operator that we do not know is taken for."""
+    """All operators and keys must hold. ``unknown``: the result of an operator that is not in `_TESTS`."""
     return all(
         _holds(operator.lower(), listed(wanted), context.get(key.lower()), unknown)
         for operator, keys in conditions.items()

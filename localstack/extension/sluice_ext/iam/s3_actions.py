@@ -1,4 +1,4 @@
-"""Which IAM actions an S3 call needs; S3's actions are those whose names differ most from the operations'.
+"""Which IAM actions an S3 call needs; in S3 the names of actions and operations differ most.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 Needed = tuple[str, str]
 
-# On the object. With a version id the action that has Version in its name is needed instead.
+# On the object. A call with a version id needs the action of `_VERSIONED` instead.
 _OBJECT = {
     "GetObject": "GetObject",
     "HeadObject": "GetObject",
@@ -41,7 +41,7 @@ _VERSIONED = {
     "GetObjectAcl": "GetObjectVersionAcl",
     "PutObjectAcl": "PutObjectVersionAcl",
 }
-# On the bucket, where the action is not named like the operation.
+# On the bucket, if the action has another name than the operation.
 _BUCKET = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
@@ -99,7 +99,7 @@ def needed(operation: str, parameters: Mapping[str, Any], partition: str) -> Ite
 
 
 def bucket_of(object_arn: str) -> str:
-    """ARN of the bucket that an object lies in."""
+    """ARN of the bucket that an object is in."""
     return object_arn.split("/", 1)[0]
 
 
@@ -108,7 +108,7 @@ def _on_object(action: str, version: Any) -> str:
 
 
 def _source(parameters: Mapping[str, Any], partition: str) -> Needed:
-    """What a copy reads."""
+    """The action and the object that a copy reads."""
     source = parameters.get("CopySource") or ""
     if isinstance(source, Mapping):
         bucket, key, version = source.get("Bucket"), source.get("Key"), source.get("VersionId")

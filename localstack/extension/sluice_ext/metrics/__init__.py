@@ -1,1 +1,1 @@
-"""CloudWatch as it is on AWS: embedded metrics, what Lambda, SQS and Step Functions publish, metric math, alarms."""
+"""CloudWatch metrics: their store, embedded metrics in logs, metric math, alarms."""

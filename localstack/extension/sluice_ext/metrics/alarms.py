@@ -1,10 +1,10 @@
-"""Metric alarms: what state their last periods give.
+"""Metric alarms: the state that follows from their last periods.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 
-AWS looks once a minute at the last whole minutes, and at a few older ones where data is missing. Here an alarm is
-looked at every few seconds and its periods end at that moment, so that it fires seconds after its cause and returns to
-OK one evaluation range after its end. Older periods count only when missing data is not to be taken for good or bad.
+AWS evaluates an alarm once a minute on the last whole minutes, and on a few older ones where data is missing. Here an
+alarm is evaluated every few seconds and its periods end at that moment: it fires seconds after its cause and returns to
+OK one evaluation range after the cause has ended. Older periods count only with TreatMissingData missing or ignore.
 """
 
 import json
@@ -21,6 +21,7 @@ from localstack.aws.connect import connect_to
 from sluice_ext import settings
 from sluice_ext.metrics.expressions import Value
 from sluice_ext.metrics.queries import Queries
+from sluice_ext.pausing import GATE
 
 LOG = logging.getLogger(__name__)
 ALARM, OK, NO_DATA = "ALARM", "OK", "INSUFFICIENT_DATA"
@@ -36,7 +37,7 @@ _OLDER_PERIODS = 2
 
 
 def latest(points: Sequence[Value], count: int) -> list[Value]:
-    """The last ``count`` periods; where data is missing in them, older data takes the place of the gaps."""
+    """The last ``count`` periods; older data replaces the gaps in them."""
     missing = sum(point is None for point in points[-count:])
     older = [point for point in points[:-count] if point is not None][-missing:] if missing else []
     gaps = [None] * (missing - len(older))
@@ -44,7 +45,7 @@ def latest(points: Sequence[Value], count: int) -> list[Value]:
 
 
 def state_of(points: Sequence[Value], alarm: Mapping[str, Any]) -> str | None:
-    """The state that the last periods (oldest first, None for no data) give; None keeps the state as it is."""
+    """The state that the last periods (oldest first, None for no data) give; None leaves the state as it is."""
     breaches, _ = COMPARISONS[alarm["ComparisonOperator"]]
     wanted = alarm.get("DatapointsToAlarm") or len(points)
     treat = alarm.get("TreatMissingData") or "missing"
@@ -55,14 +56,14 @@ def state_of(points: Sequence[Value], alarm: Mapping[str, Any]) -> str | None:
     present = [verdict for verdict in verdicts if verdict is not None]
     if not present:
         return NO_DATA if treat == "missing" else None
-    # Nothing but breaching data, and as old as it has to be: the gaps after it do not hold the alarm back.
+    # All data is breaching and old enough: the gaps after it do not delay the alarm.
     if all(present) and verdicts[-wanted]:
         return ALARM if treat == "missing" else None
     return OK if filled is not None or len(present) == len(points) or not all(present) else None
 
 
 class AlarmScheduler:
-    """Takes the place of LocalStack's, which looks once in an alarm's whole range, at simple alarms only."""
+    """Replaces LocalStack's scheduler, which evaluates only simple alarms, and those once per evaluation range."""
 
     def __init__(self, alarms: Callable[[], list[Any]]) -> None:
         self._alarms = alarms
@@ -70,21 +71,21 @@ class AlarmScheduler:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look at all alarms from now on."""
+        """Evaluate all alarms from now on."""
         if self._thread is None or not self._thread.is_alive():
             self._stop.clear()
             self._thread = threading.Thread(target=self._run, name="cloudwatch-alarms", daemon=True)
             self._thread.start()
 
     def shutdown(self) -> None:
-        """Stop looking."""
+        """Stop evaluating."""
         self._stop.set()
 
     def schedule_metric_alarm(self, alarm_arn: str) -> None:
-        """Nothing to do: every alarm there is, is looked at."""
+        """Nothing to do: every alarm that exists is evaluated."""
 
     def delete_scheduler_for_alarm(self, alarm_arn: str) -> None:
-        """Nothing to do: an alarm that is gone is not looked at."""
+        """Nothing to do: a deleted alarm is not evaluated."""
 
     def restart_existing_alarms(self) -> None:
         """Nothing to do."""
@@ -93,13 +94,14 @@ class AlarmScheduler:
         while not self._stop.wait(settings.ALARM_SECONDS):
             for found in self._alarms():
                 try:
-                    evaluate(found.account_id, found.region, found.alarm)
+                    with GATE.work(f"alarm {found.alarm.get('AlarmName')}", source=True):
+                        evaluate(found.account_id, found.region, found.alarm)
                 except Exception as error:  # noqa: BLE001 - one alarm must not stop the others
                     LOG.warning("Cannot evaluate the alarm %s: %s", found.alarm.get("AlarmName"), error)
 
 
 def evaluate(account: str, region: str, alarm: Mapping[str, Any]) -> None:
-    """Look at one alarm; a new state is set, and with it its actions run."""
+    """Evaluate one alarm. If its state changes, set it; CloudWatch then runs its actions."""
     queries, result, period = queries_of(account, region, alarm)
     now, count = time.time(), int(alarm["EvaluationPeriods"])
     older = _OLDER_PERIODS if (alarm.get("TreatMissingData") or "missing") in ("missing", "ignore") else 0
@@ -114,7 +116,7 @@ def evaluate(account: str, region: str, alarm: Mapping[str, Any]) -> None:
 
 
 def queries_of(account: str, region: str, alarm: Mapping[str, Any]) -> tuple[Queries, str, int]:
-    """An alarm's queries, the id of the one that counts, and the length of its periods in seconds."""
+    """An alarm's queries, the id of the one that is compared, and the length of its periods (s)."""
     if listed := alarm.get("Metrics"):
         (result,) = [query["Id"] for query in listed if query.get("ReturnData", True)]
         periods = [query["MetricStat"]["Period"] for query in listed if query.get("MetricStat")]

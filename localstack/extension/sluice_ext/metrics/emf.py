@@ -1,4 +1,4 @@
-"""Embedded metric format: log lines of functions that are metrics.
+"""Embedded metric format: metrics in the log lines of functions.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -15,7 +15,7 @@ Datum = tuple[Metric, float, str | None, float]
 
 
 def publish(account: str, region: str, lines: Iterable[str]) -> None:
-    """Every metric in these log lines; a line that is no valid embedded metric is just a line, as on AWS."""
+    """Publish every metric in these log lines. As on AWS, a line without a valid embedded metric is only a log line."""
     for line in lines:
         if '"_aws"' in line:
             for metric, value, unit, at in data(account, region, line):
@@ -23,7 +23,7 @@ def publish(account: str, region: str, lines: Iterable[str]) -> None:
 
 
 def data(account: str, region: str, line: str) -> Iterator[Datum]:
-    """The data of one line: a metric, a value, its unit, and when (seconds since 1970)."""
+    """The data of one line: metric, value, unit, and time (seconds since 1970)."""
     try:
         root = json.loads(line)
         head = root["_aws"]

@@ -1,9 +1,9 @@
-"""Metric math on the values that some metrics have in one period.
+"""Metric math on the values of several metrics in one period.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 
-Arithmetic, comparisons, AND, OR, and the functions IF, FILL, ABS, CEIL, FLOOR, MIN, MAX, SUM and AVG. Anything else is
-refused when the alarm or the query is made, for an expression that is not understood must not look like no data.
+Arithmetic, comparisons, AND, OR, and the functions IF, FILL, ABS, CEIL, FLOOR, MIN, MAX, SUM and AVG. Other
+expressions are refused when the alarm or query is created: an unknown expression must not look like missing data.
 """
 
 import ast
@@ -40,14 +40,14 @@ _MANY: dict[str, Callable[[list[float]], float]] = {
 
 
 class UnsupportedExpression(ValueError):
-    """The expression is wrong, or uses what this engine does not know."""
+    """The expression is not valid, or uses a function that this engine does not have."""
 
 
 class Expression:
     """A parsed expression; ``names`` are the ids of metrics and expressions that it uses."""
 
     def __init__(self, text: str) -> None:
-        # AND, OR and && || are Python's and, or; everything else is written alike.
+        # AND, && and OR, || are Python's and, or; everything else is the same in Python.
         python = re.sub(r"\bAND\b|&&", " and ", re.sub(r"\bOR\b|\|\|", " or ", text))
         try:
             self._tree = ast.parse(python.strip(), mode="eval").body
@@ -95,8 +95,8 @@ class Expression:
         match node:
             case ast.Name():
                 return values.get(node.id)
-            case ast.Constant():
-                return float(node.value)
+            case ast.Constant(value=int() | float() as number):
+                return float(number)
             case ast.UnaryOp():
                 found = self._value(node.operand, values)
                 return None if found is None else (-found if isinstance(node.op, ast.USub) else found)

@@ -1,4 +1,4 @@
-"""LocalStack's CloudWatch with metric math, exact dimensions, and alarms that are looked at every few seconds."""
+"""LocalStack's CloudWatch with metric math, exact dimensions, and alarms that are evaluated every few seconds."""
 
 import time
 from datetime import UTC, datetime
@@ -22,13 +22,13 @@ _STATE = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp
 
 
 def create_service() -> Service:
-    """The service for LocalStack."""
+    """The CloudWatch service for LocalStack's service manager."""
     replace(provider_v2, "CloudwatchDatabase", lambda: STORE)
     return Service.for_provider(SluiceCloudwatch())
 
 
 class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
-    """What differs from LocalStack's; metric data itself is in `sluice_ext.metrics.store`."""
+    """The operations that differ from LocalStack's; the data is in `sluice_ext.metrics.store`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
 
     @handler("PutMetricAlarm", expand=False)
     def put_metric_alarm(self, context: RequestContext, request: PutMetricAlarmInput) -> None:
-        """A new alarm gets its tags, a changed one keeps its state; one that cannot be evaluated is refused."""
+        """Create or change an alarm; a changed one retains its state. An alarm that cannot be evaluated is refused."""
         try:
             if request.get("ComparisonOperator") not in alarms.COMPARISONS:
                 raise ValueError(f"{request.get('ComparisonOperator')} is not supported by this engine")
@@ -48,14 +48,14 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
         before = store.alarms.get(arn)
         super().put_metric_alarm(context, request)
         if before is None:
-            # LocalStack forgets them, and a plan would want to set them for ever.
+            # LocalStack does not store them, and every plan would set them again.
             store.TAGS.tag_resource(arn, request.get("Tags") or [])
         else:
             store.alarms[arn].alarm.update({name: before.alarm[name] for name in _STATE if name in before.alarm})
 
     @handler("GetMetricData", expand=False)
     def get_metric_data(self, context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
-        """Metrics and expressions; the periods begin at multiples of the period."""
+        """Values of metrics and expressions; a period begins at a multiple of its length."""
         listed = request["MetricDataQueries"]
         try:
             queries = Queries(context.account_id, context.region, listed)

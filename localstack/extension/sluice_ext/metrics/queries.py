@@ -1,4 +1,4 @@
-"""The values of metric data queries, single metrics and expressions over them, in any time."""
+"""The values of metric data queries (metrics, and expressions over them) in a time range."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ class Queries:
     """``MetricDataQueries`` of a request or of an alarm, checked once.
 
     Raises:
-        UnsupportedExpression: an expression is wrong, or names a query that is not there.
+        UnsupportedExpression: an expression is not valid, or names a query that does not exist.
     """
 
     def __init__(self, account: str, region: str, queries: Sequence[Mapping[str, Any]]) -> None:
@@ -26,7 +26,7 @@ class Queries:
                 )
 
     def values(self, start: float, end: float) -> dict[str, Value]:
-        """What each query gives for the time from ``start`` until before ``end``, by its id."""
+        """The value of each query, by its id, from ``start`` until before ``end``."""
         values: dict[str, Value] = {}
         for name, stat in self._stats.items():
             metric = metric_of(self._account, self._region, stat["Metric"])
@@ -36,7 +36,7 @@ class Queries:
         while waiting:
             ready = [name for name, expression in waiting.items() if expression.names <= values.keys()]
             if not ready:
-                raise UnsupportedExpression(f"expressions name each other: {', '.join(waiting)}")
+                raise UnsupportedExpression(f"expressions refer to each other: {', '.join(waiting)}")
             for name in ready:
                 values[name] = waiting.pop(name).value(values)
         return values

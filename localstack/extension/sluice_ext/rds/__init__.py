@@ -1,1 +1,1 @@
-"""RDS: moto keeps what the API says, the engine's own PostgreSQL holds the roles and databases that it speaks of."""
+"""RDS: moto stores the API's state; roles and databases are created on the engine's own PostgreSQL."""

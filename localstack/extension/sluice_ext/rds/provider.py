@@ -1,12 +1,10 @@
-"""The service: moto answers for Aurora PostgreSQL clusters; a cluster's role and database are made on PostgreSQL.
+"""The service: moto answers for Aurora PostgreSQL clusters; a cluster's role and database are created on PostgreSQL.
 
-Only what is really done is answered. Other engines, instances outside of a cluster, snapshots, restores, proxies and
-the like are refused. A cluster's endpoint is where a function reaches the server.
+Operations that would do nothing real are refused: other engines, instances outside of a cluster, snapshots, restores,
+proxies. A cluster's endpoint is the address at which a function reaches the server.
 """
 
 import json
-import secrets
-import string
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -19,17 +17,15 @@ from localstack.services.plugins import SERVICE_PLUGINS, Service
 from moto.rds import models
 from moto.rds.models import DBCluster, RDSBackend, rds_backends
 
-from sluice_ext import settings
+from sluice_ext import postgres, settings
 from sluice_ext.patching import replace
+from sluice_ext.postgres import NameTaken
 from sluice_ext.rds import server
 
 ENGINE: Final = "aurora-postgresql"
-PASSWORD_CHARACTERS: Final = 32
-# Printable ASCII but for what RDS refuses (/ " @ space) and what is a nuisance in a shell or a URL.
-_ALPHABET: Final = string.ascii_letters + string.digits + "-_.~"
 _lock = threading.RLock()
 
-# Answered by moto as they are: they concern no data.
+# Operations that moto answers alone: they do not touch data.
 PASSED_ON: Final = (
     "AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource",
     "CreateDBSubnetGroup", "DescribeDBSubnetGroups", "ModifyDBSubnetGroup", "DeleteDBSubnetGroup",
@@ -44,16 +40,18 @@ Operation = Callable[[RequestContext, ServiceRequest], ServiceResponse]
 def create_service() -> Service:
     """The RDS service for LocalStack's service manager."""
     replace(models.MasterUserSecret, "_generate_secret_string", _secret_string, expect="(self)")
-    # Where functions reach the server: they run where the engine does.
+    # Functions run on the engine's host, so they reach the server at the same address.
     for attribute in ("endpoint", "reader_endpoint"):
         replace(models.DBCluster, attribute, property(lambda _: settings.POSTGRES_HOST))
     replace(models.DBInstance, "address", property(lambda _: settings.POSTGRES_HOST))
-    # Of Serverless v1; moto shows an empty one, and every plan would want to fill it.
+    # It belongs to Serverless v1; moto shows an empty one, and every plan would fill it.
     replace(models.DBCluster, "scaling_configuration_info", property(lambda _: None))
     for kind in (models.DBCluster, models.DBInstance):
-        # Snapshots are not kept, so none is listed.
+        # There are no snapshots, so none is listed.
         replace(kind, "save_automated_backup", lambda _: None, expect="(self)")
         replace(kind, "default_port", staticmethod(lambda _engine: settings.POSTGRES_PORT), expect="(engine)")
+        # A restored state may have been saved on another port.
+        kind.port = property(lambda _: settings.POSTGRES_PORT, lambda _self, _port: None)
     own: dict[str, Operation] = {
         "CreateDBCluster": _create_cluster,
         "ModifyDBCluster": _modify_cluster,
@@ -66,7 +64,7 @@ def create_service() -> Service:
 
 
 def _locked(call: Operation) -> Operation:
-    """moto is not made for threads."""
+    """Run one operation at a time: moto is not thread-safe."""
 
     def one_at_a_time(context: RequestContext, request: ServiceRequest) -> ServiceResponse:
         with _lock:
@@ -76,12 +74,8 @@ def _locked(call: Operation) -> Operation:
 
 
 def _secret_string(self: Any) -> str:
-    """What RDS keeps in a secret that it manages: the name and password of the master, nothing else."""
-    return json.dumps({"username": self.resource.master_username, "password": new_password()})
-
-
-def new_password() -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(PASSWORD_CHARACTERS))
+    """Content of a secret that RDS manages: the master's name and password, nothing else."""
+    return json.dumps({"username": self.resource.master_username, "password": postgres.new_password()})
 
 
 # -- clusters --------------------------------------------------------------------------------------------------------
@@ -90,7 +84,7 @@ def new_password() -> str:
 def _create_cluster(context: RequestContext, request: ServiceRequest) -> ServiceResponse:
     identifier, backend = _identifier(request), _backend(context)
     _check(request, identifier, backend)
-    # moto writes the managed secret into the backend of a service that may not be loaded yet.
+    # moto writes the managed secret into Secrets Manager, which may not be loaded yet.
     SERVICE_PLUGINS.require("secretsmanager")
     made = _proxy_moto(context, request)
     cluster = backend.clusters[identifier]
@@ -106,7 +100,7 @@ def _create_cluster(context: RequestContext, request: ServiceRequest) -> Service
 
 
 def _check(request: ServiceRequest, identifier: str, backend: RDSBackend) -> None:
-    """Refuses what RDS would refuse, and what this server cannot do."""
+    """Raises an error for requests that RDS would refuse, and for those that this server cannot fulfil."""
     if identifier in backend.clusters:
         raise CommonServiceException("DBClusterAlreadyExistsFault", f"DB cluster {identifier} already exists.", 400)
     if request.get("Engine") != ENGINE:
@@ -119,12 +113,12 @@ def _check(request: ServiceRequest, identifier: str, backend: RDSBackend) -> Non
     _check_port(request)
     username, database = str(request.get("MasterUsername") or ""), request.get("DatabaseName")
     if not server.USERNAME.fullmatch(username) or username.lower() in server.RESERVED:
-        raise _invalid(f"MasterUsername {username!r} is not a name, or a reserved one.")
+        raise _invalid(f"MasterUsername {username!r} is reserved, or not a valid name.")
     if database is not None and (not server.DATABASE.fullmatch(database) or database.lower() in server.RESERVED):
-        raise _invalid(f"DatabaseName {database!r} is not a name, or a reserved one.")
+        raise _invalid(f"DatabaseName {database!r} is reserved, or not a valid name.")
     if bool(request.get("ManageMasterUserPassword")) == bool(request.get("MasterUserPassword")):
         code = "InvalidParameterCombination"
-        raise CommonServiceException(code, "Give either MasterUserPassword or ManageMasterUserPassword.", 400, True)
+        raise CommonServiceException(code, "Specify either MasterUserPassword or ManageMasterUserPassword.", 400, True)
     for other in _all_clusters():
         if other.master_username == username or (database and other.database_name == database):
             raise _invalid(
@@ -153,7 +147,7 @@ def _modify_cluster(context: RequestContext, request: ServiceRequest) -> Service
 def _delete_cluster(context: RequestContext, request: ServiceRequest) -> ServiceResponse:
     cluster = _cluster(context, request)
     if not request.get("SkipFinalSnapshot"):
-        raise _invalid("This engine keeps no snapshots: SkipFinalSnapshot must be true.")
+        raise _invalid("This engine has no snapshots: SkipFinalSnapshot must be true.")
     gone = _proxy_moto(context, request)
     try:
         server.drop(cluster.master_username, cluster.database_name)
@@ -176,7 +170,7 @@ def _identifier(request: ServiceRequest) -> str:
 
 
 def _managed_password(cluster: DBCluster) -> str | None:
-    """The password in the secret that RDS manages for the cluster; None when its owner keeps it."""
+    """The password in the secret that RDS manages for the cluster; None if RDS does not manage it."""
     if not cluster.manage_master_user_password:
         return None
     secret = cluster.master_user_secret.secret
@@ -188,7 +182,7 @@ def _managed_password(cluster: DBCluster) -> str | None:
 
 def _create_instance(context: RequestContext, request: ServiceRequest) -> ServiceResponse:
     if not request.get("DBClusterIdentifier"):
-        raise _invalid("This engine makes instances of a cluster only: DBClusterIdentifier is missing.")
+        raise _invalid("This engine creates only instances of a cluster: DBClusterIdentifier is missing.")
     _cluster(context, request)
     return _proxy_moto(context, request)
 
@@ -208,7 +202,7 @@ def _backend(context: RequestContext) -> RDSBackend:
 
 
 def _all_clusters() -> Iterator[DBCluster]:
-    """Of every account and region: they share the server."""
+    """The clusters of all accounts and regions, which share the server."""
     for regions in rds_backends.values():
         for backend in regions.values():
             yield from backend.clusters.values()
@@ -224,6 +218,6 @@ def _invalid(message: str) -> CommonServiceException:
 
 
 def _refusal(error: Exception) -> CommonServiceException:
-    if isinstance(error, server.NameTaken):
+    if isinstance(error, NameTaken):
         return _invalid(str(error))
     return CommonServiceException("InternalFailure", f"{type(error).__name__}: {error}", 500)

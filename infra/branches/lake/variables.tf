@@ -1,0 +1,63 @@
+variable "deployment" {
+  description = "What was decided for the whole stack and is known before anything is created (infra/stack/core.tf)."
+  type = object({
+    prefix                 = string
+    artifacts_dir          = string
+    log_retention_days     = number
+    tracing_mode           = string
+    environment            = map(string)
+    kms_permissions        = list(object({ sid = string, actions = list(string), resources = list(string) }))
+    max_receive_count      = number
+    message_retention_days = number
+    force_destroy          = bool
+    kms_key_arn            = string
+    topic_kms_key_arn      = string
+  })
+}
+
+variable "core" {
+  description = "What the core has created for its branches (infra/stack/core.tf)."
+  type = object({
+    account   = object({ partition = string, region = string, id = string })
+    topic_arn = string
+    bus_name  = string
+    datasets = object({
+      environment = map(string)
+      permission  = object({ sid = string, actions = list(string), resources = list(string) })
+    })
+    buckets = object({
+      artifacts  = object({ name = string, arn = string })
+      silver     = object({ name = string, arn = string })
+      quarantine = object({ name = string, arn = string })
+    })
+    tables = object({ ledger = object({ name = string, arn = string }) })
+    layers = object({ base = string })
+  })
+}
+
+variable "settings" {
+  description = "Settings of the branch; infra/stack/branch_lake.tf describes them, checks them and has their defaults."
+  type = object({
+    bucket_name         = string
+    partitions          = string
+    projection_range    = string
+    crawler_schedule    = string
+    query_bytes_limit   = number
+    results_keep_days   = number
+    timeout_seconds     = number
+    memory_mb           = number
+    batch_size          = number
+    maximum_concurrency = number
+    compaction = object({
+      schedule        = string
+      file_mb         = number
+      min_files       = number
+      small_mb        = number
+      keep_hours      = number
+      worker_type     = string
+      workers         = number
+      timeout_minutes = number
+      retry_seconds   = number
+    })
+  })
+}

@@ -1,0 +1,56 @@
+variable "deployment" {
+  description = "What was decided for the whole stack and is known before anything is created (infra/stack/core.tf)."
+  type = object({
+    prefix                 = string
+    artifacts_dir          = string
+    log_retention_days     = number
+    tracing_mode           = string
+    environment            = map(string)
+    kms_permissions        = list(object({ sid = string, actions = list(string), resources = list(string) }))
+    region                 = string
+    max_receive_count      = number
+    message_retention_days = number
+    deletion_protection    = bool
+    force_destroy          = bool
+    kms_key_arn            = string
+    topic_kms_key_arn      = string
+  })
+}
+
+variable "core" {
+  description = "What the core has created for its branches (infra/stack/core.tf)."
+  type = object({
+    account   = object({ partition = string, region = string, id = string })
+    topic_arn = string
+    bus_name  = string
+    datasets = object({
+      environment = map(string)
+      permission  = object({ sid = string, actions = list(string), resources = list(string) })
+      tables      = string
+    })
+    buckets = object({
+      artifacts  = object({ name = string, arn = string })
+      silver     = object({ name = string, arn = string })
+      quarantine = object({ name = string, arn = string })
+    })
+    objects = object({ silver = string, quarantine = string })
+    tables  = object({ ledger = object({ name = string, arn = string }) })
+    layers  = object({ base = string, arrow = string })
+  })
+}
+
+variable "settings" {
+  description = "Settings of the branch; infra/stack/branch_warehouse.tf describes them, checks them and has their defaults."
+  type = object({
+    availability_zones       = list(string)
+    cidr_block               = string
+    engine_version           = string
+    min_capacity             = number
+    max_capacity             = number
+    backup_retention_days    = number
+    load_timeout_seconds     = number
+    load_memory_mb           = number
+    load_maximum_concurrency = number
+    canonical                = bool
+  })
+}

@@ -1,0 +1,68 @@
+variable "name" {
+  description = "Name of the API; its usage plan and keys are named after it."
+  type        = string
+}
+
+variable "description" {
+  description = "What the API is for, in one line."
+  type        = string
+}
+
+variable "function" {
+  description = "The function that answers: its name, and the ARN that API Gateway invokes it by."
+  type = object({
+    name       = string
+    invoke_arn = string
+  })
+}
+
+variable "stage" {
+  description = "Name of the stage, the first part of every path."
+  type        = string
+  default     = "v1"
+}
+
+variable "open_paths" {
+  description = "Paths below the root that need no key."
+  type        = set(string)
+  default     = []
+}
+
+variable "keys" {
+  description = "Names of the API keys; API Gateway makes their values."
+  type        = set(string)
+}
+
+variable "throttle" {
+  description = "Requests a second, and at once, of all callers together."
+  type        = object({ rate = number, burst = number })
+}
+
+variable "key_throttle" {
+  description = "Requests a second, and at once, of one key."
+  type        = object({ rate = number, burst = number })
+}
+
+variable "key_quota" {
+  description = "Requests of one key in a DAY, WEEK or MONTH; null for no limit."
+  type        = object({ limit = number, period = string })
+  default     = null
+}
+
+variable "cors_origins" {
+  description = "Origins whose pages may call the API; * for any, none for no page."
+  type        = list(string)
+  default     = []
+}
+
+variable "tracing_mode" {
+  description = "X-Ray tracing: Active or PassThrough."
+  type        = string
+  default     = "PassThrough"
+}
+
+variable "opened_after" {
+  description = "Known once what the function needs exists; the stage, which answers requests, is created after that."
+  type        = string
+  default     = null
+}

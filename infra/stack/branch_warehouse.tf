@@ -1,0 +1,139 @@
+# Warehouse (warehouse_enabled, canonical_enabled): infra/branches/warehouse.
+
+module "warehouse" {
+  source = "../branches/warehouse"
+  count  = var.warehouse_enabled ? 1 : 0
+
+  deployment = local.deployment
+  core       = local.core
+
+  settings = {
+    availability_zones       = var.warehouse_availability_zones
+    cidr_block               = var.warehouse_cidr_block
+    engine_version           = var.warehouse_engine_version
+    min_capacity             = var.warehouse_min_capacity
+    max_capacity             = var.warehouse_max_capacity
+    backup_retention_days    = var.warehouse_backup_retention_days
+    load_timeout_seconds     = var.load_timeout_seconds
+    load_memory_mb           = var.load_memory_mb
+    load_maximum_concurrency = var.load_maximum_concurrency
+    canonical                = var.canonical_enabled
+  }
+}
+
+variable "warehouse_enabled" {
+  description = "Warehouse: silver loaded into Aurora PostgreSQL."
+  type        = bool
+  default     = false
+}
+
+variable "canonical_enabled" {
+  description = "Canonical entities: rows of datasets with an `entity` section in the warehouse; needs warehouse_enabled."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.canonical_enabled || var.warehouse_enabled
+    error_message = "canonical_enabled needs warehouse_enabled."
+  }
+}
+
+variable "warehouse_availability_zones" {
+  description = "Zones of the warehouse's subnets, at least two; null takes the region's a and b."
+  type        = list(string)
+  default     = null
+}
+
+variable "warehouse_cidr_block" {
+  description = "Addresses of the warehouse's network."
+  type        = string
+  default     = "10.20.0.0/20"
+}
+
+variable "warehouse_engine_version" {
+  description = "Aurora PostgreSQL version; a major version takes the newest of its minor ones."
+  type        = string
+  default     = "17"
+}
+
+variable "warehouse_min_capacity" {
+  description = "Least Aurora capacity units (2 GB of memory each); 0 lets an unused warehouse pause."
+  type        = number
+  default     = 0.5
+}
+
+variable "warehouse_max_capacity" {
+  description = "Most Aurora capacity units."
+  type        = number
+  default     = 4
+}
+
+variable "warehouse_backup_retention_days" {
+  description = "Days for which the warehouse's backups are kept."
+  type        = number
+  default     = 7
+}
+
+variable "load_timeout_seconds" {
+  description = "Seconds that loading one object may take."
+  type        = number
+  default     = 120
+
+  validation {
+    # The queue hides a message for six times as long, and for 12 hours at most.
+    condition     = var.load_timeout_seconds >= 1 && var.load_timeout_seconds <= 900
+    error_message = "load_timeout_seconds must be between 1 and 900."
+  }
+}
+
+variable "load_memory_mb" {
+  description = "Memory of load in MB."
+  type        = number
+  default     = 1024
+
+  validation {
+    condition     = var.load_memory_mb >= 512 && var.load_memory_mb <= 10240
+    error_message = "load_memory_mb must be between 512 and 10240."
+  }
+}
+
+variable "load_maximum_concurrency" {
+  description = "Most objects that are loaded at a time; each takes a connection to the database."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.load_maximum_concurrency >= 2 && var.load_maximum_concurrency <= 1000
+    error_message = "load_maximum_concurrency must be between 2 and 1000, Lambda's limits."
+  }
+}
+
+output "load_function" {
+  description = "Name of the function that loads silver into the warehouse; null when warehouse_enabled is off."
+  value       = one(module.warehouse[*].branch.functions.load.name)
+}
+
+output "load_queue_url" {
+  description = "Queue of committed objects waiting for load; null when warehouse_enabled is off."
+  value       = one(module.warehouse[*].branch.queues.loads.url)
+}
+
+output "load_dlq_url" {
+  description = "Dead-letter queue of that queue; null when warehouse_enabled is off."
+  value       = one(module.warehouse[*].branch.queues.loads.dlq_url)
+}
+
+output "migrate_function" {
+  description = "Name of the function that brings the warehouse up to date; null when warehouse_enabled is off."
+  value       = one(module.warehouse[*].branch.functions.migrate.name)
+}
+
+output "warehouse_host" {
+  description = "Address of the warehouse; null when warehouse_enabled is off."
+  value       = one(module.warehouse[*].branch.outputs.warehouse_host)
+}
+
+output "warehouse_secret_arns" {
+  description = "Secrets with the warehouse's logins, by database role; null when warehouse_enabled is off."
+  value       = one(module.warehouse[*].branch.outputs.warehouse_secret_arns)
+}

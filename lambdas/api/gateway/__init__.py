@@ -1,0 +1,1 @@
+"""The function behind API Gateway: routes and their documents."""

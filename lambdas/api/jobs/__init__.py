@@ -1,0 +1,1 @@
+"""Analytics jobs: their items, their results and the function that runs them."""

@@ -1,0 +1,1 @@
+"""From an operation's parameters to rows: questions, reading, cache."""

@@ -1,0 +1,1 @@
+"""The function that submits a day's files to the workflow."""

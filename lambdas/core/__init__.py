@@ -1,0 +1,1 @@
+"""The core: from a bronze object to silver, quarantine and the ledger; replay and watch."""

@@ -1,0 +1,111 @@
+"""ingest: S3 announces an object; its plan goes to the ledger and its chunks, as pointers, to the queue."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from core.ingest.cut import Limits
+from core.ingest.events import RESTORED, objects_in
+from core.ingest.planner import Planner, failed_event
+from sluice_pipeline.catalog.deployed import deployed
+from sluice_pipeline.events.chunk_queue import ChunkQueue
+from sluice_pipeline.ledger.items import State
+from sluice_pipeline.ledger.ledger import Ledger
+from sluice_pipeline.notices.failures import record_failed_object
+from sluice_pipeline.notices.notices import Notices
+from sluice_pipeline.objects.failures import Failure, ObjectFailed, ObjectMissing
+from sluice_pipeline.objects.identity import ObjectRef
+from sluice_pipeline.objects.keys import dataset_of
+from sluice_pipeline.objects.passed_over import PassedOver
+from sluice_pipeline.objects.storage import Storage
+from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.telemetry import correlate, measure, traced
+
+logger = Logger()
+sqs = client("sqs")
+dynamodb = client("dynamodb")
+storage = Storage(client("s3"))
+ledger = Ledger(dynamodb, os.environ["LEDGER_TABLE"])
+notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+limits = Limits(int(os.environ["CHUNK_BYTES"]), int(os.environ["SINGLE_CHUNK_LIMIT_BYTES"]))
+planner = Planner(storage, ledger, ChunkQueue(sqs, os.environ["CHUNK_QUEUE_URL"]), deployed(), limits)
+
+passed_over = PassedOver(json.loads(os.environ["PASSED_OVER_KEYS"]))
+
+idempotency = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=dynamodb)
+once = IdempotencyConfig(expires_after_seconds=int(os.environ["IDEMPOTENCY_TTL_SECONDS"]))
+
+
+@idempotent_function(  # type: ignore[untyped-decorator]
+    data_keyword_argument="uri", persistence_store=idempotency, config=once
+)
+def plan_once(*, uri: str, ref: ObjectRef) -> dict[str, Any]:
+    """Once for each ``s3://bucket/key#etag``; an exception removes the record, so that a retry may try again."""
+    logger.debug("planning", extra={"uri": uri})
+    return plan(ref)
+
+
+def plan(ref: ObjectRef) -> dict[str, Any]:
+    result = planner.plan(ref)
+    if result["sent"]:
+        measure(dataset_of(ref.key) or "unknown", ObjectsPlanned=1, ChunksSent=result["sent"])
+    return result
+
+
+def plan_created(ref: ObjectRef) -> dict[str, Any]:
+    result: dict[str, Any] = plan_once(uri=ref.as_origin().uri, ref=ref)
+    if result["version_id"] != ref.version_id:
+        # The same bytes were uploaded again, as a new version. It is planned again only when the first version
+        # was deleted before it could be read.
+        known = ledger.object(result["object_id"])
+        if known and known["state"] == State.MISSING:
+            return plan(ref)
+    return result
+
+
+def ingest_object(ref: ObjectRef, planned: Callable[[ObjectRef], dict[str, Any]]) -> None:
+    """Plans an object. A permanent error is recorded, notified and sent to the dead-letter queue; others are raised."""
+    if pattern := passed_over.by(ref.key, ref.size):
+        logger.info("passed over", extra={"key": ref.key, "pattern": pattern})
+        measure(ObjectsPassedOver=1)
+        return
+    origin = ref.as_origin()
+    dataset = dataset_of(ref.key) or "unknown"
+    try:
+        result = planned(ref)
+    except ObjectMissing as missing:
+        logger.warning("the object is gone", extra={"object_id": origin.object_id, "detail": str(missing)})
+        why = State.MISSING, Failure.MISSING_VERSION, str(missing)
+        record_failed_object(ledger, notices, ref, origin, dataset, *why)
+        return
+    except ObjectFailed as failed:
+        logger.error("the object cannot be ingested", extra={"object_id": origin.object_id, "detail": str(failed)})
+        # The message is sent before the ledger is written: a function that dies in between and runs again would
+        # otherwise find the failure recorded, and send no message.
+        message = failed_event(ref, failed.code, failed.detail)
+        sqs.send_message(QueueUrl=os.environ["INGEST_DLQ_URL"], MessageBody=message)
+        record_failed_object(ledger, notices, ref, origin, dataset, State.FAILED, failed.code, failed.detail)
+        return
+    logger.info("planned", extra=result | {"key": ref.key, "size": ref.size})
+
+
+@traced
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    once.register_lambda_context(context)
+    for ref in objects_in(event):
+        correlate(logger, ref.as_origin().object_id)
+        ingest_object(ref, plan_created)
+    for ref in objects_in(event, RESTORED):
+        # Not once only: the object may have been planned before it went to the archive. What is done stays done.
+        correlate(logger, ref.as_origin().object_id)
+        ingest_object(ref, plan)

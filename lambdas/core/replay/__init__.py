@@ -1,0 +1,1 @@
+"""replay: the steps of the replay workflow."""

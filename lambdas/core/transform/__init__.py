@@ -1,0 +1,1 @@
+"""transform: turns chunks into silver files and quarantined rows."""

@@ -1,0 +1,1 @@
+"""watch: publishes how many objects are unfinished and how old the oldest is."""

@@ -1,0 +1,1 @@
+"""Feedback: rows of committed objects in DynamoDB, and notices about anomalies."""

@@ -1,0 +1,1 @@
+"""Lake: silver and the ledger as tables of Glue."""

@@ -1,0 +1,1 @@
+"""register: a committed object's partitions and counts become visible to Athena."""

@@ -1,0 +1,1 @@
+"""The quality gate: staged objects are audited, and published or withheld."""

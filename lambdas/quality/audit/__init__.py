@@ -1,0 +1,1 @@
+"""audit: whether the rows of a staged object are as its datasets expect."""

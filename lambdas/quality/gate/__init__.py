@@ -1,0 +1,1 @@
+"""gate: starts the audits of objects that are staged."""

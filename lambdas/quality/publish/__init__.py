@@ -1,0 +1,1 @@
+"""publish: makes an audited object visible, or withholds it."""

@@ -1,0 +1,1 @@
+"""Datasets: their fields, rules and sections."""

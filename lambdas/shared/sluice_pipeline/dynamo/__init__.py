@@ -1,0 +1,1 @@
+"""DynamoDB: tables, rows of datasets, pages of results."""

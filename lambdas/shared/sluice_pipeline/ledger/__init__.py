@@ -1,0 +1,1 @@
+"""The ledger: what arrived and what became of it."""

@@ -1,0 +1,1 @@
+"""What the pipeline announces: notices on the topic, events on the bus."""

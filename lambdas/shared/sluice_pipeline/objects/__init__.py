@@ -1,0 +1,1 @@
+"""Bronze objects: identity, names, formats, byte ranges, reading."""

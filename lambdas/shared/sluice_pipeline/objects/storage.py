@@ -1,0 +1,87 @@
+"""Reading bronze: exactly the version that the event named."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from sluice_pipeline.objects.failures import Failure, ObjectFailed, ObjectMissing
+from sluice_pipeline.objects.identity import ObjectRef
+
+_BLOCK: Final = 1024 * 1024
+# A version that was deleted, or a delete marker: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+_GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
+# Of GLACIER, DEEP_ARCHIVE and the archive tiers of INTELLIGENT_TIERING, unless a copy is restored:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+_ARCHIVED: Final = "InvalidObjectState"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of an object and the user metadata that it carries."""
+
+    data: bytes
+    metadata: dict[str, str]
+
+
+class Storage:
+    """Every call raises ObjectMissing when the version is gone, and ObjectFailed when it is in an archive."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def head(self, ref: ObjectRef, size: int) -> Head:
+        """At most ``size`` first bytes, with the metadata, in one call.
+
+        Raises:
+            ObjectMissing: the version is gone.
+        """
+        if not ref.size:  # an empty object has no satisfiable range
+            answer = self._call(self._client.head_object, ref)
+            return Head(b"", answer["Metadata"])
+        answer = self._call(self._client.get_object, ref, Range=f"bytes=0-{size - 1}")
+        return Head(answer["Body"].read(), answer["Metadata"])
+
+    def read(self, ref: ObjectRef, start: int, end: int) -> bytes:
+        """Bytes [start, end) of the version; raises ObjectMissing when it is gone."""
+        if end <= start:
+            return b""
+        answer = self._call(self._client.get_object, ref, Range=f"bytes={start}-{end - 1}")
+        data: bytes = answer["Body"].read()
+        return data
+
+    def blocks(self, ref: ObjectRef) -> Iterator[bytes]:
+        """The whole object in blocks of 1 MiB; raises ObjectMissing when the version is gone."""
+        answer = self._call(self._client.get_object, ref)
+        yield from answer["Body"].iter_chunks(_BLOCK)
+
+    def exists(self, ref: ObjectRef) -> bool:
+        """Whether this version can still be read.
+
+        Without s3:ListBucket on the bucket, S3 answers 403 for what is not there, and this raises ClientError:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        try:
+            self._call(self._client.head_object, ref)
+        except ObjectMissing:
+            return False
+        return True
+
+    def _call(self, operation: Callable[..., Any], ref: ObjectRef, **options: str) -> Any:
+        version = {"VersionId": ref.version_id} if ref.version_id else {}
+        try:
+            return operation(Bucket=ref.bucket, Key=ref.key, **version, **options)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code in _GONE:
+                raise ObjectMissing(f"{ref.uri} version {ref.version_id or '(none)'} is gone") from error
+            if code == _ARCHIVED:
+                raise ObjectFailed(Failure.ARCHIVED, _archived(ref, error)) from error
+            raise
+
+
+def _archived(ref: ObjectRef, error: ClientError) -> str:
+    answer: dict[str, Any] = {**error.response.get("Error", {}), **error.response}
+    where = answer.get("StorageClass") or answer.get("AccessTier") or "an archive"
+    return f"{ref.uri} is in {where}, from which S3 does not read: restore it (S3 RestoreObject), then it is ingested"

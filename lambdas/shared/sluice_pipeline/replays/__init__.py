@@ -1,0 +1,1 @@
+"""Replays: requests, plans, and the new runs that they open."""

@@ -1,0 +1,1 @@
+"""What every function needs: clients, time, logs and metrics."""

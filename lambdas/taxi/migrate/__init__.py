@@ -1,0 +1,1 @@
+"""taxi-migrate: tables, view and users of the warehouse of trips."""

@@ -1,0 +1,1 @@
+"""taxi: starts attempts at a month."""

@@ -1,0 +1,1 @@
+"""taxi-steps: the states of the workflow between and after its Glue jobs."""

@@ -1,0 +1,1 @@
+"""The warehouse: silver in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Canonical entities: written by load from the rows that it has staged."""

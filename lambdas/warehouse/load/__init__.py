@@ -1,0 +1,1 @@
+"""load: copies a committed object's silver rows into the warehouse."""

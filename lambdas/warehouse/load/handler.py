@@ -1,0 +1,111 @@
+"""load: loads a committed object's silver rows into the warehouse and records their count in the ledger."""
+
+import os
+import time
+from typing import Any, Final
+
+import psycopg
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sluice_pipeline.catalog.datasets import Catalog
+from sluice_pipeline.catalog.deployed import OfCurrent
+from sluice_pipeline.consumer.consumer import Consumer, Delivery, Work
+from sluice_pipeline.consumer.redelivery import Redelivery
+from sluice_pipeline.events.committed import Committed
+from sluice_pipeline.ledger.ledger import Ledger
+from sluice_pipeline.notices.notices import Notices
+from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.telemetry import measure, traced
+from warehouse.database import Warehouse
+from warehouse.entities.canonical import NOTHING, Canonical
+from warehouse.entities.totals import ControlTotals
+from warehouse.load.loader import Entities, Loader
+from warehouse.notices import notify_load_failed
+
+logger = Logger()
+ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
+notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+# 1, 4, 16 and 64 s: longer than a database takes to fail over.
+redelivery = Redelivery(
+    client("sqs"), os.environ["LOAD_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]), base=4, longest=120
+)
+warehouse = Warehouse(client("secretsmanager"), os.environ["DATABASE_SECRET_ARN"], "load")
+s3 = client("s3")
+CANONICAL: Final = os.environ["CANONICAL_ENABLED"] == "true"
+
+
+def entities_of(catalog: Catalog) -> Entities:
+    totals = ControlTotals(s3, os.environ["QUARANTINE_BUCKET"], notices, warehouse, catalog)
+    return Entities(Canonical(catalog), totals)
+
+
+loader = Loader(
+    s3,
+    os.environ["SILVER_BUCKET"],
+    ledger,
+    warehouse,
+    OfCurrent(entities_of) if CANONICAL else None,
+)
+
+
+def process(committed: Committed) -> None:
+    """Loads the run and measures it; raises what Loader.load does."""
+    began = time.monotonic()
+    loaded = loader.load(committed)
+    if loaded is None:
+        logger.info("a newer run has begun", extra={"run": committed.run})
+        return
+    if loaded.fresh:
+        seconds = time.monotonic() - began
+        measure(committed.dataset, RowsLoaded=loaded.rows, ObjectsLoaded=1, LoadSeconds=seconds)
+        if loaded.entities != NOTHING or loaded.totals_differing:
+            measure(
+                committed.dataset,
+                EntityVersions=loaded.entities.versions,
+                EntitiesWithdrawn=loaded.entities.withdrawn,
+                ControlTotalsDiffering=loaded.totals_differing,
+            )
+    logger.info(
+        "loaded" if loaded.fresh else "was loaded before",
+        extra={"run": committed.run, "batch_id": loaded.batch_id, "rows": dict(loaded.rows_by_table),
+               "replaced": loaded.replaced, "nul_characters_replaced": loaded.nuls,
+               "entity_versions": loaded.entities.versions, "totals_differing": loaded.totals_differing},
+    )  # fmt: skip
+
+
+def is_permanent(error: Exception) -> bool:
+    """What PostgreSQL refuses it will refuse again, until the operator deploys a table or fixes a rule."""
+    return isinstance(error, psycopg.Error) and not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def on_failure(committed: Committed, error: Exception, delivery: Delivery) -> None:
+    """Retries exhausted: ledger first, then the notice, so that its reader finds the ledger saying the same."""
+    if not delivery.is_last:
+        return
+    reason = f"{type(error).__name__}: {error}".strip()
+    logger.error("the object is not loaded", extra={"object_id": committed.object_id, "reason": reason})
+    ledger.note_load_failed(committed.object_id, committed.run, reason)
+    measure(committed.dataset, LoadsFailed=1)
+    notify_load_failed(notices, committed.object_id, committed.run, committed.dataset, committed.source_key, reason)
+
+
+consumer = Consumer(
+    Work(
+        parse=Committed.from_json,
+        object_id=lambda committed: committed.object_id,
+        process=process,
+        on_failure=on_failure,
+        is_permanent=is_permanent,
+    ),
+    redelivery,
+    notices,
+    logger,
+)
+
+
+@traced
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    return consumer.handle(event, context)

@@ -1,0 +1,174 @@
+"""One object into the warehouse: staged by COPY, then put in the place of its former rows, in one transaction."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from sluice_pipeline.events.committed import Committed, silver_of
+from sluice_pipeline.ledger.items import ObjectItem, Output
+from sluice_pipeline.ledger.ledger import Ledger
+from warehouse.database import OBJECT_ID, Warehouse, silver_table
+from warehouse.entities.canonical import NOTHING, Canonical, Written
+from warehouse.entities.totals import ControlTotals
+from warehouse.load.silver_rows import SilverChanged, read_ahead
+
+_STAGE: Final = sql.Identifier("stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the warehouse holds of an object. ``fresh``: this delivery loaded it. ``replaced``: rows it took out."""
+
+    batch_id: str
+    rows: int
+    rows_by_table: Mapping[str, int]
+    files: int
+    fresh: bool
+    replaced: int = 0
+    nuls: int = 0
+    entities: Written = NOTHING
+    totals_differing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """What canonical_enabled adds to a load, made of the datasets that are in service."""
+
+    canonical: Canonical
+    totals: ControlTotals
+
+
+class Loader:
+    """``entities`` is asked for each object; None when canonical_enabled is off."""
+
+    def __init__(
+        self,
+        s3: Any,
+        bucket: str,
+        ledger: Ledger,
+        warehouse: Warehouse,
+        entities: Callable[[], Entities] | None = None,
+    ) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._ledger = ledger
+        self._warehouse = warehouse
+        self._entities = entities
+
+    def load(self, committed: Committed) -> Loaded | None:
+        """Loads a run once, however often its announcement is delivered; None when a newer run has replaced it.
+
+        Raises:
+            NotCommitted: the ledger is behind the event.
+            DatasetsUnavailable, DatasetsUnreadable: the datasets cannot be read.
+            SilverChanged: the files are being rewritten; the next delivery finds why.
+            psycopg.Error: nothing has been changed.
+        """
+        silver = silver_of(self._ledger, committed)
+        if silver is None:
+            return None
+        outputs: dict[str, list[Output]] = defaultdict(list)
+        for output in silver.outputs:
+            outputs[output["dataset"]].append(output)
+        entities = self._entities() if self._entities else None
+        loaded = self._exchange(committed, silver.item, outputs, entities)
+        if loaded is None:
+            return None
+        if entities is not None:
+            differing = entities.totals.settle(UUID(committed.object_id), committed.run, silver.item)
+            loaded = replace(loaded, totals_differing=differing)
+        # After the database: a function that dies in between is called again, finds the rows loaded, and records them.
+        self._ledger.note_loaded(committed.object_id, committed.run, loaded.rows, loaded.batch_id)
+        return loaded
+
+    def _exchange(
+        self, committed: Committed, item: ObjectItem, outputs: dict[str, list[Output]], entities: Entities | None
+    ) -> Loaded | None:
+        began = time.monotonic()
+        object_id = UUID(committed.object_id)
+        connection = self._warehouse.connection()
+        with connection.transaction():
+            # Two deliveries of an object, of one run or of two: one after the other.
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (committed.object_id,))
+            before = connection.execute(
+                "SELECT run, batch_id, rows, rows_by_table, files FROM control.loads WHERE object_id = %s "
+                "ORDER BY run DESC LIMIT 1",
+                (object_id,),
+            ).fetchone()
+            if before is not None and before[0] > committed.run:
+                return None
+            if before is not None and before[0] == committed.run:
+                return Loaded(str(before[1]), before[2], before[3], before[4], fresh=False)
+            replaced, nuls, counts = 0, 0, {}
+            canonical = entities.canonical if entities else None
+            if canonical and not canonical.applies_to({*outputs, *(before[3] if before else ())}):
+                canonical = None
+            if canonical:
+                canonical.begin(connection)
+            for table in sorted(outputs):
+                counts[table], copied_nuls = self._stage(connection, table, object_id, outputs[table])
+                nuls += copied_nuls
+                replaced += _delete(connection, table, object_id)
+                connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(silver_table(table), _STAGE))
+                if canonical:
+                    canonical.collect(connection, table, _STAGE)
+                connection.execute(sql.SQL("DROP TABLE {}").format(_STAGE))
+            for table in sorted(set(before[3] if before else ()) - set(outputs)):
+                replaced += _delete(connection, table, object_id)
+            written = NOTHING
+            received_at = datetime.fromisoformat(item["received_at"])
+            if canonical:
+                written = canonical.write(connection, object_id, received_at, again=before is not None)
+            if entities is not None:
+                entities.totals.compare(connection, object_id, committed.run, item)
+            batch_id, files = uuid5(object_id, f"run {committed.run}"), sum(map(len, outputs.values()))
+            loaded = Loaded(str(batch_id), sum(counts.values()), counts, files, True, replaced, nuls, written)
+            connection.execute(
+                "INSERT INTO control.loads (object_id, run, batch_id, dataset, source_key, rows, rows_by_table, "
+                "rows_replaced, files, seconds, received_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (
+                    object_id, committed.run, batch_id, committed.dataset, committed.source_key, loaded.rows,
+                    Jsonb(counts), replaced, files, time.monotonic() - began, received_at,
+                ),
+            )  # fmt: skip
+        return loaded
+
+    def _stage(
+        self, connection: psycopg.Connection[Any], table: str, object_id: UUID, outputs: list[Output]
+    ) -> tuple[int, int]:
+        """Copies the files into a temporary table of the same shape; rows, and NUL characters that were replaced.
+
+        Temporary tables write no log, so staging costs little, and no other transaction waits while a file is read.
+        """
+        connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DROP").format(_STAGE, silver_table(table))
+        )
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
+                _STAGE, sql.Identifier(OBJECT_ID), sql.Literal(str(object_id))
+            )
+        )
+        count = nuls = 0
+        for rows in read_ahead(self._s3, self._bucket, outputs):
+            columns = sql.SQL(", ").join(map(sql.Identifier, rows.columns))
+            statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_STAGE, columns)
+            with connection.cursor() as cursor:
+                with cursor.copy(statement) as copy:
+                    copy.write(rows.csv)
+                if cursor.rowcount != rows.count:
+                    raise SilverChanged(f"PostgreSQL copied {cursor.rowcount} rows of {rows.count}")
+            count, nuls = count + rows.count, nuls + rows.replaced
+        return count, nuls
+
+
+def _delete(connection: psycopg.Connection[Any], table: str, object_id: UUID) -> int:
+    statement = sql.SQL("DELETE FROM {} WHERE {} = %s").format(silver_table(table), sql.Identifier(OBJECT_ID))
+    return connection.execute(statement, (object_id,)).rowcount

@@ -1,0 +1,66 @@
+"""Silver files as CSV that PostgreSQL copies: whole columns, no row ever becomes a Python object."""
+
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from sluice_pipeline.ledger.items import Output
+
+_NUL, _REPLACEMENT = b"\x00", "\ufffd".encode()
+# Text is quoted, nothing else is: an empty text is "", NULL is nothing.
+_WRITE: Final = pa_csv.WriteOptions(include_header=False, batch_size=8192, quoting_style="needed")
+
+
+class SilverChanged(RuntimeError):
+    """A file does not hold what the ledger says: a newer run is writing it, and will be loaded itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one file; ``csv`` has the columns in this order. ``replaced``: NUL characters made U+FFFD."""
+
+    columns: tuple[str, ...]
+    count: int
+    csv: bytes
+    replaced: int = 0
+
+
+def as_csv(table: pa.Table) -> Rows:
+    """PostgreSQL's text cannot hold NUL, which JSON can: such a character becomes U+FFFD.
+
+    Times are in UTC, and so is the session.
+    """
+    sink = io.BytesIO()
+    pa_csv.write_csv(table, sink, _WRITE)
+    csv = sink.getvalue()
+    nuls = csv.count(_NUL)
+    return Rows(tuple(table.column_names), table.num_rows, csv.replace(_NUL, _REPLACEMENT) if nuls else csv, nuls)
+
+
+def read(s3: Any, bucket: str, output: Output) -> Rows:
+    """Raises SilverChanged when the file holds another number of rows, or is gone."""
+    try:
+        body = s3.get_object(Bucket=bucket, Key=output["key"])["Body"].read()
+    except s3.exceptions.NoSuchKey as error:
+        raise SilverChanged(f"{output['key']} is gone") from error
+    # Not through a dataset: the folder names (dt=...) are no columns.
+    rows = as_csv(pq.ParquetFile(pa.BufferReader(body)).read(use_threads=False))
+    if rows.count != int(output["rows"]):
+        raise SilverChanged(f"{output['key']} has {rows.count} rows, the ledger says {output['rows']}")
+    return rows
+
+
+def read_ahead(s3: Any, bucket: str, outputs: Sequence[Output]) -> Iterator[Rows]:
+    """The files in order, the next one being read while PostgreSQL works on the one before; two in memory at most."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming = [reader.submit(read, s3, bucket, output) for output in outputs[:1]]
+        for index in range(len(outputs)):
+            rows = coming.pop().result()
+            coming += [reader.submit(read, s3, bucket, output) for output in outputs[index + 1 : index + 2]]
+            yield rows

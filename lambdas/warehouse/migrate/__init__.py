@@ -1,0 +1,1 @@
+"""migrate: brings the warehouse's schema up to date."""

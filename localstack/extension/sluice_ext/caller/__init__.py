@@ -1,0 +1,1 @@
+"""Which function or role made a call, found by the access key that the call is signed with."""

@@ -1,0 +1,1 @@
+"""The feedback's commands."""

@@ -1,0 +1,1 @@
+"""What `sluice compact` knows of the lake."""

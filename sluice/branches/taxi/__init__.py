@@ -1,0 +1,1 @@
+"""Taxi trips: the verbs of the branch, and what they read."""

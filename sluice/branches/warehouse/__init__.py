@@ -1,0 +1,1 @@
+"""The warehouse, as the host reads it."""

@@ -1,0 +1,181 @@
+"""`sluice bench`: measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sluice import console
+from sluice.options import Json
+from sluice.tables import layout
+
+if TYPE_CHECKING:
+    from sluice.bench.suite import Result
+
+PANEL, ORDER = "Quality", 50
+
+FIGURES = layout("figure:fold", "measured:number", "target:number", "met", "calibration:number", "note:fold?1")
+HISTORY = layout(
+    "figure:fold",
+    "at",
+    "commit?1",
+    "measured:number",
+    "calibration:number?2",
+    "at equal speed:number",
+    "machine:fold?3",
+)
+PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "lake", "redshift", "taxi", "soak", "all")
+TITLES = {
+    "setup": "Set-up",
+    "hop": "Hop: object in to object out",
+    "bulk": "Bulk: JSON lines to committed silver",
+    "rows": "Row per message, beside chunks",
+    "load": "Load: silver to the warehouse, records to entities",
+    "api": "Analytics API, through API Gateway",
+    "lake": "Lake: Athena, a crawler, compaction",
+    "redshift": "Redshift: COPY",
+    "taxi": "Taxi: a month from its raw file to a verified table",
+    "soak": "Soak: memory under a steady load",
+}
+
+
+def bench(
+    part: Annotated[
+        str, typer.Argument(help="setup, hop, bulk, rows, load, api, lake, redshift, taxi, soak or all (without soak).")
+    ] = "",
+    objects: Annotated[int | None, typer.Option(min=1, help="Objects of a hop (200).")] = None,
+    bulk_mb: Annotated[
+        int | None, typer.Option(min=1, help="Megabytes of the bulk input, 64 an object (1024).")
+    ] = None,
+    peer: Annotated[
+        bool | None,
+        typer.Option("--peer/--no-peer", help="Measure the hop on MiniStack, too (without: where it is installed)."),
+    ] = None,
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Measure the embedded engine and the one in containers, side by side.")
+    ] = False,
+    hours: Annotated[float | None, typer.Option(min=0.02, help="Hours of the soak (1).")] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Measure nothing: show the figures of earlier runs, comparable.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure on an engine and a stack of its own, and print the figures beside their targets.
+
+    Without a part everything is measured, with --peer the hop alone. Beside each figure is the calibration: seconds
+    of a fixed piece of work before and after it, for the speed of shared machines changes. The figures are also in
+    .sluice/bench, and those of all runs in its history. Only soak fails: when memory grows by more than 10 %.
+    """
+    from sluice.bench import peer as rival
+    from sluice.bench import suite
+    from sluice.names import require
+
+    if history:
+        require("part", part or "all", PARTS)
+        if docker or peer is not None or objects or bulk_mb or hours:
+            console.fail("--history measures nothing: it goes with a part only")
+        show_history((), json) if part in ("", "all") else show_history((part,), json)
+        return
+    chosen = part or ("hop" if peer else "all")
+    require("part", chosen, PARTS)
+    if peer and docker:
+        console.fail("--peer and --docker are two comparisons: choose one")
+    parts = suite.PARTS if chosen == "all" else (chosen,)
+    if objects and "hop" not in parts and not peer:
+        console.fail("--objects is for the hop")
+    if bulk_mb and "bulk" not in parts:
+        console.fail("--bulk-mb is for bulk")
+    if hours and chosen != "soak":
+        console.fail("--hours is for soak")
+    if chosen == "soak" and (docker or peer is not None):
+        console.fail("soak compares nothing: --docker and --peer are for the other parts")
+    report = console.silent if json else console.note
+    if chosen == "soak":
+        soak(hours or 1.0, json, report)
+        return
+    plan = suite.Plan(parts, objects or 200, bulk_mb or 1024)
+    beside = rival.installed() and "hop" in parts and not docker if peer is None else peer
+    result = suite.run(plan, with_peer=beside, with_docker=docker, report=report)
+    finish(result, json)
+
+
+def finish(result: Result, as_json: bool) -> None:
+    """Stores the result and prints it."""
+    file = write(result)
+    if as_json:
+        console.print_json(result.to_dict())
+    else:
+        show(result)
+        console.note(f"bench   written to {file}")
+
+
+def soak(hours: float, as_json: bool, report: Callable[[str], None]) -> None:
+    """Measures memory under load; fails when it grows by more than is accepted."""
+    from sluice.bench import soak, suite
+    from sluice.paths import SLUICE_DIR
+
+    facts = suite.machine_facts()
+    found, growth = suite.soak_figures(hours, SLUICE_DIR / "bench" / "soak.jsonl", report)
+    finish(suite.Result(facts, {"parts": ["soak"], "hours": hours}, {}, found), as_json)
+    soak.check(growth)
+
+
+def write(result: Result) -> str:
+    """Stores the result as .sluice/bench/results.json; one with the peer as peer.json, of both
+    engines as docker.json, a soak as soak.json. Returns the path."""
+    import json
+
+    from sluice.bench import history
+    from sluice.paths import ROOT, SLUICE_DIR
+
+    folder = SLUICE_DIR / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "docker" if result.peer == "docker" else "peer" if result.peer else "results"
+    file = folder / f"{'soak' if result.settings['parts'] == ['soak'] else name}.json"
+    file.write_text(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    history.append(history.FILE, history.Run.of(result.to_dict()))
+    return str(file.relative_to(ROOT))
+
+
+def show_history(parts: Sequence[str], as_json: bool) -> None:
+    """The figures of the runs in the history, the newest run of each figure last. parts: () for all."""
+    from sluice.bench import history
+
+    runs, unread = history.read(history.FILE)
+    for reason in unread:
+        console.note(f"history {reason}")
+    if as_json:
+        console.print_json([run.to_dict() for run in runs])
+        return
+    found = history.compare(runs, parts)
+    if not runs:
+        console.note("history is empty: `sluice bench` adds a run")
+    elif not found:
+        console.note(f"history has no figure of {', '.join(parts) or 'any part'}: `sluice bench` adds some")
+    for group, rows in found.items():
+        console.print_table(HISTORY, rows, title=TITLES.get(group, group))
+
+
+def show(result: Result) -> None:
+    """The figures as tables."""
+    from sluice.bench import figures
+
+    facts = result.machine
+    load, processors = facts["load_before"], facts["processors"]
+    console.note(
+        f"machine {processors} processors, {facts['memory_mb']:,} MB, {facts['system']}, Python {facts['python']}, "
+        f"load {load} before"
+    )
+    if load > processors / 2:
+        console.note("        other programs were busy: take the figures as a lower bound")
+    for group, found in figures.by_group(result.figures).items():
+        console.print_table(FIGURES, figures.table(found), title=TITLES[group])
+    if result.peer:
+        compared = layout(
+            "figure:fold", f"{result.ours}:number", f"{result.peer}:number", "target:number?1", "better by:number",
+            "note:fold?2",
+        )  # fmt: skip
+        rows = figures.side_by_side(result.figures, result.peer_figures)
+        console.print_table(compared, rows, title="Side by side, same functions")

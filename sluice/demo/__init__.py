@@ -1,0 +1,1 @@
+"""`sluice demo`: the main job on real input, with a verdict."""

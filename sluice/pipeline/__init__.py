@@ -1,0 +1,1 @@
+"""Reading and driving a deployed pipeline. Nothing here prints."""

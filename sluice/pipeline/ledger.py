@@ -1,0 +1,196 @@
+"""The ledger as the host reads it: objects, their chunks, and what each chunk wrote. Read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sluice_pipeline.dynamo.values import plain, with_numbers
+from sluice_pipeline.ledger.files import PAGES, joined
+from sluice_pipeline.ledger.items import OBJECT_SK, ChunkState, State, chunk_number, chunk_sk, object_pk
+from sluice_pipeline.objects.keys import staged_key
+
+if TYPE_CHECKING:
+    from sluice.pipeline.stack import Stack
+
+type Item = dict[str, Any]
+
+
+@dataclass
+class Entry:
+    """One object of the ledger with its chunks."""
+
+    item: Item
+    chunks: list[Item] = field(default_factory=list)
+
+    @property
+    def object_id(self) -> str:
+        return str(self.item["object_id"])
+
+    @property
+    def key(self) -> str:
+        """The key that first carried these rows; a replayed copy has the same."""
+        return str(self.item["origin"]["key"])
+
+    @property
+    def state(self) -> str:
+        return str(self.item["state"])
+
+    @property
+    def dataset(self) -> str:
+        return str(self.item["dataset"])
+
+    @property
+    def live_chunks(self) -> list[Item]:
+        """The chunks of the present plan; a replan with fewer chunks may have left older items behind."""
+        count = self.number("chunk_count")
+        names = {chunk_sk(index) for index in range(count)}
+        return [chunk for chunk in self.chunks if chunk["sk"] in names]
+
+    def number(self, name: str) -> int:
+        return int(self.item.get(name) or 0)
+
+    def files(self, kind: str) -> dict[str, Item]:
+        """What the chunks say they wrote, by key; ``kind`` is ``outputs`` (silver) or ``quarantine``."""
+        return {str(file["key"]): file for chunk in self.live_chunks for file in chunk.get(kind, [])}
+
+    @property
+    def staged(self) -> dict[str, str]:
+        """Outputs that are not in silver but in the staging bucket: their keys in silver, and those there."""
+        if self.state == State.COMMITTED:
+            return {}
+        return {
+            str(file["key"]): staged_key(int(chunk["run"]), str(file["key"]))
+            for chunk in self.live_chunks
+            if chunk.get("staged") and chunk["chunk_state"] == ChunkState.DONE
+            for file in chunk.get("outputs", [])
+        }
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether a run of it was staged, so that silver may have another run's files than the ledger names."""
+        return any(chunk.get("staged") for chunk in self.chunks)
+
+
+class LedgerView:
+    """Reads the ledger table with a low-level DynamoDB client."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    @classmethod
+    def of(cls, stack: Stack) -> LedgerView:
+        """The ledger of a stack. Raises SluiceError when nothing is deployed."""
+        return cls(stack.client("dynamodb"), stack["ledger_table"])
+
+    def everything(self) -> dict[str, Entry]:
+        """All objects with their chunks, in one scan (1 MB a page)."""
+        heads: dict[str, Item] = {}
+        others: dict[str, list[Item]] = {}
+        for item in self._pages("scan", ConsistentRead=True):
+            if item["sk"] == OBJECT_SK:
+                heads[str(item["pk"])] = item
+            else:
+                others.setdefault(str(item["pk"]), []).append(item)
+        return {str(head["object_id"]): _entry(head, others.get(pk, [])) for pk, head in heads.items()}
+
+    def one(self, object_id: str) -> Entry | None:
+        """An object with its chunks, None when the ledger does not know it."""
+        items = list(
+            self._pages(
+                "query",
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": object_pk(object_id)}},
+                ConsistentRead=True,
+            )
+        )
+        heads = [item for item in items if item["sk"] == OBJECT_SK]
+        return _entry(heads[0], [item for item in items if item["sk"] != OBJECT_SK]) if heads else None
+
+    def objects(self, object_ids: Iterable[str]) -> dict[str, Item]:
+        """Object items (without chunks) of the ids that the ledger knows."""
+        from sluice_pipeline.dynamo.table import Table  # imports botocore
+
+        keys = ((object_pk(name), OBJECT_SK) for name in object_ids)
+        items = Table(self._client, self._table).get_many(keys)
+        return {str(item["object_id"]): with_numbers(item) for item in items}
+
+    def recent(
+        self, *, state: str | None = None, dataset: str | None = None, since: str | None = None
+    ) -> Iterator[Item]:
+        """Object items, newest first: by state (updated_at) when it is given, else by dataset (received_at).
+
+        Which of the two indexes is read decides what ``since`` (ISO 8601, UTC) is compared with.
+        """
+        if state is not None:
+            index, name, sort, value = "by_state", "state", "updated_at", state
+        elif dataset is not None:
+            index, name, sort, value = "by_dataset", "dataset", "received_at", dataset
+        else:
+            raise ValueError("recent() needs a state or a dataset")
+        condition, values = "#name = :value", {":value": {"S": value}}
+        names = {"#name": name}
+        if since:
+            condition, values[":since"] = condition + " AND #sort >= :since", {"S": since}
+            names["#sort"] = sort
+        yield from self._pages(
+            "query",
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+        )
+
+    def count(self, state: str) -> int:
+        """How many objects are in a state."""
+        return sum(page["Count"] for page in self._answers("query", **_by_state(state), Select="COUNT"))
+
+    def committed_runs(self) -> Iterator[tuple[str, str, str]]:
+        """Of each committed object its id, its run, and when that changed; as the index shows them."""
+        request = _by_state(State.COMMITTED)
+        request["ExpressionAttributeNames"] |= {"#run": "run"}
+        for item in self._pages("query", **request, ProjectionExpression="object_id, #run, updated_at"):
+            yield str(item["object_id"]), str(item["run"]), str(item["updated_at"])
+
+    def oldest(self, state: str, limit: int) -> list[Item]:
+        """The object items of a state that have not changed for longest."""
+        return list(islice(self._pages("query", **_by_state(state), Limit=limit), limit))
+
+    def _pages(self, operation: str, **request: Any) -> Iterator[Item]:
+        for answer in self._answers(operation, **request):
+            yield from (with_numbers(plain(item)) for item in answer["Items"])
+
+    def _answers(self, operation: str, **request: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            answer = getattr(self._client, operation)(TableName=self._table, **request)
+            yield answer
+            if not (last := answer.get("LastEvaluatedKey")):
+                return
+            request["ExclusiveStartKey"] = last
+
+
+def _entry(head: Item, others: Iterable[Item]) -> Entry:
+    """An object with its chunks in order, and each chunk with its files; a chunk whose pages are not there has none."""
+    chunks: list[Item] = []
+    pages: list[Item] = []
+    for item in others:
+        (pages if str(item["sk"]).startswith(PAGES) else chunks).append(item)
+    chunks.sort(key=lambda chunk: chunk_number(str(chunk["sk"])))
+    by_chunk: dict[str, list[Item]] = {}
+    for page in pages:
+        by_chunk.setdefault(str(page["sk"]).split("#")[1], []).append(page)
+    return Entry(head, [dict(joined(c, by_chunk.get(f"{chunk_number(str(c['sk'])):010d}", [])) or c) for c in chunks])
+
+
+def _by_state(state: str) -> dict[str, Any]:
+    """A query of the index, least recently changed first."""
+    return {
+        "IndexName": "by_state",
+        "KeyConditionExpression": "#name = :value",
+        "ExpressionAttributeNames": {"#name": "state"},
+        "ExpressionAttributeValues": {":value": {"S": state}},
+    }

@@ -1,0 +1,234 @@
+"""`sluice verify`: reads source, ledger, silver and quarantine, and has them compared.
+
+The source is read again, the exact version that the ledger names, and counted by code that shares nothing with the
+functions. Buckets are listed once; files are read in parallel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sluice.console import fail
+from sluice.names import unknown
+from sluice.pipeline import queues, reconcile, storage
+from sluice.pipeline.duplicates import Counts, KeyColumns
+from sluice.pipeline.ledger import Entry, LedgerView
+from sluice.pipeline.reconcile import Difference, Found, ObjectResult, Source
+from sluice.pipeline.source import UncountableError, count_rows, known_datasets
+from sluice.pipeline.storage import Version
+from sluice.pipeline.unmanaged import is_of_no_dataset, unmanaged
+from sluice_pipeline.ledger.items import State
+from sluice_pipeline.objects.identity import Origin
+from sluice_pipeline.objects.keys import BRONZE, QUARANTINE, SILVER, dataset_of, is_totals_key
+from sluice_pipeline.objects.passed_over import PassedOver
+
+if TYPE_CHECKING:
+    from sluice.pipeline.stack import Stack
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was compared and what differs."""
+
+    objects: list[ObjectResult]
+    queues: dict[str, queues.Depth]
+    differences: list[Difference]
+    duplicates: Counts = field(default_factory=dict)
+    """Rows of the committed objects here whose key occurs more than once, by dataset. They are no difference."""
+    unmanaged: Sequence[str] = ()
+    """Keys of bronze that the pipeline does not ingest: under no ``bronze/`` prefix, or that of no dataset."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "unmanaged": list(self.unmanaged),
+            "summary": reconcile.summary(self.objects),
+            "duplicates": {name: found and asdict(found) for name, found in self.duplicates.items()},
+            "queues": {name: asdict(depth) for name, depth in self.queues.items()},
+            "objects": [
+                {name: value for name, value in asdict(row).items() if name != "differences"}
+                | {"ok": row.ok and row.ingested}
+                for row in self.objects
+            ],
+            "differences": [asdict(difference) for difference in self.differences],
+        }
+
+
+def verify(
+    stack: Stack,
+    *,
+    dataset: str | None = None,
+    prefixes: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Reconciles all objects, or those of a dataset, or those whose bronze key begins with one of ``prefixes``.
+
+    ``progress`` gets the number of objects done and of objects in all. Nothing is changed. Ends with code 2 when a
+    dataset or a prefix names no object: nothing would be verified.
+    """
+    collector = Collector(stack)
+    entries = collector.ledger.everything()
+    wanted = {name: entry for name, entry in entries.items() if _wanted(entry, dataset, prefixes)}
+    versions = [
+        v for start in prefixes or (BRONZE,) for v in collector.bronze(start) if dataset in (None, _dataset(v.key))
+    ]
+    listed = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
+    results: list[ObjectResult] = []
+    for result in storage.in_parallel(lambda entry: collector.check(entry, listed), wanted.values()):
+        results.append(result)
+        if progress:
+            progress(len(results), len(wanted))
+    results.sort(key=lambda row: (row.dataset, row.key))
+    differences = [difference for row in results for difference in row.differences]
+    versions = [version for version in versions if not collector.passed_over.by(version.key, version.size)]
+    ids = collector.identify(versions, entries)
+    differences += reconcile.missing_from_ledger(versions, entries, ids)
+    for kind, files in listed.items():
+        # A file of another object is that object's affair; one that belongs to none is looked for in the whole lake.
+        chosen = {key: size for key, size in files.items() if _applies_to(key, wanted, entries, dataset, prefixes)}
+        differences += reconcile.orphans(chosen, entries, set(ids.values()), collector.bucket(kind), kind)
+    if not differences:  # a file that no object wrote is one, also where there is no object
+        _require_objects(dataset, prefixes, wanted, versions, entries)
+    stray = () if dataset or prefixes else collector.unmanaged(entries)
+    return Report(results, queues.depths(stack), differences, collector.keys.count(), stray)
+
+
+def _require_objects(
+    dataset: str | None,
+    prefixes: Sequence[str],
+    wanted: Mapping[str, Entry],
+    versions: Iterable[Version],
+    entries: Mapping[str, Entry],
+) -> None:
+    """Ends with code 2 when the dataset has no object, or a prefix begins the key of none."""
+    keys = {*(entry.key for entry in wanted.values()), *(version.key for version in versions)}
+    if dataset and not keys:
+        among = f" under {', '.join(prefixes)}" if prefixes else ""
+        have = {entry.dataset for entry in entries.values() if not is_of_no_dataset(entry.item)}
+        fail(f"nothing to verify{among}: {unknown('object of dataset', dataset, have)}")
+    folders = {entry.key.rsplit("/", 1)[0] + "/" for entry in entries.values()}
+    for prefix in prefixes:
+        if not any(key.startswith(prefix) for key in keys):
+            fail(f"nothing to verify: {unknown('object under', prefix, folders)}")
+
+
+class Collector:
+    """Reads what verify compares."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._s3 = stack.client("s3")
+        self.ledger = LedgerView.of(stack)
+        self.keys = KeyColumns()
+        self.passed_over = PassedOver(stack.outputs.get("passed_over_keys", []))
+        self.buckets = reconcile.Buckets(
+            stack["bronze_bucket"],
+            stack["silver_bucket"],
+            stack["quarantine_bucket"],
+            stack.outputs.get("staging_bucket") or "",
+        )
+
+    def bucket(self, kind: str) -> str:
+        return self.buckets.silver if kind == "outputs" else self.buckets.quarantine
+
+    def list(self, kind: str) -> dict[str, int]:
+        found = storage.files(self._s3, self.bucket(kind), SILVER if kind == "outputs" else QUARANTINE)
+        # Totals that differ are about a file, and no rows of it.
+        return {key: size for key, size in found.items() if not is_totals_key(key)}
+
+    def bronze(self, prefix: str) -> Iterable[Version]:
+        return storage.versions(self._s3, self.buckets.bronze, prefix)
+
+    def unmanaged(self, entries: Mapping[str, Entry]) -> Sequence[str]:
+        """Keys of bronze that are not ingested."""
+        return unmanaged(self._s3, self.buckets.bronze, (entry.item for entry in entries.values()))
+
+    def check(self, entry: Entry, listed: Mapping[str, Mapping[str, int]]) -> ObjectResult:
+        """Reads and compares one object."""
+        staged = entry.staged
+        silver = storage.contents(
+            lambda s3, bucket, key: storage.silver_content(s3, bucket, key, KeyColumns.of(_dataset(key))),
+            self._s3,
+            self.buckets.silver,
+            (key for key in entry.files("outputs") if key in listed["outputs"] and key not in staged),
+        )
+        if staged and self.buckets.staging:
+            waiting = storage.contents(storage.silver_content, self._s3, self.buckets.staging, staged.values())
+            silver |= {key: waiting[place] for key, place in staged.items() if place in waiting}
+        found = Found(
+            source=self.source(entry),
+            silver=silver,
+            quarantine=storage.contents(
+                storage.quarantine_content,
+                self._s3,
+                self.buckets.quarantine,
+                (key for key in entry.files("quarantine") if key in listed["quarantine"]),
+            ),
+        )
+        if entry.state == State.COMMITTED:
+            for key, content in found.silver.items():
+                if KeyColumns.of(name := _dataset(key)):
+                    self.keys.add(name, content.columns)
+        return reconcile.check_object(entry, found, self.buckets)
+
+    def source(self, entry: Entry) -> Source:
+        """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
+        if entry.state in (State.FAILED, State.MISSING):
+            return Source(None, entry.state)
+        item = entry.item
+        which = {"VersionId": item["version_id"]} if item.get("version_id") else {}
+        try:
+            body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
+            return Source(count_rows(entry.key, body, known_datasets().get(dataset_of(entry.key) or "")))
+        except UncountableError as error:
+            return Source(None, str(error))
+        except Exception as error:
+            if storage.gone(error):
+                return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
+            raise
+
+    def identify(self, versions: Iterable[Version], entries: Mapping[str, Entry]) -> dict[Version, str]:
+        """The object id of each version; only one that the ledger does not know is asked for a replay's origin."""
+        ids = {version: object_id(self.buckets.bronze, version.key, version.etag) for version in versions}
+        by_version = {(e.item.get("key"), e.item.get("version_id")): name for name, e in entries.items()}
+        for version, name in ids.items():
+            if name not in entries:
+                known = by_version.get((version.key, version.version_id))
+                ids[version] = known or self._origin_id(version) or name
+        return ids
+
+    def _origin_id(self, version: Version) -> str | None:
+        metadata = self._s3.head_object(Bucket=self.buckets.bronze, Key=version.key, VersionId=version.version_id).get(
+            "Metadata", {}
+        )
+        origin = Origin.from_metadata(metadata)
+        return object_id(origin.bucket, origin.key, origin.etag) if origin else None
+
+
+def object_id(bucket: str, key: str, etag: str) -> str:
+    """An object's identity, computed here independently: 32 hex digits of the SHA-256 of s3://bucket/key#etag."""
+    return hashlib.sha256(f"s3://{bucket}/{key}#{etag}".encode()).hexdigest()[:32]
+
+
+def _wanted(entry: Entry, dataset: str | None, prefixes: Sequence[str]) -> bool:
+    return dataset in (None, entry.dataset) and (not prefixes or entry.key.startswith(tuple(prefixes)))
+
+
+def _dataset(key: str) -> str:
+    parts = key.split("/", 2)
+    return parts[1] if len(parts) == 3 else ""
+
+
+def _applies_to(
+    key: str, wanted: Mapping[str, Entry], entries: Mapping[str, Entry], dataset: str | None, prefixes: Sequence[str]
+) -> bool:
+    owner = storage.owner_of(key)
+    if owner in wanted:
+        return True
+    return owner not in entries and not prefixes and dataset in (None, _dataset(key))

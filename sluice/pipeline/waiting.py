@@ -1,0 +1,83 @@
+"""Waits for the ledger and the queues, which say when work is done; never for guessed times or files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sluice.console import FAILED, fail
+from sluice.pipeline import queues
+from sluice.pipeline.branches import Branches
+from sluice.pipeline.ledger import LedgerView
+from sluice.polling import poll
+from sluice_pipeline.ledger.items import FINAL
+
+if TYPE_CHECKING:
+    from sluice.pipeline.stack import Stack
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a set of objects is."""
+
+    objects: int
+    finished: int
+    chunks: int
+    chunks_done: int
+    rows: int
+    queued: int
+
+
+def wait_for(
+    stack: Stack,
+    object_ids: Collection[str],
+    *,
+    deadline: float,
+    report: Callable[[Progress], None] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The ledger's object items once every object is committed, withheld, failed or missing and the queues are empty.
+
+    Raises SluiceError after ``deadline`` seconds, naming objects that are not finished and what to look at.
+    """
+    ledger, sqs = LedgerView.of(stack), stack.client("sqs")
+    urls = Branches.of(stack).sources.values()
+
+    def look() -> tuple[dict[str, dict[str, Any]], Progress]:
+        items = ledger.objects(object_ids)
+        progress = _progress(object_ids, items, sum(queues.depth(sqs, url).total for url in urls))
+        if report:
+            report(progress)
+        return items, progress
+
+    (items, progress), done = poll(
+        look,
+        lambda seen: seen[1].finished == len(object_ids) and not seen[1].queued,
+        seconds=deadline,
+        interval=POLL_SECONDS,
+    )
+    if not done:
+        fail(_late(object_ids, items, progress.queued, deadline), FAILED)
+    return items
+
+
+def _progress(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: int) -> Progress:
+    def total(name: str) -> int:
+        return sum(int(item.get(name) or 0) for item in items.values())
+
+    finished = sum(1 for item in items.values() if item["state"] in FINAL)
+    return Progress(len(object_ids), finished, total("chunk_count"), total("chunks_done"), total("rows_in"), queued)
+
+
+def _late(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: int, deadline: float) -> str:
+    unknown = [name for name in object_ids if name not in items]
+    open_ = [f"{item['key']} ({item['state']})" for item in items.values() if item["state"] not in FINAL]
+    if not unknown and not open_:
+        return f"after {deadline:.0f} s all objects are finished, but {queued} messages wait: look with `sluice status`"
+    named = ", ".join([*open_, *(f"object {name} (not in the ledger)" for name in unknown)][:5])
+    return (
+        f"after {deadline:.0f} s {len(open_) + len(unknown)} of {len(object_ids)} objects are not finished and "
+        f"{queued} messages wait: {named}; look with `sluice runs` and `sluice logs`"
+    )

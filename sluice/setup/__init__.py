@@ -1,0 +1,1 @@
+"""Set-up: environments and tools. Standard library only."""

@@ -1,0 +1,62 @@
+"""A request whose body could end in two places is answered 400, and nothing that follows it is served.
+
+https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+"""
+
+import socket
+
+import pytest
+
+from tests.support.engine_harness import Engine
+
+HIDDEN = b"GET /_sluice/health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def answers(engine: Engine, data: bytes) -> bytes:
+    """Everything that the engine sends until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=10) as client:
+        client.sendall(data)
+        received = b""
+        while piece := client.recv(65536):
+            received += piece
+    return received
+
+
+@pytest.mark.parametrize(
+    ("framing", "reason"),
+    [
+        (b"Content-Length: -5", b"Content-Length must be one number"),
+        (b"Content-Length: five", b"Content-Length must be one number"),
+        (b"Content-Length:", b"Content-Length must be one number"),
+        (b"Content-Length: 5\r\nContent-Length: 6", b"Content-Length must be one number"),
+        (b"Content-Length: 5, 6", b"Content-Length must be one number"),
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked", b"exclude each other"),
+        (b"Transfer-Encoding: gzip", b"is not supported"),
+        (b"Transfer-Encoding: chunked\r\n\r\n-1", b"malformed chunk size"),
+        (b"Content-Length : 5", b"malformed header"),
+    ],
+)
+def test_a_request_with_a_bad_length_is_answered_400_and_the_connection_closed(
+    engine: Engine, framing: bytes, reason: bytes
+) -> None:
+    answer = answers(engine, b"POST / HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n" + HIDDEN)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Connection: close" in head
+    assert reason in body
+    assert answer.count(b"HTTP/1.1") == 1 + body.count(b"of HTTP/1.1")
+
+
+def test_the_400_reaches_a_client_that_is_still_sending(engine: Engine) -> None:
+    answer = answers(engine, b"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000x\r\n\r\n" + b"x" * 3_000_000)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_every_answer_says_which_server_it_comes_from(engine: Engine) -> None:
+    answer = answers(engine, b"GET /_sluice/health HTTP/1.0\r\nHost: x\r\n\r\n")
+    assert answer.count(b"\r\nServer: Sluice\r\n") == 1
+
+
+def test_the_engine_does_not_ask_for_a_body_that_it_refuses(engine: Engine) -> None:
+    answer = answers(engine, b"PUT /b/k HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: -1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")

@@ -1,0 +1,331 @@
+"""Who may do what: the record of what roles use, and their policies enforced."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.engine_harness import Engine, Function, Queue, call, eventually
+
+Make = Callable[..., Any]
+CODE = """
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+def handler(event, context):
+    if "Records" in event:
+        return
+    answers = []
+    for service, operation, parameters in event["calls"]:
+        try:
+            getattr(boto3.client(service, config=CONFIG), operation)(**parameters)
+            answers.append("ok")
+        except ClientError as error:
+            answers.append([error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"],
+                            error.response["Error"].get("Message", "")])
+    return answers
+"""
+LOGS = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that enforces policies."""
+    running = Engine(tmp_path_factory.mktemp("strict"), SLUICE_IAM="enforce", LAMBDA_RETRY_BASE_DELAY="1")
+    yield running
+    running.stop()
+
+
+class Actor:
+    """A function with a role of its own; ``does`` makes calls in it."""
+
+    def __init__(self, engine: Engine, *statements: dict[str, Any], **options: Any) -> None:
+        self.engine, self.iam = engine, engine.client("iam")
+        self.role = f"role-{uuid.uuid4().hex[:8]}"
+        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        self.arn = self.iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        self.allow(*statements)
+        self.function = Function(engine, CODE, Role=self.arn, Timeout=20, **options)
+
+    def allow(self, *statements: dict[str, Any]) -> None:
+        """These statements and no others (but its log)."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": [LOGS, *statements]})
+        self.iam.put_role_policy(RoleName=self.role, PolicyName="own", PolicyDocument=document)
+
+    def does(self, *calls: tuple[str, str, dict[str, Any]]) -> list[Any]:
+        """For each call "ok" or [code, status, message]."""
+        answer = self.function.invoke({"calls": calls})
+        assert answer["error"] is None, answer
+        found: list[Any] = answer["payload"]
+        return found
+
+    def used(self) -> set[tuple[str, str]]:
+        """What the engine's record says of the role, without its log."""
+        status, body = call(self.engine, "GET", "roles")
+        assert status == 200
+        uses = body["roles"].get(self.arn, [])
+        return {(use["action"], use["resource"]) for use in uses if not use["action"].startswith("logs:")}
+
+
+@pytest.fixture
+def bucket(strict: Engine) -> str:
+    name = f"b-{uuid.uuid4().hex[:8]}"
+    s3 = strict.client("s3", s3={"addressing_style": "path"})
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="in/one", Body=b"x")
+    return name
+
+
+def get(bucket: str, key: str, **more: str) -> tuple[str, str, dict[str, Any]]:
+    return "s3", "get_object", {"Bucket": bucket, "Key": key, **more}
+
+
+def put(bucket: str, key: str) -> tuple[str, str, dict[str, Any]]:
+    return "s3", "put_object", {"Bucket": bucket, "Key": key, "Body": "x"}
+
+
+def test_what_no_policy_allows_is_refused_and_does_nothing(strict: Engine, bucket: str) -> None:
+    actor = Actor(strict)
+    name = f"arn:aws:s3:::{bucket}/in/two"
+    session = f"arn:aws:sts::000000000000:assumed-role/{actor.role}/{actor.function.name}"
+    why = f'User: {session} is not authorized to perform: s3:PutObject on resource: "{name}" because no '
+    assert actor.does(put(bucket, "in/two")) == [
+        ["AccessDenied", 403, why + "identity-based policy allows the s3:PutObject action"]
+    ]
+    listed = strict.client("s3", s3={"addressing_style": "path"}).list_objects_v2(Bucket=bucket)["Contents"]
+    assert [item["Key"] for item in listed] == ["in/one"]
+
+
+def test_a_wildcard_allows_what_it_covers_and_nothing_beside_it(strict: Engine, bucket: str) -> None:
+    actor = Actor(
+        strict, {"Effect": "Allow", "Action": ["s3:Get*", "S3:putobject"], "Resource": f"arn:aws:s3:::{bucket}/in/*"}
+    )
+    answers = actor.does(get(bucket, "in/one"), put(bucket, "in/deep/two"), put(bucket, "out/one"))
+    assert answers[:2] == ["ok", "ok"]
+    assert answers[2][:2] == ["AccessDenied", 403]
+    assert f"arn:aws:s3:::{bucket}/out/one" in answers[2][2]
+
+
+def test_an_explicit_deny_wins(strict: Engine, bucket: str) -> None:
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    secret = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/one"}
+    [answer] = Actor(strict, everything, secret).does(get(bucket, "in/one"))
+    assert answer[0] == "AccessDenied"
+    assert "explicit deny" in answer[2]
+
+
+def test_conditions_are_heard_and_the_gateway_counts_as_tls(strict: Engine, bucket: str) -> None:
+    anything = {"Action": "s3:*", "Resource": "*"}
+    tls_only = anything | {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    here = anything | {"Effect": "Allow", "Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}}
+    there = anything | {"Effect": "Allow", "Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}
+    actor = Actor(strict, tls_only, here)
+    assert actor.does(get(bucket, "in/one")) == ["ok"]
+    actor.allow(there)
+    assert actor.does(get(bucket, "in/one"))[0][0] == "AccessDenied"
+
+
+def test_an_attached_policy_counts_and_a_change_holds_at_once(strict: Engine, bucket: str) -> None:
+    actor = Actor(strict)
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = actor.iam.create_policy(
+        PolicyName=f"p-{uuid.uuid4().hex[:8]}",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement}),
+    )["Policy"]["Arn"]
+    assert actor.does(get(bucket, "in/one"))[0][0] == "AccessDenied"
+    actor.iam.attach_role_policy(RoleName=actor.role, PolicyArn=policy)
+    assert actor.does(get(bucket, "in/one")) == ["ok"]
+    actor.iam.detach_role_policy(RoleName=actor.role, PolicyArn=policy)
+    assert actor.does(get(bucket, "in/one"))[0][0] == "AccessDenied"
+
+
+def test_reading_a_version_needs_the_right_to_versions(strict: Engine, bucket: str) -> None:
+    s3 = strict.client("s3", s3={"addressing_style": "path"})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key="in/one", Body=b"y")["VersionId"]
+    objects = f"arn:aws:s3:::{bucket}/in/*"
+    actor = Actor(strict, {"Effect": "Allow", "Action": "s3:GetObject", "Resource": objects})
+    plain, of_version = get(bucket, "in/one"), get(bucket, "in/one", VersionId=version)
+    assert [answer[0] for answer in actor.does(of_version)] == ["AccessDenied"]
+    assert actor.does(plain) == ["ok"]
+    actor.allow({"Effect": "Allow", "Action": "s3:GetObjectVersion", "Resource": objects})
+    assert actor.does(of_version) == ["ok"]
+
+
+def test_a_missing_object_is_404_only_for_those_who_may_list(strict: Engine, bucket: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+    read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    actor = Actor(strict, read)
+    missing = get(bucket, "in/none")
+    assert actor.does(missing)[0][:2] == ["AccessDenied", 403]
+    actor.allow(read, {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"})
+    assert actor.does(missing)[0][:2] == ["NoSuchKey", 404]
+
+
+def test_each_service_refuses_in_its_own_words(strict: Engine) -> None:
+    queue = Queue(strict)
+    topic = strict.client("sns").create_topic(Name=f"t-{uuid.uuid4().hex[:8]}")["TopicArn"]
+    machine = "arn:aws:states:us-east-1:000000000000:stateMachine:none"
+    calls: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "AccessDenied 403": ("sqs", "send_message", {"QueueUrl": queue.url, "MessageBody": "x"}),
+        "AuthorizationError 403": ("sns", "publish", {"TopicArn": topic, "Message": "x"}),
+        "AccessDeniedException 400": ("dynamodb", "get_item", {"TableName": "t", "Key": {"k": {"S": "x"}}}),
+        "AccessDeniedException 400 ": ("events", "put_events", {"Entries": [{"Source": "s", "Detail": "{}"}]}),
+        "AccessDeniedException 400  ": ("stepfunctions", "start_execution", {"stateMachineArn": machine}),
+        "AccessDeniedException 403": ("lambda", "invoke", {"FunctionName": "none"}),
+    }
+    answers = Actor(strict).does(*calls.values())
+    assert [f"{code} {status}" for code, status, _ in answers] == [name.strip() for name in calls]
+    assert queue.depth() == (0, 0)
+
+
+def test_a_transaction_is_allowed_by_the_actions_of_its_writes(strict: Engine) -> None:
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    strict.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}"
+    write = {"Put": {"TableName": name, "Item": {"k": {"S": "a"}}}}
+    remove = {"Delete": {"TableName": name, "Key": {"k": {"S": "b"}}}}
+    actor = Actor(strict, {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": arn})
+    both = ("dynamodb", "transact_write_items", {"TransactItems": [write, remove]})
+    one = ("dynamodb", "transact_write_items", {"TransactItems": [write]})
+    refused, done = actor.does(both, one)
+    assert refused[0] == "AccessDeniedException"
+    assert "dynamodb:DeleteItem" in refused[2]
+    assert done == "ok"
+    assert actor.used() == {("dynamodb:PutItem", arn), ("dynamodb:DeleteItem", arn)}
+
+
+def test_a_mapping_is_refused_when_the_role_may_not_receive(strict: Engine) -> None:
+    queue, actor = Queue(strict), Actor(strict)
+    client = strict.client("lambda")
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="permissions to call ReceiveMessage"):
+        client.create_event_source_mapping(EventSourceArn=queue.arn, FunctionName=actor.function.name)
+    poll = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    actor.allow({"Effect": "Allow", "Action": poll, "Resource": queue.arn})
+    made = client.create_event_source_mapping(EventSourceArn=queue.arn, FunctionName=actor.function.name)["UUID"]
+    queue.send("x")
+    eventually(lambda: actor.function.starts() == 1, 20, "the message to be delivered")
+    eventually(lambda: queue.depth() == (0, 0), 10, "the message to be deleted")
+    client.delete_event_source_mapping(UUID=made)
+    assert actor.used() == {(action, queue.arn) for action in poll}
+
+
+def test_a_role_that_may_not_write_logs_leaves_none(strict: Engine) -> None:
+    silent, loud = Actor(strict), Actor(strict)
+    silent.iam.delete_role_policy(RoleName=silent.role, PolicyName="own")
+    assert silent.does() == []
+    assert loud.does() == []
+    eventually(loud.function.log, 10, "the log of the one that may write")
+    assert silent.function.log() == []
+
+
+def test_a_state_machine_works_with_its_own_role(strict: Engine) -> None:
+    queue, states, iam = Queue(strict), strict.client("stepfunctions"), strict.client("iam")
+    name = f"machine-{uuid.uuid4().hex[:8]}"
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    send = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": queue.url, "MessageBody": "x"},
+        "End": True,
+    }
+    definition = json.dumps({"StartAt": "Send", "States": {"Send": send}})
+    machine = states.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"]
+
+    def outcome() -> dict[str, Any]:
+        started = states.start_execution(stateMachineArn=machine)["executionArn"]
+
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = states.describe_execution(executionArn=started)
+            return found if found["status"] != "RUNNING" else None
+
+        return eventually(ended, 20, "the execution to end") or {}
+
+    refused = outcome()
+    assert refused["status"] == "FAILED"
+    assert "is not authorized to perform: sqs:SendMessage" in refused["cause"]
+    assert queue.depth() == (0, 0)
+    allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue.arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document)
+    assert outcome()["status"] == "SUCCEEDED"
+    assert queue.depth() == (1, 0)
+    [use] = call(strict, "GET", "roles")[1]["roles"][role]
+    assert use == {"action": "sqs:SendMessage", "resource": queue.arn, "count": 2, "refused": 1}
+
+
+def test_calls_of_other_callers_are_not_looked_at(strict: Engine, bucket: str) -> None:
+    """Terraform's, the tests' and yours: only functions and services of the engine are held to their roles."""
+    assert strict.client("s3", s3={"addressing_style": "path"}).list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+
+def test_without_enforcement_uses_are_recorded_and_nothing_is_refused(engine: Engine) -> None:
+    queue, actor = Queue(engine), Actor(engine)
+    entries = [{"Id": "1", "MessageBody": "x"}]
+    sends = ("sqs", "send_message_batch", {"QueueUrl": queue.url, "Entries": entries})
+    assert actor.does(sends, ("sts", "get_caller_identity", {})) == ["ok", "ok"]
+    assert actor.used() == {("sqs:SendMessage", queue.arn)}
+    body = call(engine, "GET", "roles")[1]
+    assert {use["refused"] for use in body["roles"][actor.arn]} == {0}
+    assert body["dropped"] == 0
+    assert call(engine, "GET", "health")[1]["iam"] == "recorded"
+
+
+def test_an_engine_without_the_setting_has_no_record(tmp_path_factory: pytest.TempPathFactory) -> None:
+    plain = Engine(tmp_path_factory.mktemp("plain"))
+    try:
+        status, body = call(plain, "GET", "roles")
+        assert status == 403
+        assert "SLUICE_IAM" in body["error"]
+        assert call(plain, "GET", "health")[1]["iam"] == "off"
+    finally:
+        plain.stop()
+
+
+def test_who_gives_glue_a_role_must_be_allowed_to_pass_it(strict: Engine) -> None:
+    iam, name = strict.client("iam"), f"given-{uuid.uuid4().hex[:8]}"
+    trust = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    command = {"Name": "pythonshell", "ScriptLocation": "s3://some/script.py"}
+    job = ("glue", "create_job", {"Name": name, "Role": arn, "Command": command})
+    targets = {"S3Targets": [{"Path": "s3://some/folder/"}]}
+    crawler = ("glue", "create_crawler", {"Name": name, "Role": name, "DatabaseName": "d", "Targets": targets})
+    create = {"Effect": "Allow", "Action": ["glue:CreateJob", "glue:CreateCrawler"], "Resource": "*"}
+    actor = Actor(strict, create)
+    for answer in actor.does(job, crawler):
+        assert answer[0] == "AccessDeniedException"
+        assert f'not authorized to perform: iam:PassRole on resource: "{arn}"' in answer[2]
+    condition = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    passing = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": arn}
+    actor.allow(create, passing | {"Condition": condition})
+    assert [answer[0] for answer in actor.does(job, crawler)] == ["AccessDeniedException"] * 2
+    actor.allow(create, passing | {"Condition": {"StringEquals": {"iam:PassedToService": "glue.amazonaws.com"}}})
+    assert actor.does(job, crawler) == ["ok", "ok"]
+
+
+def test_metrics_are_published_in_the_namespace_that_a_condition_names(strict: Engine) -> None:
+    own = {"StringEquals": {"cloudwatch:namespace": "own"}}
+    actor = Actor(strict, {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own})
+    data = [{"MetricName": "m", "Value": 1.0}]
+    answers = actor.does(
+        *(
+            ("cloudwatch", "put_metric_data", {"Namespace": name, "MetricData": data})
+            for name in ("own", "Own", "other")
+        )
+    )
+    assert answers[0] == "ok"
+    assert [answer[0] for answer in answers[1:]] == ["AccessDeniedException"] * 2, answers
+    metrics = strict.client("cloudwatch").list_metrics()["Metrics"]
+    assert {one["Namespace"] for one in metrics} & {"own", "Own", "other"} == {"own"}

@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+select day, sum(amount) as total from {{ ref('plain') }} group by day

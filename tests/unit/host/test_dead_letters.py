@@ -1,0 +1,275 @@
+"""Dead-letter messages: what each shape is about, which words name it, and when one is deleted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sluice import cli
+from sluice.console import SluiceError
+from sluice.pipeline import dead_letters
+from sluice.pipeline.branches import Branches
+from sluice.pipeline.dead_letters import DeadLetters, describe
+from sluice.pipeline.message_formats import DeadLetterMessage, Kind, read_message, s3_event
+from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.objects.chunks import Chunk
+from sluice_pipeline.objects.identity import ObjectRef, Origin
+from tests.support.fakes import FakeSqs, FakeStack
+
+REF = ObjectRef("b", "bronze/shipments/a é+b.jsonl", "v1", "e" * 32, 10)
+EVENT = s3_event(REF)
+
+
+def chunk_body(index: int = 0, count: int = 1) -> str:
+    return ChunkMessage(REF, REF.as_origin(), "shipments", Chunk(index, 0, 10, count)).to_json()
+
+
+def failed_object(key: str = REF.key) -> str:
+    fields = {"bucket": REF.bucket, "key": key, "version_id": "v1", "etag": REF.etag, "size": 10}
+    record = {"schema": "sluice.failed-object/1", "object": fields, "reason": "unreadable", "detail": "NUL bytes"}
+    return json.dumps(record)
+
+
+def retries_exhausted(payload: Any) -> str:
+    answer = {"errorType": "AccessDenied", "errorMessage": "no"}
+    return json.dumps({"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": payload,
+                       "responsePayload": answer})  # fmt: skip
+
+
+QUEUES = Branches.of(FakeStack()).queues  # type: ignore[arg-type]
+
+
+def message(queue: str, body: str, message_id: str = "0123abcd-1") -> DeadLetterMessage:
+    attributes = {"ApproximateReceiveCount": "6", "SentTimestamp": "1740830400000"}
+    return read_message(
+        QUEUES[queue], {"MessageId": message_id, "Body": body, "ReceiptHandle": "h", "Attributes": attributes}
+    )
+
+
+# -- what it is --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("queue", "body", "kind", "reason", "repairable"),
+    [
+        ("chunks", chunk_body(), Kind.CHUNK, "see the ledger", True),
+        ("chunks", "rubbish", Kind.UNKNOWN, "not a chunk message: not JSON", False),
+        ("ingest", failed_object(), Kind.OBJECT, "unreadable: NUL bytes", True),
+        ("ingest", retries_exhausted(EVENT), Kind.EVENT, "AccessDenied: no", True),
+        (
+            "ingest",
+            retries_exhausted({"hello": 1}),
+            Kind.UNKNOWN,
+            "its event is no S3 notification; AccessDenied: no",
+            False,
+        ),
+        ("ingest", retries_exhausted(None), Kind.UNKNOWN, "its event is no S3 notification; AccessDenied: no", False),
+        ("ingest", "[]", Kind.UNKNOWN, "not a JSON object", False),
+        ("ingest", "{}", Kind.UNKNOWN, "neither a record of ingest nor one of Lambda", False),
+        ("ingest", '{"schema": "sluice.failed-object/1"}', Kind.UNKNOWN, "without an object", False),
+    ],
+)
+def test_each_shape_says_what_it_is_why_it_died_and_whether_it_can_be_worked(
+    queue: str, body: str, kind: Kind, reason: str, repairable: bool
+) -> None:
+    found = message(queue, body)
+    assert found.kind is kind
+    assert reason in found.reason
+    assert found.repairable is repairable
+    assert found.key == (REF.key if repairable else None)
+    assert found.object_id == (REF.as_origin().object_id if repairable else None)
+
+
+def test_the_events_that_deliver_again_name_the_object_as_s3_does() -> None:
+    assert message("ingest", failed_object()).event == EVENT
+    assert EVENT["Records"][0]["s3"]["object"]["key"] == "bronze/shipments/a+%C3%A9%2Bb.jsonl"
+    from core.ingest import events  # ingest's own reader
+
+    assert events.objects_in(EVENT) == [REF]
+
+
+def test_a_message_is_named_by_its_id_its_object_or_its_key() -> None:
+    found = message("chunks", chunk_body())
+    identity = REF.as_origin().object_id
+    for word in ("0123ABCD", identity, identity[:6], REF.key, f"s3://b/{REF.key}", "bronze/shipments/", "bronze/"):
+        assert found.named_by(word), word
+    for word in ("012", identity[:3], "bronze/shipments/a", "s3://c/" + REF.key, "bronze/flights/"):
+        assert not found.named_by(word), word
+    assert not message("chunks", "rubbish").named_by(REF.key)
+
+
+def test_age_counts_from_the_first_sending() -> None:
+    found = message("chunks", chunk_body(2, 5))
+    assert found.age(datetime(2025, 3, 1, 12, 1, tzinfo=UTC)) == timedelta(minutes=1).total_seconds()
+    assert (found.receives, found.chunk) == (6, "2 of 5")
+    assert describe(found)["message_id"] == "0123abcd-1"
+
+
+# -- what is done with it ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Sqs(FakeSqs):
+    """Queues that move and delete as well; ``log`` has the order of what matters."""
+
+    log: list[str] = field(default_factory=list)
+    moves: list[dict[str, Any]] = field(default_factory=list)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+
+    def get_queue_attributes(self, QueueUrl: str, **rest: Any) -> dict[str, Any]:  # noqa: N803
+        found = super().get_queue_attributes(QueueUrl, **rest)
+        found["Attributes"]["QueueArn"] = f"arn:{QueueUrl}"
+        return found
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803
+        self.log.append(f"send {QueueUrl}")
+        self.queues.setdefault(QueueUrl, []).append(MessageBody)
+
+    def delete_message(self, QueueUrl: str, ReceiptHandle: str) -> None:  # noqa: N803
+        self.log.append(f"delete {ReceiptHandle}")
+
+    def start_message_move_task(self, **request: Any) -> dict[str, str]:
+        self.moves.append(request)
+        return {"TaskHandle": "t"}
+
+    def list_message_move_tasks(self, **_: Any) -> dict[str, Any]:
+        return {"Results": [self.statuses.pop(0)]}
+
+    def cancel_message_move_task(self, TaskHandle: str) -> None:  # noqa: N803
+        self.log.append(f"cancel {TaskHandle}")
+
+
+@dataclass
+class Lambda:
+    """Accepts, or does not."""
+
+    log: list[str]
+    status: int = 202
+    events: list[Any] = field(default_factory=list)
+
+    def invoke(self, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, int]:  # noqa: N803
+        assert (FunctionName, InvocationType) == ("ingest", "Event")
+        self.log.append("invoke")
+        self.events.append(json.loads(Payload))
+        return {"StatusCode": self.status}
+
+
+@dataclass
+class Stack(FakeStack):
+    """A stack with dead-letter messages."""
+
+    sqs: Sqs = field(default_factory=Sqs)
+
+    def __post_init__(self) -> None:
+        setattr(self, "lambda", Lambda(self.sqs.log))
+
+    def put(self, queue: str, *bodies: str) -> DeadLetters:
+        self.sqs.queues[f"http://sqs/{queue}-dlq"] = list(bodies)
+        return DeadLetters(self)  # type: ignore[arg-type]
+
+
+def test_looking_leaves_every_message_visible() -> None:
+    stack = Stack()
+    dead = stack.put("chunks", *[chunk_body()] * 12)
+    assert len(dead.look("chunks")) == 12
+    assert len(dead.look("chunks", limit=5)) == 5
+    assert not stack.sqs.hidden
+
+
+def test_the_ledger_gives_the_reason_of_a_chunk() -> None:
+    stack = Stack()
+    [name] = [stack.ingested("bronze/shipments/a.jsonl", 1)]
+    item = stack.object_item(name)
+    item |= {"state": "failed", "failed_reason": "retries_exhausted", "error": "5 tries"}
+    origin = Origin(item["origin"]["bucket"], item["origin"]["key"], item["origin"]["etag"])
+    body = ChunkMessage(REF, origin, "shipments", Chunk(0, 0, 10, 1)).to_json()
+    dead = stack.put("chunks", body, chunk_body())
+    assert [found.reason for found in dead.with_reasons(dead.look("chunks"))] == [
+        "retries_exhausted: 5 tries",
+        "the ledger does not know the object",
+    ]
+
+
+def test_a_message_is_deleted_after_its_redelivery_was_accepted() -> None:
+    stack = Stack()
+    done = stack.put("chunks", chunk_body(), "rubbish").redrive("chunks", lambda _: True)
+    assert stack.sqs.log == ["send http://sqs/chunks", "delete http://sqs/chunks-dlq#0"]
+    assert (done.before, done.moved, len(done.left)) == (2, 1, 1)
+    assert not stack.sqs.hidden - {"http://sqs/chunks-dlq#0"}
+
+
+def test_a_message_that_lambda_does_not_accept_stays() -> None:
+    stack = Stack()
+    getattr(stack, "lambda").status = 429
+    done = stack.put("ingest", failed_object()).redrive_all("ingest")
+    assert stack.sqs.log == ["invoke"]
+    assert [why for _, why in done.left] == ["Lambda answered 429"]
+
+
+def test_ingests_messages_are_invoked_again_one_by_one() -> None:
+    stack = Stack()
+    done = stack.put("ingest", failed_object(), retries_exhausted(EVENT), retries_exhausted({"hello": 1})).redrive_all(
+        "ingest", 500
+    )
+    assert getattr(stack, "lambda").events == [EVENT, EVENT]
+    assert (done.moved, [found.kind for found, _ in done.left]) == (2, [Kind.UNKNOWN])
+
+
+def test_all_chunks_are_moved_by_sqs_with_its_own_rate_until_more_than_were_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dead_letters, "_POLL_SECONDS", 0)
+    stack = Stack()
+    stack.sqs.statuses = [
+        {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 1},
+        {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 2},
+        {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 3},
+        {"Status": "CANCELLED", "ApproximateNumberOfMessagesMoved": 3},
+    ]
+    done = stack.put("chunks", chunk_body(), chunk_body()).redrive_all("chunks", 7)
+    assert stack.sqs.moves == [
+        {"SourceArn": "arn:http://sqs/chunks-dlq", "DestinationArn": "arn:http://sqs/chunks",
+         "MaxNumberOfMessagesPerSecond": 7}
+    ]  # fmt: skip
+    assert stack.sqs.log == ["cancel t"]  # it would go on with messages that die again
+    assert (done.before, done.moved) == (2, 3)
+
+
+def test_a_move_that_fails_or_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Stack()
+    stack.sqs.statuses = [{"Status": "FAILED", "FailureReason": "AccessDenied"}]
+    dead = stack.put("chunks", chunk_body())
+    with pytest.raises(SluiceError, match="stopped moving: AccessDenied"):
+        dead.redrive_all("chunks")
+
+    def refuse(**_: Any) -> dict[str, str]:
+        raise ClientError({"Error": {"Code": "X", "Message": "a task is running"}}, "StartMessageMoveTask")
+
+    monkeypatch.setattr(stack.sqs, "start_message_move_task", refuse)
+    with pytest.raises(SluiceError, match="did not start to move the messages: a task is running"):
+        dead.redrive_all("chunks")
+
+
+def test_an_empty_queue_needs_no_task() -> None:
+    stack = Stack()
+    assert stack.put("chunks").redrive_all("chunks").before == 0
+    assert stack.sqs.moves == []
+
+
+def test_a_redrive_of_one_message_speaks_of_its_queue_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Stack()
+    stack.put("chunks", chunk_body())
+    stack.put("ingest", failed_object("bronze/shipments/other.jsonl"))
+    monkeypatch.setattr("sluice.pipeline.stack.choose", lambda _target, _env: stack)
+    cli.register_verbs()
+    assert cli.run(["dlq", "redrive", "bronze/shipments/other.jsonl", "--json"]) == 0
+    assert [(one["queue"], one["moved"]) for one in json.loads(capsys.readouterr().out)] == [("ingest", 1)]
+    assert cli.run(["dlq", "redrive", "bronze/shipments/none.jsonl"]) == 1
+    assert "no dead-letter message is named" in capsys.readouterr().err

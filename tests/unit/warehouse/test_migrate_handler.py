@@ -1,0 +1,100 @@
+"""migrate: logins, migrations and tables, in this order and under one lock; nothing secret comes out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from sluice_pipeline.catalog.datasets import parse_dataset
+from tests.support.handlers import Context, loaded, project_catalog
+from warehouse.migrate import tables
+
+
+class Function:
+    """The handler with a database that writes down what is asked of it."""
+
+    def __init__(self, module: Any, secrets: MagicMock, patch: pytest.MonkeyPatch) -> None:
+        self.steps: list[str] = []
+        self.module, self.patch = module, patch
+        master = {"username": "master", "password": "very secret"}
+        secrets.get_secret_value.return_value = {"SecretString": json.dumps(master)}
+        patch.setenv("ROLE_SECRET_ARNS", json.dumps({"loader": "arn:loader", "reader": "arn:reader"}))
+        connection = MagicMock()
+        connection.__enter__.return_value = connection
+        connection.execute.side_effect = lambda statement, _: self.steps.append(statement)
+        connection.__exit__.side_effect = lambda *_: self.steps.append("closed")
+        patch.setattr(module.Login, "connect", lambda login, _: connection if login.username == "master" else None)
+        patch.setattr(module.roles, "ensure", lambda _c, _s, arn, role, _m: self.step(f"{role} {arn}", "made"))
+        patch.setattr(module.migrations, "apply", lambda _: self.step("migrations", ["0001.schemas"]))
+        patch.setattr(module.tables, "ensure", self.ensure_tables)
+        patch.setattr(module.views, "ensure", lambda *_: self.step("views", {"shipments_current": "made"}))
+
+    def step(self, name: str, answer: Any) -> Any:
+        self.steps.append(name)
+        return answer
+
+    def ensure_tables(self, _: Any, catalog: Any) -> dict[str, str]:
+        assert catalog is project_catalog()
+        return dict(self.step("tables", {"shipments": "made"}))
+
+    def invoke(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.module.handler({}, Context())
+        return answer
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
+    yoyo = ModuleType("yoyo")  # in the layer only
+    yoyo.__dict__.update(get_backend=None, read_migrations=None)
+    monkeypatch.setitem(sys.modules, "yoyo", yoyo)
+    secrets = MagicMock()
+    with loaded("warehouse.migrate.handler", secretsmanager=secrets) as module:
+        yield Function(module, secrets, monkeypatch)
+
+
+def test_the_warehouse_is_brought_up_to_date_under_one_lock(function: Function) -> None:
+    answer = function.invoke()
+    assert function.steps == [
+        "SELECT pg_advisory_lock(%s)",
+        "loader arn:loader",
+        "reader arn:reader",
+        "migrations",
+        "tables",
+        "views",
+        "closed",
+    ]
+    assert answer == {
+        "roles": {"loader": "made", "reader": "made"},
+        "migrations": ["0001.schemas"],
+        "tables": {"shipments": "made"},
+        "views": {"shipments_current": "made"},
+    }
+    assert "secret" not in json.dumps(answer)
+
+
+def test_a_migration_that_fails_ends_the_deploy_before_the_tables(
+    function: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    def apply(_: Any) -> None:
+        raise RuntimeError("migrations were not applied:\n0002.loads")
+
+    function.patch.setattr(function.module.migrations, "apply", apply)
+    with pytest.raises(RuntimeError, match=r"0002\.loads"):
+        function.invoke()
+    assert "tables" not in function.steps
+    assert function.steps[-1] == "closed"
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == ["migrations were not applied: 0002.loads (RuntimeError)"]
+
+
+def test_a_dataset_that_evolves_has_a_column_for_what_no_field_names() -> None:
+    raw = {"dataset": "d", "partition_by": "day", "fields": {"day": {"type": "date", "required": True}}}
+    assert "_unnamed" not in tables.wanted(parse_dataset(raw, "d.yaml"))
+    evolving = parse_dataset(raw | {"contract": {"columns": "evolve"}}, "d.yaml")
+    assert list(tables.wanted(evolving).items())[:2] == [("day", "date"), ("_unnamed", "jsonb")]
