@@ -262,7 +262,7 @@ def test_a_state_machine_works_with_its_own_role(strict: Engine) -> None:
     assert outcome()["status"] == "SUCCEEDED"
     assert queue.depth() == (1, 0)
     [use] = call(strict, "GET", "roles")[1]["roles"][role]
-    assert use == {"action": "sqs:SendMessage", "resource": queue.arn, "count": 2, "refused": 1}
+    assert use == {"action": "sqs:SendMessage", "resource": queue.arn, "keys": {}, "count": 2, "refused": 1}
 
 
 def test_calls_of_other_callers_are_not_looked_at(strict: Engine, bucket: str) -> None:
@@ -329,3 +329,7 @@ def test_metrics_are_published_in_the_namespace_that_a_condition_names(strict: E
     assert [answer[0] for answer in answers[1:]] == ["AccessDeniedException"] * 2, answers
     metrics = strict.client("cloudwatch").list_metrics()["Metrics"]
     assert {one["Namespace"] for one in metrics} & {"own", "Own", "other"} == {"own"}
+    _, record = call(strict, "GET", "roles")
+    uses = [use for use in record["roles"][actor.arn] if use["action"] == "cloudwatch:PutMetricData"]
+    refused = {use["keys"]["cloudwatch:namespace"]: use["refused"] for use in uses}
+    assert refused == {"Own": 1, "other": 1, "own": 0}

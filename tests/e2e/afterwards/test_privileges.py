@@ -51,19 +51,19 @@ HELD_FOR_LATER = [
 
 @dataclass(frozen=True)
 class Role:
-    """A role of the stack: its policies' statements, and (action, resource) of all that it used."""
+    """A role of the stack: its policies' statements, and (action, resource, condition keys) of all that it used."""
 
     name: str
     statements: list[dict[str, Any]]
-    used: set[tuple[str, str]]
+    used: set[tuple[str, str, tuple[tuple[str, str], ...]]]
 
     def lacks(self) -> set[str]:
         """What it used and its policies do not allow."""
         tls = {"aws:securetransport": "true"}
         return {
             f"{self.name} used {action} on {resource or 'some resource'}"
-            for action, resource in self.used
-            if policy.decide(self.statements, action, resource, tls) != policy.ALLOWED
+            for action, resource, keys in self.used
+            if policy.decide(self.statements, action, resource, tls | dict(keys)) != policy.ALLOWED
         }
 
     def unused(self) -> set[str]:
@@ -77,7 +77,8 @@ class Role:
                     continue
                 for pattern in policy.listed(statement["Resource"]):
                     one = {"Action": action, "Resource": pattern}
-                    if not any(policy.covers_action(one, a) and policy.covers_resource(one, r) for a, r in self.used):
+                    covered = (policy.covers_action(one, a) and policy.covers_resource(one, r) for a, r, _ in self.used)
+                    if not any(covered):
                         found.add(f"{self.name} holds {action} on {pattern}")
         return found
 
@@ -103,7 +104,10 @@ def roles(stack: Stack, instance: Instance) -> list[Role]:
     for page in iam.get_paginator("list_roles").paginate():
         for role in page["Roles"]:
             if role["RoleName"].startswith(prefix):
-                uses = {(use["action"], use["resource"]) for use in record["roles"].get(role["Arn"], [])}
+                uses = {
+                    (use["action"], use["resource"], tuple(sorted(use["keys"].items())))
+                    for use in record["roles"].get(role["Arn"], [])
+                }
                 found.append(Role(role["RoleName"], statements(iam, role["RoleName"]), uses))
     assert {"ingest", "transform"} <= {role.name.removeprefix(prefix) for role in found}
     return found
@@ -176,7 +180,7 @@ def test_no_role_holds_what_no_scenario_used(
             pytest.skip("judged with the other half of the suites, which has not ended, or has failures")
         unused = set.intersection(*(one for one in found if one is not None))
     assert sorted(unused) == []
-    uses = sum(len({action for action, _ in role.used}) for role in roles)
+    uses = sum(len({action for action, *_ in role.used}) for role in roles)
     record_property("figure", f"privileges: {len(roles)} roles used {uses} actions, all allowed; none is held unused")
 
 

@@ -93,7 +93,7 @@ def decide(
             "aws:requestedregion": region,
         } | dict(more or {})
         decision = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
-    RECORD.add(session.role_arn, action, resource, refused=decision != policy.ALLOWED)
+    RECORD.add(session.role_arn, action, resource, more, refused=decision != policy.ALLOWED)
     return decision
 
 
