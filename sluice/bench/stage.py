@@ -32,7 +32,7 @@ from sluice.processes import ProcessId, family
 VAR_FILE = ENVS_DIR / "dev.tfvars"
 SAMPLE_SECONDS = 0.5
 IDLE_SHARE, SETTLE_SECONDS = 0.1, 30.0  # of a processor
-_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")  # of a make that called us
+_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS")
 
 
 @dataclass
@@ -157,9 +157,7 @@ def _make_up(path: Path, kind: str) -> None:
 
 def run(command: list[str], more: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
     """Runs a command; raises SluiceError with its last line when it fails."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in _MAKE}
     done = subprocess.run(
         command, env=environment | dict(more or {}), cwd=cwd, capture_output=True, text=True, check=False
     )

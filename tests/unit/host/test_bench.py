@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from fixtures import shipping
-from sluice.bench import bulk, figures, hop_real, row_per_message
+from sluice.bench import bulk, figures, hop_real, row_per_message, stage
 from sluice.bench.figures import Figure, at_least, at_most
 from sluice.console import SluiceError
 
@@ -168,3 +169,13 @@ def test_an_object_of_the_hop_ends_when_the_ledger_says_committed() -> None:
     assert hop.objects_per_s == pytest.approx(4.0)
     assert hop.p50_s == pytest.approx(0.25)
     assert hop.p99_s == pytest.approx(0.4)
+
+
+def test_a_command_does_not_see_what_make_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make bench ARGS=redshift` gave its ARGS to the `make up` that it runs, which refused them."""
+    for name in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS"):
+        monkeypatch.setenv(name, "redshift")
+    look = "import os, sys; sys.exit(any(name.startswith(('MAKE', 'MFLAGS', 'ARGS')) for name in os.environ))"
+    stage.run([sys.executable, "-c", look])
+    with pytest.raises(SluiceError, match="SLUICE"):
+        stage.run([sys.executable, "-c", "import os, sys; sys.exit(os.environ['SLUICE'])"], {"SLUICE": "SLUICE"})
