@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -139,3 +144,54 @@ def client_of(engine: Engine, service: str, keys: dict[str, str]) -> Any:
         aws_session_token=keys.get("SessionToken"),
         config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
     )
+
+
+@dataclass
+class Load:
+    """A namespace with a table, a bucket with one file of three rows, and the role that may read it."""
+
+    warehouse: Warehouse
+    bucket: str
+    role: str
+
+    @classmethod
+    def make(cls, engine: Engine, warehouse: Callable[..., Warehouse]) -> Load:
+        """warehouse: makes one with these settings of its namespace."""
+        bucket = f"b{uuid.uuid4().hex[:10]}"
+        engine.client("s3").create_bucket(Bucket=bucket)
+        role = make_role(engine, bucket)
+        made = cls(warehouse(iamRoles=[role], defaultIamRoleArn=role), bucket, role)
+        made.put("in/1.parquet", [1, 2, 3], ["x", None, "ü"])
+        made.warehouse.run("create table t (a int, b varchar(20)) diststyle even sortkey (a)")
+        return made
+
+    def put(self, key: str, a: list[int | None], b: list[str | None]) -> None:
+        """A Parquet file with these columns."""
+        file = io.BytesIO()
+        pq.write_table(pa.table({"a": pa.array(a, pa.int32()), "b": pa.array(b, pa.string())}), file)
+        self.warehouse.engine.client("s3").put_object(Bucket=self.bucket, Key=key, Body=file.getvalue())
+
+    def copy(self, role: str | None = None, sql: str = "copy t from '{uri}' iam_role {role} format as parquet") -> Any:
+        role = role or f"'{self.role}'"
+        started = self.warehouse.start(sql.format(uri=f"s3://{self.bucket}/in/", role=role))
+        return self.warehouse.end(started["Id"])
+
+    def rows(self) -> list[list[Any]]:
+        return self.warehouse.rows("select a, b from t order by a")
+
+
+def make_role(engine: Engine, bucket: str, service: str = "redshift.amazonaws.com", allowed: bool = True) -> str:
+    iam, name = engine.client("iam"), f"copy{uuid.uuid4().hex[:10]}"
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"},
+    }
+    arn = str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+    if allowed:
+        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": resources},
+        }
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+    return arn

@@ -1,65 +1,16 @@
 """COPY through the Data API: only a role of the namespace that trusts Redshift, and with that role's rights alone."""
 
-import io
-import json
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.support.engine_harness import Engine
-from tests.support.redshift import Warehouse
-
-
-@dataclass
-class Load:
-    """A namespace with a table, a bucket with one file of three rows, and the role that may read it."""
-
-    warehouse: Warehouse
-    bucket: str
-    role: str
-
-    def copy(self, role: str | None = None, sql: str = "copy t from '{uri}' iam_role {role} format as parquet") -> Any:
-        role = role or f"'{self.role}'"
-        started = self.warehouse.start(sql.format(uri=f"s3://{self.bucket}/in/", role=role))
-        return self.warehouse.end(started["Id"])
-
-    def rows(self) -> list[list[Any]]:
-        return self.warehouse.rows("select a, b from t order by a")
-
-
-def make_role(engine: Engine, bucket: str, service: str = "redshift.amazonaws.com", allowed: bool = True) -> str:
-    iam, name = engine.client("iam"), f"copy{uuid.uuid4().hex[:10]}"
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"},
-    }
-    arn = str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
-    if allowed:
-        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": resources},
-        }
-        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
-    return arn
+from tests.support.redshift import Load, Warehouse, make_role
 
 
 @pytest.fixture
 def load(engine: Engine, warehouse: Callable[..., Warehouse]) -> Load:
-    s3, bucket = engine.client("s3"), f"b{uuid.uuid4().hex[:10]}"
-    s3.create_bucket(Bucket=bucket)
-    file = io.BytesIO()
-    pq.write_table(pa.table({"a": pa.array([1, 2, 3], pa.int32()), "b": ["x", None, "ü"]}), file)
-    s3.put_object(Bucket=bucket, Key="in/1.parquet", Body=file.getvalue())
-    role = make_role(engine, bucket)
-    made = warehouse(iamRoles=[role], defaultIamRoleArn=role)
-    made.run("create table t (a int, b varchar(20)) diststyle even sortkey (a)")
-    return Load(made, bucket, role)
+    return Load.make(engine, warehouse)
 
 
 @pytest.mark.parametrize("role", [None, "default"])
@@ -130,9 +81,7 @@ def test_statements_are_in_the_history_of_the_database(load: Load) -> None:
 
 def test_what_is_wrong_with_a_file_is_found_by_the_statement_s_number(load: Load) -> None:
     load.warehouse.run("create table narrow (a int, b varchar(1))")
-    file = io.BytesIO()
-    pq.write_table(pa.table({"a": pa.array([1], pa.int32()), "b": ["long"]}), file)
-    load.warehouse.engine.client("s3").put_object(Bucket=load.bucket, Key="bad/1.parquet", Body=file.getvalue())
+    load.put("bad/1.parquet", [1], ["long"])
     sql = f"copy narrow from 's3://{load.bucket}/bad/' iam_role '{load.role}' format as parquet"
     found = load.warehouse.end(load.warehouse.start(sql)["Id"])
     assert (found["Status"], "Spectrum Scan Error" in found["Error"]) == ("FAILED", True)

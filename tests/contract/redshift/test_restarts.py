@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import state_keeper
 from tests.support.engine_harness import Engine, eventually
-from tests.support.redshift import Warehouse, refused, server_of_its_own
+from tests.support.redshift import Load, Warehouse, refused, server_of_its_own
 from tests.support.state_keeper import Keeper
 
 
@@ -46,6 +46,18 @@ def test_namespaces_statements_and_results_survive_and_what_ran_has_failed(kept:
     assert after.rows("select a from t") == [[5]]
     listed = [one["Id"] for one in after.data.list_statements(Status="ALL")["Statements"]]
     assert {done, batch, token, slow} <= set(listed)
+    after.delete()
+
+
+def test_a_state_is_saved_after_a_copy(kept: Keeper) -> None:
+    """COPY's own reads of S3 once counted as running for ever, and a save waits for what runs."""
+    load = Load.make(kept.engine, lambda **settings: Warehouse(kept.engine, **settings))
+    done = load.copy()["Id"]
+    kept.save()
+    kept.restart()
+    after = _after(load.warehouse, kept.engine)
+    assert after.data.describe_statement(Id=done)["Status"] == "FINISHED"
+    assert after.rows("select a, b from t order by a") == [[1, "x"], [2, None], [3, "ü"]]
     after.delete()
 
 
