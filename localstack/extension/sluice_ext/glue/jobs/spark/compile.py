@@ -1,4 +1,4 @@
-"""Compiles the file system s3:// into Spark's environment, which is read-only in a container (localstack/Dockerfile)."""
+"""Compiles the file system s3:// into Spark's environment, which a container cannot change (localstack/Dockerfile)."""
 
 from pathlib import Path
 
