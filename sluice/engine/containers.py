@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -196,3 +197,22 @@ class ContainerId:
             if word in command.split() and "docker-init" not in command:
                 return int(pid)
         raise DockerError(f"container {self.short} runs no {word}")
+
+
+def address_inside(container: str, name: str) -> str:
+    """What a name is in a container, if that is an address of this machine; else 127.0.0.1.
+
+    On Linux `host.docker.internal` is the bridge's address. Docker Desktop's is one of its virtual machine, which
+    forwards it to 127.0.0.1. https://docs.docker.com/desktop/features/networking/#use-cases-and-workarounds
+    """
+    found = docker("exec", container, "getent", "ahostsv4", name).split()
+    return found[0] if found and _is_ours(found[0]) else "127.0.0.1"
+
+
+def _is_ours(address: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True

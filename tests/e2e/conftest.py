@@ -13,6 +13,7 @@ import pytest
 
 from sluice import build, engine, terraform
 from sluice.branches.api.client import Client, base_url
+from sluice.engine.docker import images
 from sluice.engine.instance import Instance, not_running
 from sluice.paths import ROOT
 from sluice.pipeline.stack import Stack
@@ -156,6 +157,13 @@ def embedded_only() -> None:
     """For a test about the embedded engine's own processes."""
     if kind() != engine.EMBEDDED:
         pytest.skip("belongs to the embedded engine: ENGINE=embedded runs it")
+
+
+@pytest.fixture
+def glue_jobs() -> None:
+    """For a test that runs Glue's jobs: the usual image of the Docker engine has nothing that they run in."""
+    if kind() == engine.DOCKER and os.environ.get("SLUICE_IMAGE_TARGET") != images.GLUE:
+        pytest.skip(f"the engine's image has no Java and no Spark: SLUICE_IMAGE_TARGET={images.GLUE} has them")
 
 
 @pytest.fixture

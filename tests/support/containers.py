@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -99,6 +100,8 @@ def container(service: Mapping[str, Any], network: Network, alias: str) -> Docke
         made.with_tmpfs_mount(path, options)
     kept = ("read_only", "init", "cap_drop", "security_opt")
     options = {name: service[name] for name in kept if name in service}
+    if "extra_hosts" in service:  # name=address, as the resolved compose file has them
+        options["extra_hosts"] = dict(re.split("[=:]", one, maxsplit=1) for one in service["extra_hosts"])
     if "shm_size" in service:
         options["shm_size"] = int(service["shm_size"])
     return made.with_kwargs(labels={OWNER: owner()}, **options)

@@ -13,6 +13,7 @@ from typing import Any
 from fixtures.taxi import Truth, write_month
 from fixtures.taxi_server import TaxiServer
 from sluice.branches.taxi.months import Attempt, Months
+from sluice.engine import reach
 from sluice.engine.instance import Instance
 from taxi.month import Month
 from taxi.warehouse import Warehouse
@@ -90,7 +91,8 @@ class Taxi:
 
 @contextmanager
 def served(pipe: Pipeline, instance: Instance, folder: Path) -> Iterator[Taxi]:
-    with TaxiServer(folder) as server:
+    here = reach.place(instance)
+    with TaxiServer(folder, bind=here.bind, name=here.name) as server:
         yield Taxi(pipe, instance, folder, server)
 
 

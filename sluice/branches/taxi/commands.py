@@ -205,13 +205,15 @@ def demo(
     from fixtures.taxi import write_month
     from fixtures.taxi_server import TaxiServer
     from sluice.branches.taxi.months import LOADED, Months, month_of
+    from sluice.engine import reach
 
     wanted = month_of(month)
     months = Months(where.stack)
     with tempfile.TemporaryDirectory() as folder:
         made = write_month(Path(folder), wanted.year, wanted.month, rows)
         console.note(f"taxi  made {made.rows:,} trips of {wanted}, {made.rows - made.good:,} of them to be rejected")
-        with TaxiServer(Path(folder)) as server:
+        here = reach.place()
+        with TaxiServer(Path(folder), bind=here.bind, name=here.name) as server:
             found = _followed(months, _started(months.start(wanted, server.url)))
     if found.outcome != LOADED:
         _end([found], where.json)

@@ -14,6 +14,8 @@ OURS = "sluice-localstack:"
 INPUTS_LABEL = "sluice.inputs"
 BUILD_SECONDS = 1800.0
 PULL_SECONDS = 600.0
+# The target of the Dockerfile that has Java and what Glue's jobs need; SLUICE_IMAGE_TARGET chooses it.
+GLUE = "glue"
 # As localstack/Dockerfile.dockerignore lets them through.
 _FILES = (
     "localstack/Dockerfile", "requirements/build.txt", "requirements/uv.txt", "sluice/__init__.py",
@@ -23,17 +25,17 @@ _FILES = (
 _FOLDERS = ("sluice/setup", "localstack/extension")
 
 
-def inputs_of(root: Path = ROOT) -> str:
-    """Hash of everything our image is made of."""
-    digest = hashlib.sha256()
-    for path in _inputs(root):
+def inputs_of(root: Path = ROOT, target: str = "engine") -> str:
+    """Hash of everything our image is made of, for a target of the Dockerfile."""
+    digest = hashlib.sha256(b"" if target != GLUE else GLUE.encode())
+    for path in _inputs(root, (*_FOLDERS, "localstack/glue") if target == GLUE else _FOLDERS):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _inputs(root: Path) -> Iterator[Path]:
+def _inputs(root: Path, folders: tuple[str, ...]) -> Iterator[Path]:
     yield from (root / name for name in _FILES)
-    for folder in _FOLDERS:
+    for folder in folders:
         yield from sorted(
             path
             for path in (root / folder).rglob("*")
@@ -50,7 +52,9 @@ def ensure(services: Mapping[str, Mapping[str, object]], compose: Compose, repor
         image = str(settings["image"])
         found = containers.inspect("image", image)
         if image.startswith(OURS):
-            inputs = inputs_of()
+            build = settings.get("build")
+            target = build.get("target", "") if isinstance(build, dict) else ""
+            inputs = inputs_of(target=str(target))
             labels = (found or {}).get("Config", {}).get("Labels") or {}
             if labels.get(INPUTS_LABEL) != inputs:
                 report(f"engine  building {image} ({'the code changed' if found else 'once, a minute or two'})")

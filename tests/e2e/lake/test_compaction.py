@@ -10,19 +10,16 @@ import pytest
 
 from fixtures import shipping
 from sluice.branches.lake.compactions import Compactions
-from sluice.engine import EMBEDDED
 from sluice.pipeline import replay as replaying
 from sluice.pipeline.replay import Replays
 from tests.support.lake import Lake
 from tests.support.pipeline import Pipeline, Put
-from tests.support.session import kind
 from tests.support.spark import needs_java
 
 pytestmark = [
-    pytest.mark.usefixtures("lake_deployed"),
+    pytest.mark.usefixtures("lake_deployed", "glue_jobs"),
     pytest.mark.timeout(900),
     needs_java,
-    pytest.mark.skipif(kind() != EMBEDDED, reason="the engine's container has no Java, so no Spark job runs there"),
 ]
 OBJECTS = 6
 

@@ -19,7 +19,7 @@ from tests.support.pipeline import Pipeline, until
 from tests.support.spark import needs_java
 from tests.support.taxi import SECONDS, Taxi, any_month, served
 
-pytestmark = [pytest.mark.usefixtures("taxi_deployed", "embedded_only"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.usefixtures("taxi_deployed", "glue_jobs"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

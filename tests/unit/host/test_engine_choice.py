@@ -170,9 +170,20 @@ def test_the_hash_of_the_image_follows_what_it_is_made_of(tmp_path: Path) -> Non
     assert images.inputs_of(tmp_path) != first
 
 
+def test_the_image_with_glue_follows_its_locks_and_the_other_does_not(tmp_path: Path) -> None:
+    for name in (*images._FILES, "localstack/glue/spark.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    plain, glue = (images.inputs_of(tmp_path, target) for target in ("engine", images.GLUE))
+    assert plain != glue
+    (tmp_path / "localstack/glue/spark.txt").write_text("another")
+    assert images.inputs_of(tmp_path) == plain
+    assert images.inputs_of(tmp_path, images.GLUE) != glue
+
+
 def test_the_image_gets_every_file_that_its_hash_covers() -> None:
     from sluice.paths import ROOT
 
     lines = (ROOT / "localstack/Dockerfile.dockerignore").read_text().splitlines()
     allowed = {line[1:] for line in lines if line.startswith("!")}
-    assert allowed == {*images._FILES, *images._FOLDERS} - {"localstack/Dockerfile"}
+    assert allowed == {*images._FILES, *images._FOLDERS, "localstack/glue"} - {"localstack/Dockerfile"}
