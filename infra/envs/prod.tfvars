@@ -1,4 +1,8 @@
-# An environment whose data matters. Set bucket_suffix to something of your own: bucket names are shared by all accounts.
+# An environment whose data matters. A plan refuses to begin without these, which only you can know:
+# region              = "eu-west-1"
+# allowed_account_ids = ["123456789012"]
+# bucket_suffix       = "123456789012" # of your own: bucket names are shared by all accounts
+# notification_email  = "data-team@example.com"
 
 env = "prod"
 
@@ -32,13 +36,13 @@ api_schedules = {
 }
 
 # Branches. One that is not built yet refuses true.
-observability_enabled = false
-ops_enabled           = false
-warehouse_enabled     = false
-canonical_enabled     = false
-api_enabled           = false
-feedback_enabled      = false
-checkin_enabled       = false
-lake_enabled          = false
-quality_gate_enabled  = false
-taxi_enabled          = false
+observability_enabled = true
+ops_enabled           = true
+warehouse_enabled     = true
+canonical_enabled     = true
+api_enabled           = true
+feedback_enabled      = true
+checkin_enabled       = true
+lake_enabled          = true
+quality_gate_enabled  = true
+taxi_enabled          = true

@@ -5,7 +5,7 @@ locals {
   # (the warehouse's network and database, which take longest) does not wait for the core's buckets and layers.
   deployment = {
     prefix                 = local.prefix
-    region                 = var.region
+    region                 = local.region
     artifacts_dir          = var.artifacts_dir
     log_retention_days     = var.log_retention_days
     tracing_mode           = var.tracing_mode

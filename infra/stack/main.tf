@@ -5,6 +5,7 @@
 locals {
   # Every name is <project>-<env>-<thing>.
   prefix = "${var.project}-${var.env}"
+  region = coalesce(var.region, "us-east-1")
 
   tags = {
     project    = var.project

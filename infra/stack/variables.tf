@@ -24,13 +24,34 @@ variable "env" {
 }
 
 variable "region" {
-  description = "AWS region."
+  description = "AWS region; null takes us-east-1, unless deletion_protection is on."
   type        = string
-  default     = "us-east-1"
+  default     = null
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = var.region == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be a region's code, such as us-east-1."
+  }
+
+  validation {
+    condition     = !var.deletion_protection || var.region != null
+    error_message = "region must be set where deletion_protection is on: data that matters is in a region that somebody chose."
+  }
+}
+
+variable "allowed_account_ids" {
+  description = "The accounts that this may be deployed to; none: any. Terraform stops before it changes another one."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.allowed_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "allowed_account_ids must be account numbers of 12 digits, in quotes."
+  }
+
+  validation {
+    condition     = !var.deletion_protection || length(var.allowed_account_ids) > 0
+    error_message = "allowed_account_ids must be set where deletion_protection is on: credentials of another account would build a second production."
   }
 }
 
@@ -45,6 +66,11 @@ variable "bucket_suffix" {
   validation {
     condition     = can(regex("^([a-z0-9]{1,20})?$", var.bucket_suffix))
     error_message = "bucket_suffix must be at most 20 lower-case letters and digits."
+  }
+
+  validation {
+    condition     = !var.deletion_protection || var.bucket_suffix != ""
+    error_message = "bucket_suffix must be set where deletion_protection is on: names without one may be taken by another account."
   }
 }
 
@@ -419,6 +445,11 @@ variable "notification_email" {
   validation {
     condition     = var.notification_email == null ? true : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", var.notification_email))
     error_message = "notification_email must be a mail address."
+  }
+
+  validation {
+    condition     = !var.deletion_protection || var.notification_email != null
+    error_message = "notification_email must be set where deletion_protection is on: somebody has to hear of dead-letter messages."
   }
 }
 

@@ -150,6 +150,10 @@ run "protection_of_data_that_is_to_be_destroyed_is_refused" {
   variables {
     force_destroy       = true
     deletion_protection = true
+    region              = "eu-west-1"
+    allowed_account_ids = ["123456789012"]
+    bucket_suffix       = "acme"
+    notification_email  = "data-team@example.com"
   }
 
   module {
@@ -157,6 +161,34 @@ run "protection_of_data_that_is_to_be_destroyed_is_refused" {
   }
 
   expect_failures = [var.deletion_protection]
+}
+
+run "data_that_matters_needs_a_region_an_account_a_suffix_and_an_address" {
+  command = plan
+
+  variables {
+    deletion_protection = true
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.region, var.allowed_account_ids, var.bucket_suffix, var.notification_email]
+}
+
+run "an_account_is_a_number_of_twelve_digits" {
+  command = plan
+
+  variables {
+    allowed_account_ids = ["production"]
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.allowed_account_ids]
 }
 
 run "bad_settings_are_refused" {

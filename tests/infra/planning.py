@@ -23,12 +23,15 @@ from sluice.terraform.settings import common_environment, executable
 
 INFRA = ROOT / "infra"
 ENVS = INFRA / "envs"
+ACCOUNT = INFRA / "tests/account.tfvars"
+"""What prod.tfvars leaves to its user."""
 ARTIFACTS = INFRA / "tests/artifacts"
 """Empty zips: a plan needs their names and hashes only."""
 
 OFFLINE_PROVIDER = """
 provider "aws" {
   access_key                  = "none"
+  allowed_account_ids         = []
   secret_key                  = "none"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
@@ -120,7 +123,8 @@ class OfflinePlan:
 def offline_plan(var_file: Path) -> OfflinePlan:
     """Plan the stack with a tfvars file and the plain provider. Raises AssertionError with Terraform's own words."""
     with tempfile.TemporaryDirectory(prefix="sluice-plan-") as folder:
-        return plan_in(copy_infra(Path(folder) / "infra"), [var_file])
+        of_the_user = [ACCOUNT] if var_file == ENVS / "prod.tfvars" else []
+        return plan_in(copy_infra(Path(folder) / "infra"), [var_file, *of_the_user])
 
 
 def plan_in(infra: Path, var_files: list[Path], *options: str, **variables: str) -> OfflinePlan:

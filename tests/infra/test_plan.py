@@ -23,7 +23,7 @@ NAMED = {
     "aws_api_gateway_usage_plan": "name",
     "aws_api_gateway_api_key": "name",
 }
-# What a branch adds; dev has it on, prod off.
+# What a branch adds; dev and prod have all of them.
 OPS = {
     "aws_sfn_state_machine": 1,
     "aws_cloudwatch_event_rule": 1,
@@ -187,6 +187,15 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
     "aws_vpc_security_group_egress_rule": 1,
 }
 
+PROD = {
+    "aws_cloudwatch_event_archive": 1,
+    "aws_sns_topic_subscription": 1,
+    "aws_cloudwatch_event_rule": 2,
+    "aws_cloudwatch_event_target": 2,
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 1,
+}
+
 
 def test_a_plan_needs_no_account_and_no_network(env_plan: tuple[str, OfflinePlan]) -> None:
     _, plan = env_plan
@@ -225,69 +234,24 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
     branches = sum(
         map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS, LAKE, QUALITY, TAXI)), Counter()
     )
-    added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else branches
-    assert kinds == Counter(core) + Counter(added)
+    added = PROD if env == "prod" else {}
+    assert kinds == Counter(core) + branches + Counter(added)
     assert len(plan.addresses) == kinds.total()
 
 
-def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
+def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
     dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
-    assert prod - dev == {"module.event_bus.aws_cloudwatch_event_archive.this[0]"}
-    branches = {address.partition("aws_")[0].rstrip(".") or address for address in dev - prod}
-    assert branches == {
-        "module.replay[0].module.function",
-        "module.replay[0].module.workflow",
-        "module.observability[0].module.alarms",
-        "module.observability[0].module.watch",
-        "module.warehouse[0].module.database",
-        "module.warehouse[0].module.migrate",
-        "module.warehouse[0]",
-        "module.warehouse[0].module.load_queue",
-        "module.warehouse[0].module.load_queue.module.queue",
-        "module.warehouse[0].module.load_queue.module.dlq",
-        "module.warehouse[0].module.load",
-        "module.warehouse[0].module.load_trigger",
-        "module.warehouse[0].module.layer",
-        "module.feedback[0].module.function",
-        "module.feedback[0].module.queue.module.queue",
-        "module.feedback[0].module.queue.module.dlq",
-        "module.feedback[0].module.queue",
-        "module.feedback[0].module.table",
-        "module.feedback[0].module.trigger",
-        "module.lake[0]",
-        "module.lake[0].module.bucket",
-        "module.lake[0].module.queue",
-        "module.lake[0].module.queue.module.queue",
-        "module.lake[0].module.queue.module.dlq",
-        "module.lake[0].module.register",
-        "module.lake[0].module.trigger",
-        'module.lake[0].module.compaction["job"]',
-        'module.bucket["staging"]',
-        "module.quality[0]",
-        "module.quality[0].module.bucket",
-        "module.quality[0].module.queue",
-        "module.quality[0].module.queue.module.queue",
-        "module.quality[0].module.queue.module.dlq",
-        "module.quality[0].module.gate",
-        "module.quality[0].module.trigger",
-        "module.quality[0].module.audit",
-        "module.quality[0].module.publish",
-        "module.quality[0].module.workflow",
-        "module.api[0]",
-        "module.api[0].module.table",
-        "module.api[0].module.jobs",
-        "module.api[0].module.worker",
-        "module.api[0].module.rest_api",
-        "module.api[0].module.function",
-        "module.api[0].module.layer",
-        "module.checkins[0].module.workflow",
-        "module.checkins[0].module.function",
-        "module.checkins[0].module.table",
-        "module.checkins[0].module.executor",
-        "module.checkins[0].module.log",
-        "module.taxi[0]",
-        *(f"module.taxi[0].module.{part}" for part in ("bucket", "table", "workflow", "start", "steps", "migrate")),
-        *(f"module.taxi[0].module.{job}" for job in ("ingest", "transform", "load")),
+    assert dev - prod == set()
+    assert prod - dev == {
+        "module.event_bus.aws_cloudwatch_event_archive.this[0]",
+        "module.notifications.aws_sns_topic_subscription.email[0]",
+        "module.api[0].module.jobs.aws_iam_role.schedule[0]",
+        "module.api[0].module.jobs.aws_iam_role_policy.schedule[0]",
+        *(
+            f'module.api[0].module.jobs.aws_cloudwatch_event_{kind}.schedule["{name}"]'
+            for kind in ("rule", "target")
+            for name in ("daily", "monthly")
+        ),
     }
 
 
