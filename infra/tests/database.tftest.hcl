@@ -27,8 +27,8 @@ run "the_password_is_managed_and_never_passes_through_terraform" {
   }
 
   assert {
-    condition     = [for role in ["loader", "reader"] : aws_secretsmanager_secret.role[role].name] == ["sluice-test-warehouse-loader", "sluice-test-warehouse-reader"]
-    error_message = "every role must have a secret of its own"
+    condition     = [for role in ["loader", "reader"] : aws_secretsmanager_secret.role[role].name_prefix] == ["sluice-test-warehouse-loader-", "sluice-test-warehouse-reader-"]
+    error_message = "every role must have a secret of its own, whose name a deleted one does not take"
   }
 }
 
@@ -43,8 +43,8 @@ run "data_is_encrypted_protected_and_kept_unless_it_may_go" {
   }
 
   assert {
-    condition     = aws_rds_cluster.this.final_snapshot_identifier == "sluice-test-warehouse-final" && aws_secretsmanager_secret.role["loader"].recovery_window_in_days == 30
-    error_message = "the last snapshot must have a name, and secrets must be recoverable"
+    condition     = can(regex("^sluice-test-warehouse-final-[0-9]{14}$", aws_rds_cluster.this.final_snapshot_identifier)) && aws_secretsmanager_secret.role["loader"].recovery_window_in_days == 30
+    error_message = "the last snapshot must have a name of its own, and secrets must be recoverable"
   }
 }
 

@@ -188,6 +188,7 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
 }
 
 PROD = {
+    "terraform_data": 1,  # the time in the name of the warehouse's last snapshot
     "aws_cloudwatch_event_archive": 1,
     "aws_sns_topic_subscription": 1,
     "aws_cloudwatch_event_rule": 2,
@@ -245,6 +246,7 @@ def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
     assert prod - dev == {
         "module.event_bus.aws_cloudwatch_event_archive.this[0]",
         "module.notifications.aws_sns_topic_subscription.email[0]",
+        "module.warehouse[0].module.database.terraform_data.made[0]",
         "module.api[0].module.jobs.aws_iam_role.schedule[0]",
         "module.api[0].module.jobs.aws_iam_role_policy.schedule[0]",
         *(
@@ -259,7 +261,8 @@ def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> No
     env, plan = env_plan
     for kind, attribute in NAMED.items():
         for address, values in plan.resources(kind).items():
-            assert values[attribute].startswith(f"sluice-{env}-"), address
+            named = values.get(attribute) or values[f"{attribute}_prefix"]
+            assert named.startswith(f"sluice-{env}-"), address
             if "tags_all" in values:
                 tags = {name: value for name, value in values["tags_all"].items() if name != "Name"}
                 assert tags == {"project": "sluice", "env": env, "managed-by": "terraform"}, address

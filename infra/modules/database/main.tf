@@ -7,6 +7,17 @@ resource "aws_db_subnet_group" "this" {
   subnet_ids  = [for subnet in aws_subnet.private : subnet.id]
 }
 
+# When the database was made. Its last snapshot is named after it: that of an earlier one stays, and its name is taken.
+resource "terraform_data" "made" {
+  count = var.force_destroy ? 0 : 1
+
+  input = formatdate("YYYYMMDDhhmmss", plantimestamp())
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 resource "aws_rds_cluster" "this" {
   cluster_identifier = var.name
   engine             = "aurora-postgresql"
@@ -26,8 +37,9 @@ resource "aws_rds_cluster" "this" {
   copy_tags_to_snapshot     = true
   deletion_protection       = var.deletion_protection
   skip_final_snapshot       = var.force_destroy
-  final_snapshot_identifier = var.force_destroy ? null : "${var.name}-final"
-  apply_immediately         = true
+  final_snapshot_identifier = var.force_destroy ? null : "${var.name}-final-${terraform_data.made[0].output}"
+  # Data that matters changes in the maintenance window.
+  apply_immediately = !var.deletion_protection
 
   serverlessv2_scaling_configuration {
     min_capacity = var.min_capacity
@@ -51,7 +63,9 @@ resource "aws_rds_cluster_instance" "writer" {
 resource "aws_secretsmanager_secret" "role" {
   for_each = toset(var.roles)
 
-  name                    = "${var.name}-${each.key}"
+  # A deleted secret keeps its name for 30 days, where it can be restored; the next one of a cluster needs another.
+  name                    = var.force_destroy ? "${var.name}-${each.key}" : null
+  name_prefix             = var.force_destroy ? null : "${var.name}-${each.key}-"
   description             = "Login of the database role ${each.key} of ${var.name}"
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.force_destroy ? 0 : 30

@@ -76,8 +76,14 @@ def process(committed: Committed) -> None:
 
 
 def is_permanent(error: Exception) -> bool:
-    """What PostgreSQL refuses it will refuse again, until the operator deploys a table or fixes a rule."""
-    return isinstance(error, psycopg.Error) and not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    """What PostgreSQL refuses it will refuse again, until the operator fixes a rule or a right.
+
+    A table or a column that is not there (42P01, 42703) may be on its way: a deployment makes it in these minutes.
+    """
+    passes = (
+        psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn
+    )  # fmt: skip
+    return isinstance(error, psycopg.Error) and not isinstance(error, passes)
 
 
 def on_failure(committed: Committed, error: Exception, delivery: Delivery) -> None:

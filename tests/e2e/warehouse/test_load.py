@@ -154,7 +154,7 @@ def test_what_postgresql_refuses_becomes_a_dead_letter_that_says_why_and_a_redri
     from sluice.pipeline.dead_letters import DeadLetters
 
     with warehouse.administrator() as administrator:
-        administrator.execute("ALTER TABLE silver.shipments RENAME TO away")
+        administrator.execute("REVOKE INSERT ON silver.shipments FROM sluice_loader")
         try:
             put = pipe.put("shipments", shipments(30))
             pipe.wait(put)
@@ -162,12 +162,12 @@ def test_what_postgresql_refuses_becomes_a_dead_letter_that_says_why_and_a_redri
             [message] = until("the message", lambda: dead_letters.find(["loads"], put.object_id))
             notice = until("the notice", lambda: pipe.mail.notices(object_id=put.object_id, kind="load.failed"))
         finally:
-            administrator.execute("ALTER TABLE silver.away RENAME TO shipments")
+            administrator.execute("GRANT INSERT ON silver.shipments TO sluice_loader")
     assert len(notice) == 1
-    assert "UndefinedTable" in notice[0]["reason"]
+    assert "InsufficientPrivilege" in notice[0]["reason"]
     assert notice[0]["repair"].endswith(f"sluice dlq redrive {put.object_id}")
     [shown] = dead_letters.with_reasons([message])
-    assert "UndefinedTable" in shown.reason
+    assert "InsufficientPrivilege" in shown.reason
     assert warehouse.loads(put) == []
     assert dead_letters.redrive("loads", lambda one: one.object_id == put.object_id).moved == 1
     assert warehouse.loaded(put)["rows"] == 30
@@ -175,6 +175,26 @@ def test_what_postgresql_refuses_becomes_a_dead_letter_that_says_why_and_a_redri
         "the count in the ledger", lambda: pipe.entry(put).item if "loaded_run" in pipe.entry(put).item else None
     )
     assert "load_error" not in item
+    assert pipe.depth("load_dlq_url") == 0
+
+
+def tries_without_a_table(pipe: Pipeline, put: Put) -> list[str]:
+    group = f"/aws/lambda/{pipe.stack['load_function']}"
+    pages = pipe.stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    lines = [event["message"] for page in pages for event in page["events"]]
+    return [line for line in lines if put.object_id in line and "UndefinedTable" in line]
+
+
+def test_a_table_that_a_deployment_is_about_to_make_is_waited_for(pipe: Pipeline, warehouse: Warehouse) -> None:
+    with warehouse.administrator() as administrator:
+        administrator.execute("ALTER TABLE silver.shipments RENAME TO away")
+        try:
+            put = pipe.put("shipments", shipments(20))
+            pipe.wait(put)
+            until("a try that found no table", lambda: tries_without_a_table(pipe, put))
+        finally:
+            administrator.execute("ALTER TABLE silver.away RENAME TO shipments")
+    assert warehouse.loaded(put)["rows"] == 20
     assert pipe.depth("load_dlq_url") == 0
 
 

@@ -88,9 +88,16 @@ def test_a_transient_error_leaves_the_message_for_later(function: Function) -> N
 
 
 def test_a_permanent_error_is_tried_again_at_once_so_that_its_message_is_dead_soon(function: Function) -> None:
-    function.fails(psycopg.errors.UndefinedTable("there is no such table"))
+    function.fails(psycopg.errors.InsufficientPrivilege("permission denied for table shipments"))
     assert function.receive() == ["m0"]
     assert function.waits() == [0]
+
+
+@pytest.mark.parametrize("missing", [psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn])
+def test_what_a_deployment_is_about_to_make_is_waited_for(function: Function, missing: type[psycopg.Error]) -> None:
+    function.fails(missing("it does not exist"))
+    assert [function.receive(receives=receives) for receives in (1, 2, 3)] == [["m0"]] * 3
+    assert function.waits() == [1, 4, 16]
 
 
 def test_the_last_try_is_recorded_and_notified(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
