@@ -107,13 +107,9 @@ def lambda_() -> Service:
 @aws_provider(api="logs", name="sluice")
 def logs() -> Service:
     """PROVIDER_OVERRIDE_LOGS=sluice: LocalStack's own provider, which understands filter patterns and queries."""
-    from localstack.services.logs.provider import LogsProvider
-    from localstack.services.moto import MotoFallbackDispatcher
+    from sluice_ext.logs.provider import create_service
 
-    from sluice_ext import logs as ours
-
-    ours.install()
-    return Service.for_provider(LogsProvider(), dispatch_table_factory=MotoFallbackDispatcher)
+    return create_service()
 
 
 @aws_provider(api="rds", name="sluice")

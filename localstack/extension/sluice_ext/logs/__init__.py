@@ -8,7 +8,3 @@ def shutdown() -> None:
     # Not imported for this: an engine that never wrote a log has nothing to write now.
     if writer := sys.modules.get("sluice_ext.logs.writer"):
         writer.WRITER.flush()
-
-
-def install() -> None:
-    """Make filter patterns filter, and queries answer what they ask."""
