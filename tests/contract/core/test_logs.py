@@ -206,3 +206,103 @@ def test_each_subscription_gets_what_its_own_pattern_matches(
         received[name] = [event["message"] for event in found["logEvents"]]
     assert received == {"errors": ["ERROR one", "ERROR"], "words": ["ERROR one", "two words"]}
     assert group.search() == ["ERROR one", "two words", "ERROR"]
+
+
+def answered(group: Group, query: str, **more: Any) -> list[dict[str, str]]:
+    now = int(time.time())
+    span = {"startTime": now - 600, "endTime": now + 600}
+    started = group.logs.start_query(logGroupName=group.name, queryString=query, **span | more)["queryId"]
+    found = group.logs.get_query_results(queryId=started)
+    assert found["status"] == "Complete"
+    rows = [{cell["field"]: cell["value"] for cell in row} for row in found["results"]]
+    return [{name: value for name, value in row.items() if name != "@ptr"} for row in rows]
+
+
+ROWS = [
+    '{"kind": "a", "n": 1, "user": {"id": "u1"}, "ok": true}',
+    '{"kind": "b", "n": 2.5, "user": {"id": "u2"}, "tags": ["x", "y"]}',
+    '{"kind": "a", "n": 10, "user": {"id": "u1"}}',
+    "plain ERROR line | with a bar",
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("fields n | filter kind = 'a' | sort n asc", [{"n": "1"}, {"n": "10"}]),
+        ("fields n | filter kind = 'a' | sort n desc | limit 1", [{"n": "10"}]),
+        ("filter @message like /ERR.R/ | fields @message", [{"@message": ROWS[3]}]),
+        ('filter @message like "a | b" or n in [1, 2.5] | fields kind | sort kind', [{"kind": "a"}, {"kind": "b"}]),
+        ('filter @message like "| with" | fields @message # a comment | limit 0', [{"@message": ROWS[3]}]),
+        ("filter user.id = 'u1' and not n > 5 | display n, kind as k", [{"n": "1", "k": "a"}]),
+        ("filter tags.1 = 'y' | display kind", [{"kind": "b"}]),
+        ("filter ok = 1 | display n", [{"n": "1"}]),
+        ("filter kind != 'a' | display n", [{"n": "2.5"}]),  # unknown is not unequal
+        ("filter not ispresent(kind) | stats count(*)", [{"count(*)": "1"}]),
+        ("filter kind not in ['b'] | stats count(*) as c", [{"c": "2"}]),
+        ("stats count(*), count(n) as m", [{"count(*)": "4", "m": "3"}]),
+        (
+            "stats sum(n) as s, avg(n) as a, min(n), max(n), count_distinct(user.id) as u by kind | sort kind | limit 2",
+            [
+                {"kind": "a", "s": "11", "a": "5.5", "min(n)": "1", "max(n)": "10", "u": "1"},
+                {"kind": "b", "s": "2.5", "a": "2.5", "min(n)": "2.5", "max(n)": "2.5", "u": "1"},
+            ],
+        ),
+        ("filter kind = 'z' | stats count(*)", []),
+    ],
+)
+def test_a_query_answers_what_it_asks(group: Group, query: str, expected: list[dict[str, str]]) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html"""
+    group.put(*ROWS)
+    assert answered(group, query) == expected
+
+
+def test_a_query_shows_the_newest_first_and_bins_time(group: Group) -> None:
+    group.put(*ROWS)
+    assert [row["@message"] for row in answered(group, "limit 10")] == ROWS[::-1]
+    assert len(answered(group, "fields @timestamp", limit=2)) == 2
+    bins = answered(group, "stats count(*) as c by bin(1d)")
+    assert sum(int(row["c"]) for row in bins) == 4
+    assert all(row["bin(1d)"].endswith(" 00:00:00.000") for row in bins)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "fields @message |",
+        "parse @message '*' as x",
+        "stats pct(n, 90)",
+        "stats count(*) by bin(5x)",
+        "fields strlen(@message)",
+        "filter n",
+        "filter n >",
+        "filter (n > 1",
+        "filter @message like /(/",
+        "fields @unknown",
+        "sort n sideways",
+        "limit many",
+        "dedup kind",
+    ],
+)
+def test_a_query_that_is_not_understood_is_refused(group: Group, query: str) -> None:
+    group.put(*ROWS)
+    now = int(time.time())
+    code = refusal(
+        group.logs.start_query, logGroupName=group.name, queryString=query, startTime=now - 60, endTime=now + 60
+    )
+    assert code == "MalformedQueryException"
+
+
+def test_a_functions_report_has_fields(engine: Engine, function: Callable[..., Function]) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html"""
+    made = function("def handler(event, context): print('hello')")
+    made.invoke()
+    group = Group.__new__(Group)
+    group.logs, group.name = engine.client("logs"), f"/aws/lambda/{made.name}"
+    query = "filter @type = 'REPORT' | display @requestId, @memorySize, @billedDuration"
+    eventually(lambda: made.log() and answered(group, query), 20, "the report")
+    (row,) = answered(group, query)
+    assert row["@memorySize"] == "256000000"
+    assert int(row["@billedDuration"]) > 0
+    uuid.UUID(row["@requestId"])
