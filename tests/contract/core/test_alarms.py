@@ -1,4 +1,4 @@
-"""CloudWatch as AWS answers: periods, pages and labels of GetMetricData; why an alarm is in its state; composite alarms.
+"""CloudWatch: periods, pages and labels of GetMetricData; why an alarm is in its state; composite alarms.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_SetAlarmState.html
@@ -169,7 +169,8 @@ def test_an_alarm_says_why(cloudwatch: Any, alarm: Make) -> None:
     assert (data["statistic"], data["unit"], data["period"], data["recentDatapoints"]) == ("Sum", "Count", 60, [5.0])
     eventually(lambda: described(cloudwatch, lacking)["StateValue"] == "ALARM", 20, "the alarm without data")
     assert described(cloudwatch, lacking)["StateReason"] == (
-        "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as [Breaching]."
+        "Threshold Crossed: no datapoints were received for 1 period "
+        "and 1 missing datapoint was treated as [Breaching]."
     )
 
 

@@ -242,7 +242,8 @@ ROWS = [
         ("filter kind not in ['b'] | stats count(*) as c", [{"c": "2"}]),
         ("stats count(*), count(n) as m", [{"count(*)": "4", "m": "3"}]),
         (
-            "stats sum(n) as s, avg(n) as a, min(n), max(n), count_distinct(user.id) as u by kind | sort kind | limit 2",
+            "stats sum(n) as s, avg(n) as a, min(n), max(n), count_distinct(user.id) as u by kind"
+            " | sort kind | limit 2",
             [
                 {"kind": "a", "s": "11", "a": "5.5", "min(n)": "1", "max(n)": "10", "u": "1"},
                 {"kind": "b", "s": "2.5", "a": "2.5", "min(n)": "2.5", "max(n)": "2.5", "u": "1"},

@@ -147,7 +147,11 @@ def test_a_subscription_filters_by_the_body(engine: Engine, topic: str, inbox: C
 @pytest.mark.parametrize(
     ("condition", "hits", "misses"),
     [
-        ([{"numeric": ["=", 301.5]}], [("Number", "301.5"), ("Number", "3.015e2")], [("String", "301.5"), ("Number", "3")]),
+        (
+            [{"numeric": ["=", 301.5]}],
+            [("Number", "301.5"), ("Number", "3.015e2")],
+            [("String", "301.5"), ("Number", "3")],
+        ),
         ([{"anything-but": [100, 500]}], [("Number", "101"), ("Number.Array", "[100, 50]")], [("Number", "100")]),
         ([100], [("Number", "100")], [("String", "100"), ("Number", "101")]),
         (["rugby"], [("String", "rugby"), ("String.Array", '["golf", "rugby"]')], [("String.Array", '["golf"]')]),
@@ -208,7 +212,10 @@ def test_a_mapping_filters_bodies(
     )
     made = function(code, variables={"SEEN": seen.url})
     lambda_ = engine.client("lambda")
-    filters = [{"Pattern": json.dumps({"body": {"i": {"a": [1], "b": [{"prefix": "x"}]}}})}, {"Pattern": '{"body": ["t"]}'}]
+    filters = [
+        {"Pattern": json.dumps({"body": {"i": {"a": [1], "b": [{"prefix": "x"}]}}})},
+        {"Pattern": '{"body": ["t"]}'},
+    ]
     mapping = lambda_.create_event_source_mapping(
         EventSourceArn=source.arn, FunctionName=made.name, FilterCriteria={"Filters": filters}
     )
@@ -241,7 +248,5 @@ def test_a_mapping_refuses_filters_that_lambda_does_not_have(
     """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html"""
     made, source = function("def handler(event, context): ..."), queue()
     call = engine.client("lambda").create_event_source_mapping
-    found = refusal(
-        call, EventSourceArn=source.arn, FunctionName=made.name, FilterCriteria={"Filters": filters}
-    )
+    found = refusal(call, EventSourceArn=source.arn, FunctionName=made.name, FilterCriteria={"Filters": filters})
     assert found[0] == code

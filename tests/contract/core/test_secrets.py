@@ -31,7 +31,8 @@ def handler(event, context):
             secrets.get_secret_value(SecretId=arn, VersionId=token, VersionStage="AWSPENDING")
         except secrets.exceptions.ResourceNotFoundException:
             new = current["SecretString"] + "+"
-            secrets.put_secret_value(SecretId=arn, ClientRequestToken=token, SecretString=new, VersionStages=["AWSPENDING"])
+            secrets.put_secret_value(
+                SecretId=arn, ClientRequestToken=token, SecretString=new, VersionStages=["AWSPENDING"])
     if step == "testSecret":
         secrets.get_secret_value(SecretId=arn, VersionStage="AWSPENDING")
     if step == "finishSecret":
@@ -110,7 +111,9 @@ def test_a_rotation_has_four_steps(
     seen = queue()
     made = function(ROTATION, variables={"SEEN": seen.url}, Timeout=20)
     rules = {"AutomaticallyAfterDays": 30}
-    version = secret.client.rotate_secret(SecretId=secret.name, RotationLambdaARN=made.arn, RotationRules=rules)["VersionId"]
+    version = secret.client.rotate_secret(SecretId=secret.name, RotationLambdaARN=made.arn, RotationRules=rules)[
+        "VersionId"
+    ]
     events = [json.loads(message["Body"]) for message in seen.receive()]
     assert {event["Step"] for event in events} == {"createSecret", "setSecret", "testSecret", "finishSecret"}
     assert len(events) == 4
@@ -129,7 +132,7 @@ def test_a_rotation_has_four_steps(
 def test_a_rotation_that_fails_leaves_the_secret_as_it_was(
     engine: Engine, secret: Secret, function: Callable[..., Function], queue: Callable[..., Queue]
 ) -> None:
-    """"If the AWSPENDING staging label is present but not attached to the same version as AWSCURRENT, then any later
+    """ "If the AWSPENDING staging label is present but not attached to the same version as AWSCURRENT, then any later
     invocation of RotateSecret assumes that a previous rotation request is still in progress and returns an error."
     """
     seen = queue()

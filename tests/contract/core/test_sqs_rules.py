@@ -61,7 +61,9 @@ class Fifo:
         ("VisibilityTimeout", 0, 43_200),
     ],
 )
-def test_a_number_out_of_its_range_is_refused(engine: Engine, queue: Callable[..., Queue], name: str, low: int, high: int) -> None:
+def test_a_number_out_of_its_range_is_refused(
+    engine: Engine, queue: Callable[..., Queue], name: str, low: int, high: int
+) -> None:
     sqs, made = engine.client("sqs"), queue()
     for value in (str(low - 1), str(high + 1), "x", "1.5", ""):
         new = f"q-{uuid.uuid4().hex[:8]}"

@@ -38,7 +38,11 @@ def matched(pattern: str, message: str) -> bool:
         ("%^ERR%", ["ERROR"], ["an ERROR"]),
         ("%colou?r|gr[ae]y%", ["color", "grey"], ["gry"]),
         ("{ $.eventType = UpdateTrail }", ['{"eventType": "UpdateTrail"}'], ['{"eventType": "UpdateTrail2"}', "x"]),
-        ('{ $.eventType = "Update*" }', ['{"eventType": "UpdateTrail"}'], ['{"eventType": "Trail"}', '{"eventType": 1}']),
+        (
+            '{ $.eventType = "Update*" }',
+            ['{"eventType": "UpdateTrail"}'],
+            ['{"eventType": "Trail"}', '{"eventType": 1}'],
+        ),
         ("{ $.ip != 123.123.* }", ['{"ip": "12.1.1.1"}'], ['{"ip": "123.123.1.1"}', "{}"]),
         ("{ $.a[0] = x }", ['{"a": ["x", "y"]}'], ['{"a": ["y", "x"]}', '{"a": []}', '{"a": "x"}']),
         ("{ $.a[*].b = 1 }", ['{"a": [{"b": 0}, {"b": 1}]}'], ['{"a": [{"b": 0}]}']),
@@ -114,7 +118,9 @@ def test_a_match_has_the_values_for_a_metric() -> None:
     assert (of_json["$.a.b"], float(of_json["$.a.c[1]"]), of_json.get("$.z")) == ("x", 2.5, None)
 
 
-WORDS = st.lists(st.tuples(st.sampled_from(["", "-", "?"]), st.sampled_from(["ab", "b", "c_1"])), min_size=1, max_size=4)
+WORDS = st.lists(
+    st.tuples(st.sampled_from(["", "-", "?"]), st.sampled_from(["ab", "b", "c_1"])), min_size=1, max_size=4
+)
 
 
 @given(WORDS, st.text("abc_1 ", max_size=8))

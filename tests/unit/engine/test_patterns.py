@@ -37,7 +37,11 @@ def matched(pattern: Any, event: str, dialect: Any = EVENTBRIDGE) -> bool:
         ({"suffix": ".png"}, ['"x.png"', '".png"'], ['"x.PNG"', "5"]),
         ({"suffix": {"equals-ignore-case": ".PNG"}}, ['"x.png"'], ["5", '"png"']),
         ({"equals-ignore-case": "ALICE"}, ['"alice"'], ['"alic"', "5"]),
-        ({"wildcard": "dir/*.png"}, ['"dir/.png"', '"dir/a/b.png"', r'"dir/\n.png"'], ['"dir/png"', "5", '"xdir/.png"']),
+        (
+            {"wildcard": "dir/*.png"},
+            ['"dir/.png"', '"dir/a/b.png"', r'"dir/\n.png"'],
+            ['"dir/png"', "5", '"xdir/.png"'],
+        ),
         ({"wildcard": "a\\*b"}, ['"a*b"'], ['"axb"', '"ab"', r'"a\\*b"']),
         ({"wildcard": "a\\\\*"}, [r'"a\\"', r'"a\\bc"'], ['"a"', '"a*"']),
         ({"wildcard": "a"}, ['"a"'], ['"a\\n"', '"ab"']),
@@ -192,7 +196,9 @@ def choices(node: Any, path: str = "") -> Iterator[dict[str, Any]]:
 def flat(pattern: Any, path: str = "") -> dict[str, Any]:
     if isinstance(pattern, list):
         return {path: pattern}
-    return {key: value for name, one in pattern.items() for key, value in flat(one, f"{path}.{name}".lstrip(".")).items()}
+    return {
+        key: value for name, one in pattern.items() for key, value in flat(one, f"{path}.{name}".lstrip(".")).items()
+    }
 
 
 def satisfied(value: Any, conditions: list[Any]) -> bool:
@@ -215,18 +221,18 @@ def test_a_pattern_matches_when_one_choice_of_elements_does(pattern: Any, event:
 
 @given(st.text("ab*\\\n", max_size=6).filter(lambda text: text.count("*") < 4), st.text("ab*\\\n", max_size=6))
 def test_a_wildcard_matches_as_its_letters_say(text: str, value: str) -> None:
-    letters: list[str] = []
+    characters: list[str] = []
     at = 0
     while at < len(text):
         if text[at] == "\\" and text[at + 1 : at + 2] in ("*", "\\"):
-            letters.append(text[at + 1])
+            characters.append(text[at + 1])
             at += 1
         elif text[at] == "\\" or text[at : at + 2] == "**":
             with pytest.raises(InvalidPattern):
                 compile_pattern(json.dumps({"k": [{"wildcard": text}]}))
             return
         else:
-            letters.append("" if text[at] == "*" else text[at])
+            characters.append("" if text[at] == "*" else text[at])
         at += 1
 
     def fits(rest: list[str], left: str) -> bool:
@@ -236,4 +242,4 @@ def test_a_wildcard_matches_as_its_letters_say(text: str, value: str) -> None:
             return any(fits(rest[1:], left[skip:]) for skip in range(len(left) + 1))
         return left[:1] == rest[0] and fits(rest[1:], left[1:])
 
-    assert matched({"k": [{"wildcard": text}]}, json.dumps({"k": value})) is fits(letters, value)
+    assert matched({"k": [{"wildcard": text}]}, json.dumps({"k": value})) is fits(characters, value)

@@ -3,9 +3,9 @@
 https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig
 
-Replaced: `LambdaProvider.validate_event_source_mapping`, which accepts a batching window for a FIFO queue, a queue whose
-visibility timeout is less than the function's timeout, and numbers out of their ranges; `validate_event_pattern`, which
-accepts operators that mappings do not have.
+Replaced: `LambdaProvider.validate_event_source_mapping`, which accepts a batching window for a FIFO queue, a queue
+whose visibility timeout is less than the function's timeout, and numbers out of their ranges; and
+`validate_event_pattern`, which accepts operators that mappings do not have.
 """
 
 from collections.abc import Mapping

@@ -32,13 +32,9 @@ def install() -> None:
         return original_update(self, context, archive_name, *args, **kwargs)
 
     replace(provider, "matches_event", matches_event, expect="(event_pattern, event)")
-    made_of = (
-        "(self, archive_name, region, account_id, event_source_arn, description, event_pattern, retention_days)"
-    )
+    made_of = "(self, archive_name, region, account_id, event_source_arn, description, event_pattern, retention_days)"
     original_create = replace(EventsProvider, "create_archive_service", create_archive, expect=made_of)
-    changed = (
-        "(self, context, archive_name, description, event_pattern, retention_days, kms_key_identifier, **kwargs)"
-    )
+    changed = "(self, context, archive_name, description, event_pattern, retention_days, kms_key_identifier, **kwargs)"
     original_update = replace(EventsProvider, "update_archive", update_archive, expect=changed)
 
 

@@ -3,7 +3,8 @@
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 
 LocalStack passes on to a second filter what the first one has left, and a destination that fails fails PutLogEvents.
-Replaced: `LogStream.put_log_events` of moto, which LocalStack has replaced; LocalStack's own sends to one filter at a time.
+Replaced: `LogStream.put_log_events` of moto, which LocalStack has replaced; its own still sends, to one filter at a
+time.
 """
 
 import copy

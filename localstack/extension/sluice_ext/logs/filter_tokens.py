@@ -25,7 +25,7 @@ class InvalidFilter(ValueError):
 
 
 class Tokens:
-    """The text of a pattern and how far it is read. Every ``take`` raises InvalidFilter when it finds something else."""
+    """The text of a pattern and how far it is read. Every ``take`` raises InvalidFilter for something else."""
 
     def __init__(self, text: str) -> None:
         self._text, self._at, self._blank = text, 0, True
@@ -84,7 +84,7 @@ class Tokens:
         return found[0]
 
     def take_term(self) -> str:
-        """A term without quotes: letters, digits and underscores."""
+        """A term without quotes: alphanumeric characters and underscores."""
         whole = self.take_match(r"\S+", "a term")
         if not re.fullmatch(r"\w+", whole):
             raise InvalidFilter(f"Invalid character(s) in term '{whole}'")

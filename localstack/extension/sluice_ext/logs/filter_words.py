@@ -45,7 +45,10 @@ def word_pattern(text: str) -> Callable[[str], Mapping[str, Any] | None]:
         wanted = len(before) + len(after or ())
         if len(words) < wanted or (after is None and len(words) > wanted):
             return None
-        placed = [*zip(before, words, strict=False), *zip(after or [], words[len(words) - len(after or ()) :], strict=True)]
+        placed = [
+            *zip(before, words, strict=False),
+            *zip(after or [], words[len(words) - len(after or ()) :], strict=True),
+        ]
         if not all(field.holds(word) for field, word in placed):
             return None
         return {f"${field.name}": word for field, word in placed}

@@ -45,9 +45,7 @@ def _terms(text: str) -> Filter:
     if not required and not excluded:
         return lambda message: {} if any(found(message) for found in optional) else None
     return lambda message: (
-        {}
-        if all(found(message) for found in required) and not any(found(message) for found in excluded)
-        else None
+        {} if all(found(message) for found in required) and not any(found(message) for found in excluded) else None
     )
 
 

@@ -32,7 +32,9 @@ def publish(backend: Any, group: str, events: Sequence[Mapping[str, Any]]) -> No
 
 def _publish_one(key: tuple[str, str, str, str], one: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> None:
     wanted = compile_filter(one.get("filterPattern") or "")
-    found = [(event["timestamp"] / 1000, values) for event in events if (values := wanted(event["message"])) is not None]
+    found = [
+        (event["timestamp"] / 1000, values) for event in events if (values := wanted(event["message"])) is not None
+    ]
     for change in one["metricTransformations"]:
         metric = Metric(key[0], key[1], change["metricNamespace"], change["metricName"])
         unit = change.get("unit")

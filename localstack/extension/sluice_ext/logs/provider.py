@@ -22,7 +22,7 @@ class Provider(LogsProvider):  # type: ignore[misc]
     """The operations that read filter patterns; https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/."""
 
     @handler("PutLogEvents", expand=False)
-    def put_log_events(self, context: RequestContext, request: Any) -> Any:
+    def put_log_events(self, context: RequestContext, _request: Any) -> Any:
         """Stores the events; what filters do with them is in `arriving`."""
         return call_moto(context)
 
@@ -53,7 +53,9 @@ class Provider(LogsProvider):  # type: ignore[misc]
     def filter_log_events(self, context: RequestContext, request: Any) -> Any:
         """The events of a group that match, oldest first."""
         backend = get_moto_logs_backend(context.account_id, context.region)
-        name = request.get("logGroupName") or (request.get("logGroupIdentifier") or "").removesuffix(":*").split(":")[-1]
+        name = (
+            request.get("logGroupName") or (request.get("logGroupIdentifier") or "").removesuffix(":*").split(":")[-1]
+        )
         if name not in backend.groups:
             raise ResourceNotFoundException(_NO_GROUP)
         check_pattern(request.get("filterPattern"))
@@ -92,7 +94,9 @@ def check_pattern(pattern: str | None) -> None:
 
 def _check_transformation(change: Any) -> None:
     if change.get("dimensions") and change.get("defaultValue") is not None:
-        raise InvalidParameterException("Invalid metric transformation: dimensions and default value are mutually exclusive")
+        raise InvalidParameterException(
+            "Invalid metric transformation: dimensions and default value are mutually exclusive"
+        )
     if len(change.get("dimensions") or {}) > 3:
         raise InvalidParameterException("Invalid metric transformation: it has at most 3 dimensions")
 

@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
 
 fields and display (names, with ``as``), filter (comparisons, like, =~, in, ispresent, and, or, not), stats (count,
-count_distinct, sum, avg, min, max; by fields and bin), sort and limit. Everything else is refused: an answer that leaves
-out a part of the query would be wrong.
+count_distinct, sum, avg, min, max; by fields and bin), sort and limit. Everything else is refused: an answer that
+leaves out a part of the query would be wrong.
 """
 
 import re
@@ -20,8 +20,8 @@ Condition = Callable[[Row], Truth]
 
 AGGREGATES: Final = ("count", "count_distinct", "sum", "avg", "min", "max")
 KNOWN_FIELDS: Final = frozenset(
-    "@timestamp @message @logStream @log @ingestionTime @ptr @requestId @type @duration @billedDuration @memorySize "
-    "@maxMemoryUsed @initDuration".split()
+    {"@timestamp", "@message", "@logStream", "@log", "@ingestionTime", "@ptr", "@requestId", "@type"}
+    | {"@duration", "@billedDuration", "@initDuration", "@memorySize", "@maxMemoryUsed"}
 )
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?)(?P<unit>[a-z]+\b)?"""

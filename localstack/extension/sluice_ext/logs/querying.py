@@ -54,7 +54,8 @@ def _apply(command: Command, rows: list[Row], columns: list[Column]) -> tuple[li
             return rows, columns
         case "stats":
             made = _statistics(command, rows)
-            return made, [Column(one.title, one.title) for one in (*command.groups, *command.aggregates)]
+            titles = [*(group.title for group in command.groups), *(one.title for one in command.aggregates)]
+            return made, [Column(title, title) for title in titles]
         case kind:
             named = [{**row, **{one.title: row.get(one.name) for one in command.columns}} for row in rows]
             added = [Column(one.title, one.title) for one in command.columns]

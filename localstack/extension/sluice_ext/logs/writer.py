@@ -81,12 +81,12 @@ class LogWriter:
                 count += 1
             batch, events = events[:count], events[count:]
             try:
-                self._put(client, where, batch)
+                self._put(where, batch)
             except (client.exceptions.ResourceNotFoundException, ResourceNotFoundException):
                 self._create(client, group, stream)
-                self._put(client, where, batch)
+                self._put(where, batch)
 
-    def _put(self, client: Any, where: _Stream, events: list[dict[str, Any]]) -> None:
+    def _put(self, where: _Stream, events: list[dict[str, Any]]) -> None:
         """PutLogEvents, straight into moto's memory."""
         account, region, group, stream = where
         SERVICE_PLUGINS.require("logs")  # changes moto's streams when it is loaded

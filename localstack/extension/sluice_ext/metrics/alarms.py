@@ -163,12 +163,12 @@ def _reason(points: Sequence[Value], alarm: Mapping[str, Any], state: str) -> st
     breaches, words = COMPARISONS[alarm["ComparisonOperator"]]
     found = sum(breaches(point, alarm["Threshold"]) == (state == ALARM) for point in present)
     wanted = alarm.get("DatapointsToAlarm") or len(points)
-    least = wanted if state == ALARM else len(points) - wanted + 1
+    fewest = wanted if state == ALARM else len(points) - wanted + 1
     verb = ("was" if found == 1 else "were") + ("" if state == ALARM else " not")
     return (
         f"Threshold Crossed: {found} out of the last {len(present)} datapoints "
         f"[{', '.join(str(float(point)) for point in reversed(present))}] {verb} {words} the threshold "
-        f"({float(alarm['Threshold'])}) (minimum {least} datapoint{'s' if least > 1 else ''} for "
+        f"({float(alarm['Threshold'])}) (minimum {fewest} datapoint{'s' if fewest > 1 else ''} for "
         f"{'OK -> ALARM' if state == ALARM else 'ALARM -> OK'} transition)."
     )
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 States = Callable[[str], str | None]
 """The state of an alarm by its name or ARN; None when there is none."""
-_TOKEN = re.compile(r"\s*(\(|\)|AND\b|OR\b|NOT\b|TRUE\b|FALSE\b|(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:\"[^\"]+\"|[^\s\")]+)\s*\))")
+_TOKEN = re.compile(
+    r"\s*(\(|\)|AND\b|OR\b|NOT\b|TRUE\b|FALSE\b|(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:\"[^\"]+\"|[^\s\")]+)\s*\))"
+)
 _STATE = re.compile(r"(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*\"?([^\"]+?)\"?\s*\)")
 
 

@@ -116,7 +116,10 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
             return
         trigger = triggering_alarm if triggering_alarm in children else _last_changed(children)
         at = trigger.alarm.get("StateTransitionedTimestamp") or datetime.now(UTC)
-        named = {"arn": trigger.alarm["AlarmArn"], "state": {"value": trigger.alarm["StateValue"], "timestamp": timestamp_millis(at)}}
+        named = {
+            "arn": trigger.alarm["AlarmArn"],
+            "state": {"value": trigger.alarm["StateValue"], "timestamp": timestamp_millis(at)},
+        }
         reason = f"{named['arn']} transitioned to {trigger.alarm['StateValue']} at {at:%A %d %B, %Y %H:%M:%S} UTC"
         alarm["StateTransitionedTimestamp"] = datetime.now(UTC)
         self._update_state(context, composite_alarm, new, reason, {"triggeringAlarms": [named]})

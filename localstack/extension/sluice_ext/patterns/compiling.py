@@ -1,7 +1,7 @@
 """From the text of a pattern to its tests.
 
-A pattern becomes alternatives (one for each way through its ``$or``); each alternative has the fields it needs, named by
-their path with dots, as AWS names them: ``{"a.b": [1]}`` and ``{"a": {"b": [1]}}`` are one pattern.
+A pattern becomes alternatives (one for each way through its ``$or``); each alternative has the fields it needs, named
+by their path with dots, as AWS names them: ``{"a.b": [1]}`` and ``{"a": {"b": [1]}}`` are one pattern.
 """
 
 import json
@@ -17,7 +17,8 @@ from sluice_ext.patterns.values import InvalidPattern, Number, loads, normalised
 
 # Names that make an $or an ordinary field (the reserved words of the language).
 _RESERVED = frozenset(
-    "exactly equals-ignore-case prefix suffix anything-but exists wildcard numeric cidr = < <= > >= regex".split()
+    {"exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric", "cidr"}
+    | {"=", "<", "<=", ">", ">=", "regex"}
 )
 
 
@@ -116,7 +117,9 @@ def field_of(listed: list[Any], dialect: Dialect) -> Field:
         if not isinstance(one, dict):
             raise InvalidPattern("Match value must be String, number, true, false, or null")
         if len(one) != 1:
-            raise InvalidPattern("Only one key allowed in match expression" if one else "Match expression name not found")
+            raise InvalidPattern(
+                "Only one key allowed in match expression" if one else "Match expression name not found"
+            )
         ((name, value),) = one.items()
         if name != "exists":
             tests.append(test_of(name, value, dialect))

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
 from localstack.aws.connect import connect_to
 from localstack.services.secretsmanager import provider  # noqa: F401 - it replaces moto's functions first
 from localstack.utils.strings import long_uid
@@ -42,7 +43,9 @@ def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
     replace(SecretsManagerBackend, "rotate_secret", rotate)
 
-    def move_label(self: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str) -> Any:
+    def move_label(
+        self: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
+    ) -> Any:
         if secret_id in self.secrets:
             check_move(self.secrets[secret_id], version_stage, remove_from_version_id, move_to_version_id)
         return original(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
@@ -161,7 +164,7 @@ class _Invoke:
         self._secret, self._function = secret, function
         try:
             self._lambda.get_function(FunctionName=function)
-        except Exception:
+        except ClientError:
             raise ResourceNotFoundException("Lambda does not exist or could not be accessed") from None
 
     def __call__(self, version: str, steps: Sequence[str]) -> None:
@@ -175,7 +178,7 @@ class _Invoke:
             }
             try:
                 answer = self._lambda.invoke(FunctionName=self._function, Payload=json.dumps(event))
-            except Exception as error:
+            except ClientError as error:
                 raise StepFailed(f"{step}: {error}") from error
             if answer.get("FunctionError"):
                 raise StepFailed(f"{step}: {answer['Payload'].read().decode(errors='replace')[:300]}")

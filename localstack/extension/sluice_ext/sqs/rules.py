@@ -3,9 +3,9 @@
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 
-LocalStack stores any number, and a dead-letter queue that is not there. Replaced: `create_queue`, `set_queue_attributes`,
-`change_message_visibility`, `receive_message` and `_put_message` of `SqsProvider`, which check first, and
-`check_attributes`, which does not count.
+LocalStack stores any number, and a dead-letter queue that is not there. Replaced: `create_queue`,
+`set_queue_attributes`, `change_message_visibility`, `receive_message` and `_put_message` of `SqsProvider`, which check
+first, and `check_attributes`, which does not count.
 """
 
 import json
@@ -59,7 +59,9 @@ def install() -> None:
             check_visibility(timeout)
         return original_receive(self, context, *args, **kwargs)
 
-    def put(self: Any, queue: Any, context: Any, message_body: str, delay_seconds: Any = None, *args: Any, **kw: Any) -> Any:
+    def put(
+        self: Any, queue: Any, context: Any, message_body: str, delay_seconds: Any = None, *args: Any, **kw: Any
+    ) -> Any:
         if delay_seconds is not None and not 0 <= int(delay_seconds) <= 900:
             raise InvalidParameterValueException(
                 f"Value {delay_seconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and "
