@@ -146,7 +146,7 @@ def _check_redrive(arn: str, text: str) -> None:
         raise refuse("Dead-letter queue must be same type of queue as the source.")
     # Same Region and account: arn:aws:sqs:region:account:name.
     if target.count(":") != 5 or target.split(":")[2:5] != arn.split(":")[2:5]:
-        raise refuse("Dead letter target should be in same region and account as the source.")
+        raise refuse("Dead-letter target should be in same region and account as the source.")
     try:
         queue = queue_of(target)
     except LookupError:
