@@ -104,6 +104,14 @@ def lambda_() -> Service:
     return Service.for_provider(LambdaProvider())
 
 
+@aws_provider(api="logs", name="sluice")
+def logs() -> Service:
+    """PROVIDER_OVERRIDE_LOGS=sluice: LocalStack's own provider, which understands filter patterns and queries."""
+    from sluice_ext.logs.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="rds", name="sluice")
 def rds() -> Service:
     """PROVIDER_OVERRIDE_RDS=sluice."""
@@ -142,6 +150,29 @@ def scheduler() -> Service:
     from sluice_ext.scheduler.provider import create_service
 
     return create_service()
+
+
+@aws_provider(api="secretsmanager", name="sluice")
+def secretsmanager() -> Service:
+    """PROVIDER_OVERRIDE_SECRETSMANAGER=sluice: LocalStack's own provider, with AWS's rotation."""
+    from localstack.services.moto import MotoFallbackDispatcher
+    from localstack.services.secretsmanager.provider import SecretsmanagerProvider
+
+    from sluice_ext import secretsmanager as ours
+
+    ours.install()
+    return Service.for_provider(SecretsmanagerProvider(), dispatch_table_factory=MotoFallbackDispatcher)
+
+
+@aws_provider(api="sns", name="sluice")
+def sns() -> Service:
+    """PROVIDER_OVERRIDE_SNS=sluice: LocalStack's own provider, with AWS's filter policies."""
+    from localstack.services.sns.provider import SnsProvider
+
+    from sluice_ext import sns as ours
+
+    ours.install()
+    return Service.for_provider(SnsProvider())
 
 
 @aws_provider(api="sqs", name="sluice")

@@ -53,11 +53,14 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "PROVIDER_OVERRIDE_EVENTS": "sluice",
     "PROVIDER_OVERRIDE_GLUE": "sluice",
     "PROVIDER_OVERRIDE_LAMBDA": "sluice",
+    "PROVIDER_OVERRIDE_LOGS": "sluice",
     "PROVIDER_OVERRIDE_RDS": "sluice",
     "PROVIDER_OVERRIDE_REDSHIFT_DATA": "sluice",
     "PROVIDER_OVERRIDE_REDSHIFT_SERVERLESS": "sluice",
     "PROVIDER_OVERRIDE_S3": "sluice",
     "PROVIDER_OVERRIDE_SCHEDULER": "sluice",
+    "PROVIDER_OVERRIDE_SECRETSMANAGER": "sluice",
+    "PROVIDER_OVERRIDE_SNS": "sluice",
     "PROVIDER_OVERRIDE_SQS": "sluice",
     "PROVIDER_OVERRIDE_STEPFUNCTIONS": "sluice",
     "GATEWAY_SERVER": "sluice",
@@ -68,6 +71,8 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "EAGER_SERVICE_LOADING": "0",
     # Queue URLs that need no name resolution; Terraform's AWS provider takes http://host/account/name only.
     "SQS_ENDPOINT_STRATEGY": "off",
+    # Messages end with MessageRetentionPeriod.
+    "SQS_ENABLE_MESSAGE_RETENTION_PERIOD": "1",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
     # One CloudWatch call per SQS call costs more than the call itself; metrics are counted in memory instead.

@@ -173,8 +173,8 @@ def test_queues_publish_depth_age_and_messages_without_being_asked(watched: Watc
     source.send("a", "b", "c")
     source.sqs.send_message(QueueUrl=source.url, MessageBody="later", DelaySeconds=60)
     (taken,) = source.sqs.receive_message(QueueUrl=source.url, MaxNumberOfMessages=1)["Messages"]
-    source.sqs.receive_message(QueueUrl=source.url, MaxNumberOfMessages=1)
     source.sqs.delete_message(QueueUrl=source.url, ReceiptHandle=taken["ReceiptHandle"])
+    source.sqs.receive_message(QueueUrl=source.url, MaxNumberOfMessages=1)
 
     def stat(name: str, stat: str = "Maximum") -> float | None:
         return watched.stat("AWS/SQS", name, stat, QueueName=source.name)

@@ -106,6 +106,8 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed("sluice/commands/dlq.py", "letters", "a field of JSON output that scripts of 0.1 read"),
     Allowed("tests/e2e/core/test_operations.py", '"letters"', "the test of that field"),
     Allowed("localstack/extension/sluice_ext/postgres.py", "ascii_letters", "Python's name of an alphabet"),
+    Allowed("localstack/extension/sluice_ext/sqs/rules.py", "Dead letter target does not exist", "AWS's message"),
+    Allowed("tests/contract/core/test_sqs_rules.py", "Dead letter target does not exist", "AWS's message"),
     Allowed("tests/unit/core/test_replay.py", '"gave_up"', "an item of a ledger of 0.1"),
     Allowed("tests/unit/checkins/test_steps_handler.py", '"cut-short"', "the input that the rule sends"),
     Allowed("tests/unit/core/test_dataset_schema.py", '"least_rows"', "YAML of 0.1 is refused by its schema"),

@@ -2,32 +2,25 @@
 
 Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings
 are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, `LambdaNotifier.notify`
-of S3, which makes a request for each notification, and
-`LambdaProvider.validate_event_source_mapping`, which accepts a queue whose visibility timeout is less than the
-function's timeout.
+of S3, which makes a request for each notification. What a mapping may say is in `mapping_rules`.
 """
 
 import json
 import logging
 from typing import Any
 
-from botocore.exceptions import ClientError
 from localstack.aws.api import CommonServiceException
-from localstack.aws.api.lambda_ import InvalidParameterValueException, InvocationType
+from localstack.aws.api.lambda_ import InvocationType
 from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
-from localstack.services.lambda_.provider import LambdaProvider
 from localstack.services.s3.notifications import LambdaNotifier
-from localstack.utils.aws.arns import parse_arn
 from localstack.utils.strings import long_uid
 
-from sluice_ext.delivery import service
+from sluice_ext.delivery import mapping_rules, service
 from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller
-from sluice_ext.iam import behalf
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
-from sluice_ext.sqs.queues import queue_of
 
 LOG = logging.getLogger(__name__)
 # Largest event of an invocation, by its type (bytes).
@@ -51,7 +44,7 @@ def install() -> None:
     ):
         if (found := plain_signature(getattr(event_manager.Poller, name))) != signature:
             raise UnexpectedEngine(f"Poller.{name} takes {found}, expected {signature}")
-    _check_mappings()
+    mapping_rules.install()
     _refuse_large_events()
     replace(LambdaNotifier, "notify", notify_function, expect="(self, ctx, config)")
 
@@ -92,41 +85,3 @@ def _refuse_large_events() -> None:
         "trace_context, user_agent)"
     )
     original = replace(lambda_service.LambdaService, "invoke", invoke, expect=signature)
-
-
-def _check_mappings() -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-queueconfig"""
-
-    def validate(self: Any, context: Any, request: Any) -> Any:
-        found = original(self, context, request)
-        source, version = request.get("EventSourceArn"), found[3]
-        if source and parse_arn(source)["service"] == "sqs":
-            try:
-                queue = queue_of(source)
-            except LookupError:
-                raise InvalidParameterValueException(
-                    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
-                    "SQS Error Message: The specified queue does not exist.",
-                    Type="User",
-                ) from None
-            behalf.demand(version.config.role, behalf.POLL, source)
-            if queue.visibility_timeout < version.config.timeout:
-                raise InvalidParameterValueException(
-                    f"Queue visibility timeout: {queue.visibility_timeout} seconds is less than "
-                    f"Function timeout: {version.config.timeout} seconds",
-                    Type="User",
-                )
-        return found
-
-    def validate_with_reason(self: Any, context: Any, request: Any) -> Any:
-        try:
-            return validate(self, context, request)
-        except (behalf.NotAllowed, ClientError) as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] != "AccessDenied":
-                raise
-            message = f"The function execution role does not have permissions to call ReceiveMessage on SQS ({error})"
-            raise InvalidParameterValueException(message, Type="User") from None
-
-    original = replace(
-        LambdaProvider, "validate_event_source_mapping", validate_with_reason, expect="(self, context, request)"
-    )

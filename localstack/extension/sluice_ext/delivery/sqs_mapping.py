@@ -23,6 +23,7 @@ from localstack.services.sqs.provider import to_sqs_api_message
 from localstack.utils.strings import long_uid
 
 from sluice_ext import settings
+from sluice_ext.delivery import mapping_filters
 from sluice_ext.delivery.batches import by_payload, failed_messages
 from sluice_ext.delivery.service import lambda_service
 from sluice_ext.iam import behalf
@@ -149,18 +150,8 @@ class PromptSqsPoller(SqsPoller):  # type: ignore[misc]
         self._delete([m for m in messages if m["MessageId"] in wanted - failed])
 
     def _matching(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not self.filter_patterns:
-            return events
-        matching = []
-        for event in events:
-            try:
-                body = json.loads(event["body"])
-            except ValueError:
-                body = event["body"]
-            # The filter reads the body as JSON; the function gets it as it was sent.
-            if self.filter_events([event | {"body": body}]):
-                matching.append(event)
-        return matching
+        wanted = mapping_filters.of(self.source_parameters.get("FilterCriteria"))
+        return [event for event in events if mapping_filters.wants(wanted, event)] if wanted else events
 
     def _invoke(self, payload: dict[str, Any]) -> bytes | None:
         """The function's answer; None when it failed or was throttled."""

@@ -1,8 +1,12 @@
-"""EventBridge: LocalStack's own provider, whose rules have the state and the schedule that they were given last."""
+"""EventBridge: LocalStack's own provider, whose rules have the state and the schedule that they were given last.
+
+Their patterns are AWS's (`sluice_ext.patterns`).
+"""
 
 
 def install() -> None:
-    """Make disabled rules deliver nothing, and give each rule one schedule."""
-    from sluice_ext.events import rules
+    """Make disabled rules deliver nothing, give each rule one schedule, and match patterns as AWS does."""
+    from sluice_ext.events import patterns, rules
 
     rules.install()
+    patterns.install()

@@ -27,6 +27,7 @@ from localstack.services.events.rule import RuleService
 from localstack.utils.aws.arns import events_rule_arn
 from localstack.utils.xray.trace_header import TraceHeader
 
+from sluice_ext.events import patterns
 from sluice_ext.patching import replace
 from sluice_ext.pausing import GATE
 from sluice_ext.timeline import expressions
@@ -61,6 +62,7 @@ def install() -> None:
 
     def create(self: Any, name: str, region: str, account_id: str, *args: Any) -> RuleService:
         since, (schedule, bus) = CLOCK.now(), (args[0], args[-2])
+        patterns.check(args[1])
         if schedule:
             _check(schedule, since)
         former = self._rule_services_store.get(events_rule_arn(name, account_id, region, bus))

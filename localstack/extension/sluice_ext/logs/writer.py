@@ -81,20 +81,17 @@ class LogWriter:
                 count += 1
             batch, events = events[:count], events[count:]
             try:
-                self._put(client, where, batch)
+                self._put(where, batch)
             except (client.exceptions.ResourceNotFoundException, ResourceNotFoundException):
                 self._create(client, group, stream)
-                self._put(client, where, batch)
+                self._put(where, batch)
 
-    def _put(self, client: Any, where: _Stream, events: list[dict[str, Any]]) -> None:
-        """PutLogEvents: straight into moto's memory, unless LocalStack's metric filters must see the events."""
+    def _put(self, where: _Stream, events: list[dict[str, Any]]) -> None:
+        """PutLogEvents, straight into moto's memory."""
         account, region, group, stream = where
         SERVICE_PLUGINS.require("logs")  # changes moto's streams when it is loaded
         backend = get_moto_logs_backend(account, region)
-        if backend.filters.metric_filters:
-            client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
-        else:
-            backend.put_log_events(group, stream, events)
+        backend.put_log_events(group, stream, events)
         self._limit.added(backend.groups[group].streams[stream], len(events), sum(len(e["message"]) for e in events))
 
     @staticmethod

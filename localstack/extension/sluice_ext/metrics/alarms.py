@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.
 AWS evaluates an alarm once a minute on the last whole minutes, and on a few older ones where data is missing. Here an
 alarm is evaluated every few seconds and its periods end at that moment: it fires seconds after its cause and returns to
 OK one evaluation range after the cause has ended. Older periods count only with TreatMissingData missing or ignore.
+A state of SetAlarmState stays as long as AWS's does at most: until a period (at most a minute) has passed.
 """
 
 import json
@@ -34,6 +35,8 @@ COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 
 
 _OLDER_PERIODS = 2
+_MINUTE = 60
+_TREATED = {"missing": "Missing", "breaching": "Breaching", "notBreaching": "NonBreaching", "ignore": "Ignore"}
 
 
 def latest(points: Sequence[Value], count: int) -> list[Value]:
@@ -67,6 +70,7 @@ class AlarmScheduler:
 
     def __init__(self, alarms: Callable[[], list[Any]]) -> None:
         self._alarms = alarms
+        self._held: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -90,9 +94,29 @@ class AlarmScheduler:
     def restart_existing_alarms(self) -> None:
         """Nothing to do."""
 
+    def hold(self, found: Any) -> None:
+        """The alarm was given a state: the next evaluation is after its period, or after a minute."""
+        if found is not None:
+            period = min(_MINUTE, int(found.alarm.get("Period") or _MINUTE))
+            self._held[found.alarm["AlarmArn"]] = time.monotonic() + period
+
+    def release(self, found: Any) -> None:
+        """Evaluate the alarm again from now on."""
+        self._held.pop(found.alarm["AlarmArn"], None)
+
+    def _is_held(self, arn: str) -> bool:
+        if (until := self._held.get(arn)) is None:
+            return False
+        if time.monotonic() < until:
+            return True
+        self._held.pop(arn, None)
+        return False
+
     def _run(self) -> None:
         while not self._stop.wait(settings.ALARM_SECONDS):
             for found in self._alarms():
+                if self._is_held(found.alarm["AlarmArn"]):
+                    continue
                 try:
                     with GATE.work(f"alarm {found.alarm.get('AlarmName')}", source=True):
                         evaluate(found.account_id, found.region, found.alarm)
@@ -132,21 +156,31 @@ def queries_of(account: str, region: str, alarm: Mapping[str, Any]) -> tuple[Que
 def _reason(points: Sequence[Value], alarm: Mapping[str, Any], state: str) -> str:
     present = [point for point in points if point is not None]
     if not present:
-        treat = alarm.get("TreatMissingData") or "missing"
-        what = f"no datapoints were received for {len(points)} periods and were treated as [{treat}]"
+        treated, count = _TREATED[alarm.get("TreatMissingData") or "missing"], len(points)
+        periods, missing = ("period", "datapoint was") if count == 1 else ("periods", "datapoints were")
+        what = f"no datapoints were received for {count} {periods} and {count} missing {missing} treated as [{treated}]"
         return f"Insufficient Data: {what}." if state == NO_DATA else f"Threshold Crossed: {what}."
-    _, words = COMPARISONS[alarm["ComparisonOperator"]]
-    shown = ", ".join(f"{point:g}" for point in present)
-    verb = "was" if state == ALARM else "was not"
-    return f"Threshold Crossed: datapoints [{shown}]: {verb} {words} the threshold ({alarm['Threshold']:g})."
+    breaches, words = COMPARISONS[alarm["ComparisonOperator"]]
+    found = sum(breaches(point, alarm["Threshold"]) == (state == ALARM) for point in present)
+    wanted = alarm.get("DatapointsToAlarm") or len(points)
+    fewest = wanted if state == ALARM else len(points) - wanted + 1
+    verb = ("was" if found == 1 else "were") + ("" if state == ALARM else " not")
+    return (
+        f"Threshold Crossed: {found} out of the last {len(present)} datapoints "
+        f"[{', '.join(str(float(point)) for point in reversed(present))}] {verb} {words} the threshold "
+        f"({float(alarm['Threshold'])}) (minimum {fewest} datapoint{'s' if fewest > 1 else ''} for "
+        f"{'OK -> ALARM' if state == ALARM else 'ALARM -> OK'} transition)."
+    )
 
 
 def _reason_data(points: Sequence[Value], alarm: Mapping[str, Any], period: int) -> str:
     data = {
         "version": "1.0",
         "queryDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+        "statistic": alarm.get("Statistic") or alarm.get("ExtendedStatistic"),
+        "unit": alarm.get("Unit"),
         "period": period,
         "recentDatapoints": [point for point in points if point is not None],
         "threshold": alarm["Threshold"],
     }
-    return json.dumps(data)
+    return json.dumps({name: value for name, value in data.items() if value is not None})

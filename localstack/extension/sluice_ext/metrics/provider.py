@@ -7,17 +7,19 @@ from typing import Any
 from localstack.aws.api import CommonServiceException, RequestContext, handler
 from localstack.aws.api.cloudwatch import PutMetricAlarmInput
 from localstack.services.cloudwatch import provider_v2
-from localstack.services.cloudwatch.models import LocalStackMetricAlarm, cloudwatch_stores
+from localstack.services.cloudwatch.models import LocalStackCompositeAlarm, LocalStackMetricAlarm, cloudwatch_stores
 from localstack.services.cloudwatch.provider_v2 import CloudwatchProvider
 from localstack.services.plugins import Service
 from localstack.utils.aws import arns
+from localstack.utils.time import timestamp_millis
 
-from sluice_ext.metrics import alarms
-from sluice_ext.metrics.expressions import UnsupportedExpression
+from sluice_ext.metrics import alarms, answers
+from sluice_ext.metrics.composite import InvalidRule, Rule
 from sluice_ext.metrics.queries import Queries
 from sluice_ext.metrics.store import RETENTION_SECONDS, STORE
 from sluice_ext.patching import replace
 
+_DAY = 86_400  # the longest period that is asked for
 _STATE = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp", "StateTransitionedTimestamp")
 
 
@@ -51,40 +53,88 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
             # LocalStack does not store them, and every plan would set them again.
             store.TAGS.tag_resource(arn, request.get("Tags") or [])
         else:
+            self.alarm_scheduler.release(store.alarms[arn])
             store.alarms[arn].alarm.update({name: before.alarm[name] for name in _STATE if name in before.alarm})
 
     @handler("GetMetricData", expand=False)
     def get_metric_data(self, context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:
         """Values of metrics and expressions; a period begins at a multiple of its length."""
-        listed = request["MetricDataQueries"]
+        oldest = max(request["StartTime"].timestamp(), time.time() - RETENTION_SECONDS - _DAY)
         try:
-            queries = Queries(context.account_id, context.region, listed)
-        except UnsupportedExpression as error:
+            queries = Queries(context.account_id, context.region, request["MetricDataQueries"])
+            return answers.answer(request, queries.series(oldest, request["EndTime"].timestamp()))
+        except ValueError as error:
             raise CommonServiceException("ValidationError", str(error), 400, True) from error
-        period = max([int(q["MetricStat"]["Period"]) for q in listed if q.get("MetricStat")] or [60])
-        oldest = max(request["StartTime"].timestamp(), time.time() - RETENTION_SECONDS - period)
-        begin, end = int(oldest) // period * period, request["EndTime"].timestamp()
-        times = [begin + i * period for i in range(max(0, -int(-(end - begin) // period)))]
-        if request.get("ScanBy") != "TimestampAscending":
-            times.reverse()
-        found = {at: queries.values(at, at + period) for at in times}
-        results = []
-        for query in listed:
-            if query.get("ReturnData") is False:
-                continue
-            name = query["Id"]
-            points = [(at, values[name]) for at, values in found.items() if values[name] is not None]
-            stat = query.get("MetricStat")
-            results.append(
-                {
-                    "Id": name,
-                    "Label": query.get("Label") or (stat["Metric"]["MetricName"] if stat else name),
-                    "StatusCode": "Complete",
-                    "Timestamps": [datetime.fromtimestamp(at, UTC) for at, _ in points],
-                    "Values": [value for _, value in points],
-                }
-            )
-        return {"MetricDataResults": results, "Messages": []}
+
+    @handler("SetAlarmState")
+    def set_alarm_state(self, context: RequestContext, alarm_name: str, *args: Any, **kwargs: Any) -> None:
+        """The state stays until the alarm's next evaluation, as the caller of this is not the evaluation."""
+        if not context.is_internal_call:
+            arn = arns.cloudwatch_alarm_arn(alarm_name, context.account_id, context.region)
+            self.alarm_scheduler.hold(self.get_store(context.account_id, context.region).alarms.get(arn))
+        super().set_alarm_state(context, alarm_name, *args, **kwargs)
+
+    @handler("PutCompositeAlarm", expand=False)
+    def put_composite_alarm(self, context: RequestContext, request: Any) -> None:
+        """Create or change a composite alarm; a rule that is not understood, or names no alarm, is refused."""
+        store = self.get_store(context.account_id, context.region)
+        try:
+            missing = [name for name in Rule(request["AlarmRule"]).names if _named(store, name) is None]
+        except InvalidRule as error:
+            raise CommonServiceException("ValidationError", str(error), 400, True) from error
+        if missing:
+            what = f"Could not save the composite alarm as alarms {missing} in the alarm rule do not exist"
+            raise CommonServiceException("ValidationError", what, 400, True)
+        before = _named(store, request["AlarmName"])
+        super().put_composite_alarm(context, request)
+        if before is not None and (made := _named(store, request["AlarmName"])) is not None:
+            made.alarm.update({name: before.alarm[name] for name in _STATE if name in before.alarm})
+        self._evaluate_composite_alarms(context, None)
+
+    def _evaluate_composite_alarms(self, context: Any, triggering_alarm: Any) -> None:
+        """As long as one changes: rules name composite alarms too."""
+        store = self.get_store(context.account_id, context.region)
+        composites = [alarm for alarm in list(store.alarms.values()) if isinstance(alarm, LocalStackCompositeAlarm)]
+        for _ in composites:
+            before = [alarm.alarm["StateValue"] for alarm in composites]
+            for alarm in composites:
+                self._evaluate_composite_alarm(context, alarm, triggering_alarm)
+            if before == [alarm.alarm["StateValue"] for alarm in composites]:
+                return
+
+    def _evaluate_composite_alarm(self, context: Any, composite_alarm: Any, triggering_alarm: Any) -> None:
+        store, alarm = self.get_store(context.account_id, context.region), composite_alarm.alarm
+        rule = Rule(alarm["AlarmRule"])
+        children = [found for name in rule.names if (found := _named(store, name)) is not None]
+
+        def state(name: str) -> str | None:
+            child = _named(store, name)
+            return None if child is None else str(child.alarm["StateValue"])
+
+        new, old = alarms.ALARM if rule.holds(state) else alarms.OK, alarm["StateValue"]
+        if new == old or not children:
+            return
+        trigger = triggering_alarm if triggering_alarm in children else _last_changed(children)
+        at = trigger.alarm.get("StateTransitionedTimestamp") or datetime.now(UTC)
+        named = {
+            "arn": trigger.alarm["AlarmArn"],
+            "state": {"value": trigger.alarm["StateValue"], "timestamp": timestamp_millis(at)},
+        }
+        reason = f"{named['arn']} transitioned to {trigger.alarm['StateValue']} at {at:%A %d %B, %Y %H:%M:%S} UTC"
+        alarm["StateTransitionedTimestamp"] = datetime.now(UTC)
+        self._update_state(context, composite_alarm, new, reason, {"triggeringAlarms": [named]})
+        if alarm["ActionsEnabled"]:
+            self._run_composite_alarm_actions(context, composite_alarm, old, trigger)
+
+
+def _named(store: Any, name: str) -> Any:
+    """The alarm with this name or ARN, or None."""
+    return next((one for arn, one in list(store.alarms.items()) if name in (arn, one.alarm["AlarmName"])), None)
+
+
+def _last_changed(children: list[Any]) -> Any:
+    oldest = datetime.fromtimestamp(0, UTC)
+    return max(children, key=lambda child: child.alarm.get("StateTransitionedTimestamp") or oldest)
 
 
 def _metric_alarms() -> list[LocalStackMetricAlarm]:

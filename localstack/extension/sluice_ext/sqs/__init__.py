@@ -1,10 +1,12 @@
-"""SQS: LocalStack's own provider, with AWS's metrics and AWS's redrive."""
+"""SQS: LocalStack's own provider, with AWS's metrics, redrive and rules."""
 
 
 def install() -> None:
-    """Count messages for CloudWatch and replace the redrive."""
-    from sluice_ext.sqs import metrics, pausing, redrive
+    """Count messages for CloudWatch, refuse what AWS refuses, and replace the redrive."""
+    from sluice_ext.sqs import metrics, pausing, redrive, rules, visibility
 
     metrics.install()
+    rules.install()
+    visibility.install()
     redrive.install()
     pausing.install()

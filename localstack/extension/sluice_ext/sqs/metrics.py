@@ -32,6 +32,7 @@ def install() -> None:
     def put(self: Any, queue: SqsQueue, *args: Any, **kwargs: Any) -> SqsMessage:
         message = original_put(self, queue, *args, **kwargs)
         _add(queue, "NumberOfMessagesSent", 1)
+        _add(queue, "SentMessageSize", _size(message.message), "Bytes")
         return message
 
     original_put = replace(SqsProvider, "_put_message", put, expect=signature)
@@ -49,6 +50,15 @@ def publish() -> None:
             _add(queue, "ApproximateNumberOfMessagesNotVisible", queue.approximate_number_of_messages_not_visible)
             _add(queue, "ApproximateNumberOfMessagesDelayed", queue.approximate_number_of_messages_delayed)
             _add(queue, "ApproximateAgeOfOldestMessage", _oldest(queue), "Seconds")
+
+
+def _size(message: Any) -> int:
+    """Bytes of a message: its body and its attributes' names, types and values."""
+    size = len(message["Body"].encode())
+    for name, attribute in (message.get("MessageAttributes") or {}).items():
+        text, binary = attribute.get("StringValue") or "", attribute.get("BinaryValue") or b""
+        size += len(name.encode()) + len(attribute["DataType"].encode()) + len(text.encode()) + len(binary)
+    return size
 
 
 def _oldest(queue: SqsQueue) -> int:
@@ -75,6 +85,8 @@ def _count_receives(kind: type[SqsQueue]) -> None:
         result = original(self, *args, **kwargs)
         if result.successful:
             _add(self, "NumberOfMessagesReceived", len(result.successful))
+        else:
+            _add(self, "NumberOfEmptyReceives", 1)
         return result
 
     signature = "(self, num_messages, wait_time_seconds, visibility_timeout, poll_empty_queue)"
