@@ -19,7 +19,7 @@ from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
 from localstack.services.lambda_.provider import LambdaProvider
 from localstack.services.s3.notifications import LambdaNotifier
-from localstack.utils.aws.arns import parse_arn
+from localstack.utils.aws.arns import parse_arn, s3_bucket_arn
 from localstack.utils.strings import long_uid
 
 from sluice_ext.delivery import service
@@ -62,7 +62,7 @@ def notify_function(self: Any, ctx: Any, config: Any) -> None:
     name, qualifier, account, region = function_locators_from_arn(arn)
     payload = self._get_event_payload(ctx, config.get("Id"))
     try:
-        deliveries.demand("s3", f"arn:aws:s3:::{ctx.bucket_name}", ctx.bucket_account_id, deliveries.INVOKE, arn)
+        deliveries.demand("s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.INVOKE, arn)
         service.lambda_service().invoke(
             function_name=name,
             qualifier=qualifier,

@@ -2,7 +2,8 @@
 
 
 def install() -> None:
-    """Make disabled rules deliver nothing, and give each rule one schedule."""
-    from sluice_ext.events import rules
+    """Make disabled rules deliver nothing, give each rule one schedule, and retry what does not arrive."""
+    from sluice_ext.events import deliveries, rules
 
     rules.install()
+    deliveries.install()

@@ -24,7 +24,7 @@ from localstack.http import Response
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
 from sluice_ext import settings
-from sluice_ext.iam import policy, principals, resources
+from sluice_ext.iam import policy, principals, resources, trust
 from sluice_ext.iam.actions import Where, needed
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +63,16 @@ def demand(service: str, source: str, account: str, action: str, target: str) ->
     why = _refused(service, source, account, action, target)
     if not why:
         return
+    if settings.IAM_ENFORCED:
+        raise NotPermitted(why)
+    _warn(why)
+
+
+def demand_role(service: str, role: str, account: str, source: str) -> None:
+    """Raises NotPermitted if policies are enforced and the role's trust policy does not let the service assume it."""
+    if trust.assumable(role, account, (f"{service}.amazonaws.com",), source_arn=source):
+        return
+    why = f"{service}.amazonaws.com for {source}: the role {role} does not let it sts:AssumeRole"
     if settings.IAM_ENFORCED:
         raise NotPermitted(why)
     _warn(why)
