@@ -144,6 +144,17 @@ def scheduler() -> Service:
     return create_service()
 
 
+@aws_provider(api="sns", name="sluice")
+def sns() -> Service:
+    """PROVIDER_OVERRIDE_SNS=sluice: LocalStack's own provider, which counts what it delivers."""
+    from localstack.services.sns.provider import SnsProvider
+
+    from sluice_ext import sns as ours
+
+    ours.install()
+    return Service.for_provider(SnsProvider())
+
+
 @aws_provider(api="sqs", name="sluice")
 def sqs() -> Service:
     """PROVIDER_OVERRIDE_SQS=sluice: LocalStack's own provider, with AWS's metrics and redrive."""

@@ -58,6 +58,7 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "PROVIDER_OVERRIDE_REDSHIFT_SERVERLESS": "sluice",
     "PROVIDER_OVERRIDE_S3": "sluice",
     "PROVIDER_OVERRIDE_SCHEDULER": "sluice",
+    "PROVIDER_OVERRIDE_SNS": "sluice",
     "PROVIDER_OVERRIDE_SQS": "sluice",
     "PROVIDER_OVERRIDE_STEPFUNCTIONS": "sluice",
     "GATEWAY_SERVER": "sluice",
