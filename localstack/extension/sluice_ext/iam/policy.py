@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from sluice_ext.iam import condition_keys
+
 ALLOWED, DENIED, NOT_ALLOWED = "allowed", "explicitly denied", "not allowed"
 # For a resource that the caller of `decide` does not know: every pattern matches it.
 UNKNOWN = ""
@@ -31,7 +33,7 @@ ABSENT: frozenset[str] = frozenset(
         "federatedprovider", "calledvia", "calledviafirst", "calledvialast", "sourcearn", "sourceaccount",
         "sourceowner", "principalservicename", "principalarn",
     )
-)  # fmt: skip
+) | condition_keys.KNOWN  # fmt: skip
 
 
 def statements(document: str | Mapping[str, Any]) -> list[Statement]:

@@ -18,8 +18,15 @@ MANAGED: Final = "alias/aws/"
 
 def policy_of(arn: str) -> str | None:
     """The policy of the resource (or of the bucket that an object is in) with this ARN."""
-    find = _FINDERS.get(arn.split(":", 3)[2]) if arn.startswith("arn:") else None
+    find = _FINDERS.get(arn.split(":", 3)[2]) if arn.startswith("arn:") and arn.count(":") >= 5 else None
     return find(arn) if find else None
+
+
+def account_of(arn: str) -> str:
+    """The account of a resource; empty when it is not known."""
+    if not arn.startswith("arn:") or arn.count(":") < 5:
+        return ""
+    return owner_of(arn) if arn.split(":", 3)[2] == "s3" else arn.split(":")[4]
 
 
 def key_of(arn: str) -> str:
@@ -58,7 +65,7 @@ def owner_of(arn: str) -> str:
     """The account of the bucket with this ARN, or of an object's; empty when there is none."""
     from localstack.services.s3.models import s3_stores
 
-    name = arn.split(":", 5)[5].split("/", 1)[0]
+    name = _parts(arn)[2].split("/", 1)[0]
     # Names are unique over all accounts and regions.
     return str(s3_stores[DEFAULT_AWS_ACCOUNT_ID][AWS_REGION_US_EAST_1].global_bucket_map.get(name) or "")
 
@@ -99,8 +106,7 @@ def _function(arn: str) -> str | None:
 def _bucket(arn: str) -> str | None:
     from localstack.services.s3.models import s3_stores
 
-    name = arn.split(":", 5)[5].split("/", 1)[0]
-    owner = owner_of(arn)
+    name, owner = _parts(arn)[2].split("/", 1)[0], owner_of(arn)
     bucket = s3_stores[owner][AWS_REGION_US_EAST_1].buckets.get(name) if owner else None
     return str(bucket.policy) if bucket is not None and bucket.policy else None
 
