@@ -36,7 +36,7 @@ OPS = {
 }
 OBSERVABILITY = {
     "aws_cloudwatch_dashboard": 1,
-    "aws_cloudwatch_metric_alarm": 16,
+    "aws_cloudwatch_metric_alarm": 17,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
@@ -206,7 +206,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_s3_bucket_versioning": 4,
         "aws_s3_bucket_notification": 1,
         "aws_s3_object": 6,
-        "aws_sqs_queue": 3,
+        "aws_sqs_queue": 4,
         "aws_dynamodb_table": 2,
         "aws_sns_topic": 1,
         "aws_sns_topic_policy": 1,
@@ -228,6 +228,21 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
     added = {"aws_cloudwatch_event_archive": 1} if env == "prod" else branches
     assert kinds == Counter(core) + Counter(added)
     assert len(plan.addresses) == kinds.total()
+
+
+def test_every_target_of_eventbridge_has_a_dead_letter_queue(env_plan: tuple[str, OfflinePlan]) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq"""
+    _, plan = env_plan
+    changes = [c for c in plan.document["resource_changes"] if c["type"] == "aws_cloudwatch_event_target"]
+    assert changes
+    without = [
+        change["address"]
+        for change in changes
+        # The queue's ARN is known after it is created.
+        if not change["change"]["after"].get("dead_letter_config")
+        and not change["change"]["after_unknown"].get("dead_letter_config")
+    ]
+    assert without == []
 
 
 def test_dev_and_prod_differ_in_the_archive_and_the_branches_only() -> None:
