@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.deliveries import ACCOUNT, Rule, Topic, denying, permit
-from tests.support.engine_harness import Engine, Function, Queue, eventually
+from tests.support.deliveries import Rule, Topic, denying, permit
+from tests.support.engine_harness import ACCOUNT, Engine, Function, Queue, eventually
 
 HANDLER = "def handler(event, context):\n    print('GOT', event)\n"
 PATH_STYLE = {"addressing_style": "path"}
@@ -39,7 +39,7 @@ def arrives(queue: Queue, what: Callable[[Any], bool]) -> None:
 
 def test_a_queue_without_a_policy_gets_no_events_and_the_rule_counts_it(strict: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions"""
-    queue, dead, rule = Queue(strict), Queue(strict), Rule(strict)
+    queue, dead, rule = Queue(strict, Policy=""), Queue(strict, Policy=""), Rule(strict)
     permit(dead, "events", rule.arn)
     rule.target(queue.arn, DeadLetterConfig={"Arn": dead.arn})
     event = rule.send({"n": 1})
@@ -56,7 +56,7 @@ def test_a_queue_without_a_policy_gets_no_events_and_the_rule_counts_it(strict: 
 
 
 def test_a_queue_takes_events_of_the_rule_that_its_policy_names_and_of_no_other(strict: Engine) -> None:
-    queue, named, other = Queue(strict), Rule(strict), Rule(strict)
+    queue, named, other = Queue(strict, Policy=""), Rule(strict), Rule(strict)
     permit(queue, "events", named.arn)
     for rule in (named, other):
         rule.target(queue.arn)
@@ -78,7 +78,7 @@ def test_a_queue_takes_events_of_the_rule_that_its_policy_names_and_of_no_other(
 )
 def test_eventbridge_meets_no_condition_of_a_topics_policy(strict: Engine, condition: dict[str, Any]) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions"""
-    topic, dead, rule = Topic(strict), Queue(strict), Rule(strict)
+    topic, dead, rule = Topic(strict), Queue(strict, Policy=""), Rule(strict)
     permit(dead, "events", rule.arn)
     topic.allow("events.amazonaws.com", Condition=condition)
     rule.target(topic.arn, DeadLetterConfig={"Arn": dead.arn})
@@ -165,7 +165,7 @@ def test_a_permission_of_a_function_is_none_for_its_alias(strict: Engine) -> Non
 
 def test_the_role_of_a_target_has_to_trust_eventbridge(strict: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-identity-based.html"""
-    queue, dead, rule = Queue(strict), Queue(strict), Rule(strict)
+    queue, dead, rule = Queue(strict, Policy=""), Queue(strict, Policy=""), Rule(strict)
     permit(dead, "events", rule.arn)
     rule.target(queue.arn, RoleArn=role(strict), DeadLetterConfig={"Arn": dead.arn})
     rule.send({})
@@ -175,7 +175,7 @@ def test_the_role_of_a_target_has_to_trust_eventbridge(strict: Engine) -> None:
 
 def test_a_dead_letter_queue_that_does_not_let_the_rule_in_gets_nothing(strict: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-dlq-perms"""
-    queue, dead, rule = Queue(strict), Queue(strict), Rule(strict)
+    queue, dead, rule = Queue(strict, Policy=""), Queue(strict, Policy=""), Rule(strict)
     rule.target(queue.arn, DeadLetterConfig={"Arn": dead.arn})
     rule.send({})
     eventually(lambda: rule.metric("InvocationsFailedToBeSentToDlq") == 1, 20, "the metric")
@@ -188,7 +188,7 @@ def test_a_dead_letter_queue_that_does_not_let_the_rule_in_gets_nothing(strict: 
 
 def test_a_topic_delivers_to_a_queue_whose_policy_names_it_and_to_no_other(strict: Engine) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html: a missing permission is not retried."""
-    topic, closed, dead = Topic(strict), Queue(strict), Queue(strict)
+    topic, closed, dead = Topic(strict), Queue(strict, Policy=""), Queue(strict, Policy="")
     permit(dead, "sns", topic.arn)
     topic.subscribe(closed, RedrivePolicy=json.dumps({"deadLetterTargetArn": dead.arn}))
     strict.client("sns").publish(TopicArn=topic.arn, Message="m")
@@ -228,7 +228,7 @@ def bucket(strict: Engine) -> str:
 
 def test_a_bucket_may_not_name_a_destination_that_does_not_let_it_send(strict: Engine, bucket: str) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html"""
-    s3, queue, topic = strict.client("s3", s3=PATH_STYLE), Queue(strict), Topic(strict)
+    s3, queue, topic = strict.client("s3", s3=PATH_STYLE), Queue(strict, Policy=""), Topic(strict)
     function = Function(strict, HANDLER, Role=role(strict))
     for kind, destination in (
         ("Queue", {"QueueArn": queue.arn}),
@@ -244,7 +244,7 @@ def test_a_bucket_may_not_name_a_destination_that_does_not_let_it_send(strict: E
 
 
 def test_a_bucket_sends_to_a_queue_that_names_it_as_long_as_it_does(strict: Engine, bucket: str) -> None:
-    s3, queue = strict.client("s3", s3=PATH_STYLE), Queue(strict)
+    s3, queue = strict.client("s3", s3=PATH_STYLE), Queue(strict, Policy="")
     permit(queue, "s3", f"arn:aws:s3:::{bucket}")
     configuration = {"QueueConfigurations": [{"QueueArn": queue.arn, "Events": ["s3:ObjectCreated:*"]}]}
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)

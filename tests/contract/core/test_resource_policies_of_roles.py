@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.deliveries import ACCOUNT, Rule, Topic, allowing, document, permit
-from tests.support.engine_harness import Engine, Function, Queue, eventually
+from tests.support.deliveries import Rule, Topic, allowing, document, permit
+from tests.support.engine_harness import ACCOUNT, Engine, Function, Queue, eventually
 
 CODE = """
 import boto3
@@ -149,7 +149,7 @@ def test_a_bucket_that_denies_uploads_without_encryption(strict: Engine, actor: 
 
 def test_a_queue_and_a_function_let_a_role_in_that_they_name(strict: Engine, actor: Actor) -> None:
     actor.may()
-    queue, called = Queue(strict), Function(strict, "def handler(event, context):\n    return 1\n", Role=actor.arn)
+    queue, called = Queue(strict, Policy=""), Function(strict, "def handler(event, context):\n    return 1\n", Role=actor.arn)
     send = {"QueueUrl": queue.url, "MessageBody": "x"}
     assert actor.does("sqs", "send_message", **send).startswith("AccessDenied")
     statement = {"Effect": "Allow", "Principal": {"AWS": actor.arn}, "Action": "sqs:SendMessage", "Resource": queue.arn}
