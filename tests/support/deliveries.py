@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.engine_harness import ACCOUNT, Engine, Queue
+from tests.support.engine_harness import Engine, Queue
 
 
 def document(*statements: dict[str, Any]) -> str:

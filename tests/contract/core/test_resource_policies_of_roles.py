@@ -46,7 +46,9 @@ class Actor:
     def __init__(self, engine: Engine) -> None:
         self.iam, self.role = engine.client("iam"), f"role-{uuid.uuid4().hex[:8]}"
         trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        self.arn: str = self.iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+        self.arn: str = self.iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=document(trust))["Role"][
+            "Arn"
+        ]
         self.may()
         self.function = Function(engine, CODE, Role=self.arn, Timeout=20)
 
@@ -149,7 +151,10 @@ def test_a_bucket_that_denies_uploads_without_encryption(strict: Engine, actor: 
 
 def test_a_queue_and_a_function_let_a_role_in_that_they_name(strict: Engine, actor: Actor) -> None:
     actor.may()
-    queue, called = Queue(strict, Policy=""), Function(strict, "def handler(event, context):\n    return 1\n", Role=actor.arn)
+    queue, called = (
+        Queue(strict, Policy=""),
+        Function(strict, "def handler(event, context):\n    return 1\n", Role=actor.arn),
+    )
     send = {"QueueUrl": queue.url, "MessageBody": "x"}
     assert actor.does("sqs", "send_message", **send).startswith("AccessDenied")
     statement = {"Effect": "Allow", "Principal": {"AWS": actor.arn}, "Action": "sqs:SendMessage", "Resource": queue.arn}
@@ -207,7 +212,9 @@ def test_an_encrypted_queue_gets_from_a_topic_only_with_the_keys_policy(strict: 
     key.policy(key.account, allowing("sns.amazonaws.com", "kms:GenerateDataKey*", "*"))
     topic.sns.publish(TopicArn=topic.arn, Message="between")
     eventually(lambda: topic.metric("NumberOfNotificationsFailed") == 2, 20, "the second failure")
-    key.policy(key.account, {**allowing("sns.amazonaws.com", "", "*"), "Action": ["kms:GenerateDataKey*", "kms:Decrypt"]})
+    key.policy(
+        key.account, {**allowing("sns.amazonaws.com", "", "*"), "Action": ["kms:GenerateDataKey*", "kms:Decrypt"]}
+    )
     topic.sns.publish(TopicArn=topic.arn, Message="after")
     [message] = eventually(encrypted.receive, 20, "the message")
     assert json.loads(message["Body"])["Message"] == "after"

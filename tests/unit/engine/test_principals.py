@@ -99,7 +99,16 @@ LISTED = NAMES | st.lists(NAMES, max_size=3)
 PRINCIPALS = st.just("*") | st.dictionaries(st.sampled_from(["AWS", "Service", "Federated"]), LISTED, max_size=3)
 KEYS = st.sampled_from(["aws:SourceArn", "aws:SourceAccount", "aws:PrincipalOrgID", "aws:Unknown", "s3:prefix"])
 OPERATORS = st.sampled_from(
-    ["StringEquals", "StringNotEquals", "StringLike", "ArnLike", "Null", "Bool", "StringEqualsIfExists", "NumericLessThan"]
+    [
+        "StringEquals",
+        "StringNotEquals",
+        "StringLike",
+        "ArnLike",
+        "Null",
+        "Bool",
+        "StringEqualsIfExists",
+        "NumericLessThan",
+    ]
 )
 VALUES = st.sampled_from([TOPIC, ACCOUNT, "*", "true", "false", "1"])
 CONDITIONS = st.dictionaries(OPERATORS, st.dictionaries(KEYS, VALUES, max_size=2), max_size=2)

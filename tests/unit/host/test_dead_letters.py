@@ -95,7 +95,12 @@ def test_the_events_that_deliver_again_name_the_object_as_s3_does() -> None:
 
 def test_an_event_that_eventbridge_could_not_deliver_says_why_and_no_function_can_process_it() -> None:
     attributes = {name: {"StringValue": name.lower(), "DataType": "String"} for name in ("ERROR_CODE", "ERROR_MESSAGE")}
-    raw = {"MessageId": "0123abcd-1", "Body": '{"detail-type": "x"}', "ReceiptHandle": "h", "MessageAttributes": attributes}
+    raw = {
+        "MessageId": "0123abcd-1",
+        "Body": '{"detail-type": "x"}',
+        "ReceiptHandle": "h",
+        "MessageAttributes": attributes,
+    }
     found = read_message(QUEUES["ingest"], raw)
     assert (found.kind, found.repairable) == (Kind.UNDELIVERED, False)
     assert found.reason == "EventBridge did not deliver it: error_code: error_message"

@@ -62,7 +62,9 @@ def notify_function(self: Any, ctx: Any, config: Any) -> None:
     name, qualifier, account, region = function_locators_from_arn(arn)
     payload = self._get_event_payload(ctx, config.get("Id"))
     try:
-        deliveries.demand("s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.INVOKE, arn)
+        deliveries.demand(
+            "s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.INVOKE, arn
+        )
         service.lambda_service().invoke(
             function_name=name,
             qualifier=qualifier,

@@ -103,7 +103,7 @@ def _exhausted(sender: TargetSender, delivery: Delivery) -> str:
     if delivery.attempts > given.get("MaximumRetryAttempts", _MAX_ATTEMPTS):
         return "MaximumRetryAttempts"
     wait = min(_FIRST_WAIT * 2 ** min(delivery.attempts - 1, 20), _LONGEST_WAIT)
-    delivery.due = CLOCK.now() + timedelta(seconds=wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+    delivery.due = CLOCK.now() + timedelta(seconds=wait * random.uniform(0.5, 1.0))
     age = timedelta(seconds=given.get("MaximumEventAgeInSeconds", _MAX_AGE))
     return "MaximumEventAgeInSeconds" if delivery.due - delivery.began > age else ""
 

@@ -3,14 +3,12 @@
 With SLUICE_IAM=enforce a delivery that no policy allows is refused; otherwise the log warns of it, once for each cause.
 A delivery with a role is the role's call, which `sluice_ext.iam.gateway` judges.
 
-| page | what it says |
-|---|---|
-| https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html | S3 to SNS, SQS, Lambda |
-| https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html | EventBridge; no conditions for SNS |
-| https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html | SNS to SQS |
-| https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html | CloudWatch to SNS; aws:SourceOwner |
-| https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html | keys of encrypted topics and queues |
-| https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html | who may invoke a function |
+S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+SNS to SQS: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+CloudWatch to SNS: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+Keys of topics and queues: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+Functions: https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html
 """
 
 import logging

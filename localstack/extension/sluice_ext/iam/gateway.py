@@ -86,8 +86,9 @@ def decide(
     more: Mapping[str, str] | None = None,
     unrecorded: Mapping[str, str] | None = None,
 ) -> str:
-    """Record the use; ALLOWED, DENIED, DENIED_BY_RESOURCE or NOT_ALLOWED if policies are enforced, otherwise always ALLOWED.
+    """Record the use; the decision if policies are enforced, otherwise ALLOWED.
 
+    A decision is ALLOWED, DENIED, DENIED_BY_RESOURCE or NOT_ALLOWED.
     more, unrecorded: condition keys of the call, beside those that every call has; the record has the first ones.
     """
     decision = policy.ALLOWED
@@ -164,4 +165,3 @@ def refusal(
     else:
         code, status = "AccessDeniedException", 403 if protocol == "rest-json" else 400
     return CommonServiceException(code, message, status_code=status, sender_fault=True)
-

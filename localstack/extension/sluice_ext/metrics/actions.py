@@ -50,7 +50,7 @@ class _Services:
 
 
 class _Client:
-    """A client whose calls are an alarm's actions: one that fails is written to the log and does not stop the others."""
+    """A client whose calls are an alarm's actions: one that fails is written to the log and stops no other."""
 
     def __init__(self, client: Any, alarm: str) -> None:
         self._client, self._alarm = client, alarm

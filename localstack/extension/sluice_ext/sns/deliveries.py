@@ -27,7 +27,9 @@ def install() -> None:
         return original_log(message, subscriber, success, *args, **kwargs)
 
     def fail(sns_subscriber: Any, message: str, error: str, **kwargs: Any) -> Any:
-        LOG.warning("A message of %s did not reach %s: %s", sns_subscriber["TopicArn"], _endpoint(sns_subscriber), error)
+        LOG.warning(
+            "A message of %s did not reach %s: %s", sns_subscriber["TopicArn"], _endpoint(sns_subscriber), error
+        )
         try:
             queue = original_fail(sns_subscriber, message, error, **kwargs)
         except Exception as refused:  # noqa: BLE001 - the message is lost, as on AWS; the metric says so
