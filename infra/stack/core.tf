@@ -32,6 +32,8 @@ locals {
     bus_name  = module.event_bus.name
     bus_arn   = module.event_bus.arn
 
+    event_dlq_arn = module.event_dlq.arn
+
     # Each by its own name: an index that Terraform cannot read before it runs makes everything wait for all that the
     # modules hold, also for the lifecycle settings, which the provider watches for a minute.
     buckets = merge({
@@ -79,6 +81,14 @@ locals {
         dlq_name = module.ingest_dlq.name
         dlq_url  = module.ingest_dlq.url
         label    = "ingest"
+      }
+      # EventBridge itself holds an event until its target takes it.
+      events = {
+        name     = null
+        url      = null
+        dlq_name = module.event_dlq.name
+        dlq_url  = module.event_dlq.url
+        label    = "event"
       }
     }
     workflows = {}

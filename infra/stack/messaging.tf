@@ -46,6 +46,19 @@ module "chunk_dlq" {
   dead_letter_source = local.chunk_queue_name
 }
 
+# Events that EventBridge could not deliver to a target of one of this stack's rules on the default bus. Those for a
+# branch's queue go to that queue's own dead-letter queue.
+module "event_dlq" {
+  source = "../modules/queue"
+
+  name    = "${local.prefix}-events-dlq"
+  account = module.notifications.account
+  event_rule_arn = join(":", [
+    "arn", module.notifications.account.partition, "events", module.notifications.account.region,
+    module.notifications.account.id, "rule/${local.prefix}-*",
+  ])
+}
+
 # Events that ingest could not process: Lambda sends them after the last attempt, or ingest itself does.
 module "ingest_dlq" {
   source = "../modules/queue"

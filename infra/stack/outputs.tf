@@ -33,6 +33,11 @@ output "ingest_dlq_url" {
   value       = module.ingest_dlq.url
 }
 
+output "event_dlq_url" {
+  description = "Dead-letter queue of events that EventBridge could not deliver."
+  value       = module.event_dlq.url
+}
+
 output "idempotency_table" {
   description = "Table of events already processed."
   value       = module.idempotency_table.name

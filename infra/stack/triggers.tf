@@ -43,6 +43,10 @@ resource "aws_cloudwatch_event_target" "settle" {
   rule      = aws_cloudwatch_event_rule.settle.name
   target_id = "settle"
   arn       = module.settle.arn
+
+  dead_letter_config {
+    arn = module.event_dlq.arn
+  }
 }
 
 resource "aws_lambda_permission" "settle" {

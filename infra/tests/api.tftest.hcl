@@ -11,6 +11,7 @@ variables {
   account_id       = "123456789012"
   function_arn     = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-analytics-worker"
   topic_arn        = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+  event_dlq_arn    = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
   definition       = { StartAt = "Done", States = { Done = { Type = "Succeed" } } }
   aborted_notice   = { kind = "analytics.failed", job = "<name>", reason = "<status>" }
   aborted_function = { name = "sluice-test-analytics-worker", target_id = "record" }
@@ -30,8 +31,9 @@ variables {
     topic_kms_key_arn      = null
   }
   core = {
-    account   = { partition = "aws", region = "us-east-1", id = "123456789012" }
-    topic_arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    account       = { partition = "aws", region = "us-east-1", id = "123456789012" }
+    topic_arn     = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    event_dlq_arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
     datasets = {
       environment = { DATASETS_BUCKET = "sluice-test-artifacts", DATASETS_KEY = "config/datasets.json" }
       permission  = { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["arn:aws:s3:::sluice-test-artifacts/config/datasets.json"] }

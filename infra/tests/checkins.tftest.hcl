@@ -18,8 +18,9 @@ variables {
     topic_kms_key_arn      = null
   }
   core = {
-    account   = { partition = "aws", region = "us-east-1", id = "123456789012" }
-    topic_arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    account       = { partition = "aws", region = "us-east-1", id = "123456789012" }
+    topic_arn     = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    event_dlq_arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
     datasets = {
       environment = { DATASETS_BUCKET = "sluice-test-artifacts", DATASETS_KEY = "config/datasets.json" }
       permission  = { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["arn:aws:s3:::sluice-test-artifacts/config/datasets.json"] }
@@ -41,6 +42,11 @@ variables {
 run "the_executor_runs_on_a_schedule_when_one_is_given" {
   module {
     source = "./branches/checkins"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.executor[0].dead_letter_config[0].arn == var.core.event_dlq_arn
+    error_message = "an event that does not reach the executor must not be lost"
   }
 
   assert {

@@ -39,6 +39,11 @@ run "only_this_rule_of_this_account_fills_the_queue" {
   }
 
   assert {
+    condition     = aws_cloudwatch_event_target.this.dead_letter_config[0].arn == module.dlq.arn && jsondecode(module.dlq.policy).Statement[1].Condition == jsondecode(module.queue.policy).Statement[1].Condition
+    error_message = "what cannot be delivered goes to the dead-letter queue, which lets the same rule send"
+  }
+
+  assert {
     condition     = aws_cloudwatch_event_rule.this.name == "sluice-test-branch" && jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == { source = ["sluice"], detail-type = ["object.committed"] }
     error_message = "committed objects are what the branch subscribes to"
   }

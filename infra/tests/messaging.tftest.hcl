@@ -15,18 +15,29 @@ run "services_of_the_account_publish_and_only_over_tls" {
 
   assert {
     condition = jsondecode(aws_sns_topic_policy.this.policy).Statement[0] == {
-      Sid       = "AllowServicesOfThisAccount"
+      Sid       = "AllowEventBridge"
       Effect    = "Allow"
-      Principal = { Service = ["events.amazonaws.com", "cloudwatch.amazonaws.com"] }
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sns:Publish"
+      Resource  = "arn:aws:sns:us-east-1:123456789012:mock-topic"
+    }
+    error_message = "EventBridge must be allowed to publish, and meets no condition"
+  }
+
+  assert {
+    condition = jsondecode(aws_sns_topic_policy.this.policy).Statement[1] == {
+      Sid       = "AllowAlarmsOfThisAccount"
+      Effect    = "Allow"
+      Principal = { Service = "cloudwatch.amazonaws.com" }
       Action    = "sns:Publish"
       Resource  = "arn:aws:sns:us-east-1:123456789012:mock-topic"
       Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
     }
-    error_message = "EventBridge and CloudWatch of this account must be allowed to publish"
+    error_message = "alarms of this account must be allowed to publish, and no others"
   }
 
   assert {
-    condition     = jsondecode(aws_sns_topic_policy.this.policy).Statement[1].Effect == "Deny" && jsondecode(aws_sns_topic_policy.this.policy).Statement[1].Condition == { Bool = { "aws:SecureTransport" = "false" } }
+    condition     = jsondecode(aws_sns_topic_policy.this.policy).Statement[2].Effect == "Deny" && jsondecode(aws_sns_topic_policy.this.policy).Statement[2].Condition == { Bool = { "aws:SecureTransport" = "false" } }
     error_message = "publishing without TLS must be denied"
   }
 

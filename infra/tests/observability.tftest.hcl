@@ -7,6 +7,7 @@ variables {
   region           = "eu-west-1"
   namespace        = "sluice-test"
   topic_arn        = "arn:aws:sns:eu-west-1:210987654321:sluice-test-notifications"
+  event_dlq_arn    = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
   functions        = { ingest = "sluice-test-ingest", watch = "sluice-test-watch" }
   workflows        = { replay = "arn:aws:states:eu-west-1:210987654321:stateMachine:sluice-test-replay" }
   watch            = { name = "sluice-test-watch", arn = "arn:aws:lambda:eu-west-1:210987654321:function:sluice-test-watch" }
@@ -124,6 +125,11 @@ run "only_this_schedule_may_run_the_watch" {
   assert {
     condition     = aws_lambda_permission.watch.source_arn == aws_cloudwatch_event_rule.watch.arn && aws_lambda_permission.watch.principal == "events.amazonaws.com"
     error_message = "the permission must name the rule"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.watch.dead_letter_config[0].arn == var.event_dlq_arn
+    error_message = "an event that does not reach the function must not be lost"
   }
 
   assert {

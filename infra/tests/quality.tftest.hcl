@@ -19,10 +19,11 @@ variables {
     topic_kms_key_arn      = null
   }
   core = {
-    account   = { partition = "aws", region = "us-east-1", id = "123456789012" }
-    topic_arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
-    bus_name  = "sluice-test-events"
-    bus_arn   = "arn:aws:events:us-east-1:123456789012:event-bus/sluice-test-events"
+    account       = { partition = "aws", region = "us-east-1", id = "123456789012" }
+    topic_arn     = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    event_dlq_arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
+    bus_name      = "sluice-test-events"
+    bus_arn       = "arn:aws:events:us-east-1:123456789012:event-bus/sluice-test-events"
     datasets = {
       environment = { DATASETS_BUCKET = "sluice-test-artifacts", DATASETS_KEY = "config/datasets.json" }
       permission  = { sid = "ReadDatasets", actions = ["s3:GetObject"], resources = ["arn:aws:s3:::sluice-test-artifacts/config/datasets.json"] }

@@ -20,10 +20,11 @@ variables {
     topic_kms_key_arn      = null
   }
   core = {
-    account   = { partition = "aws", region = "us-east-1", id = "123456789012" }
-    topic_arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
-    buckets   = { artifacts = { name = "sluice-test-artifacts", arn = "arn:aws:s3:::sluice-test-artifacts" } }
-    layers    = { base = "arn:aws:lambda:us-east-1:123456789012:layer:sluice-test-base:1" }
+    account       = { partition = "aws", region = "us-east-1", id = "123456789012" }
+    topic_arn     = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+    event_dlq_arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
+    buckets       = { artifacts = { name = "sluice-test-artifacts", arn = "arn:aws:s3:::sluice-test-artifacts" } }
+    layers        = { base = "arn:aws:lambda:us-east-1:123456789012:layer:sluice-test-base:1" }
   }
   settings = {
     bucket_name               = "sluice-test-taxi"

@@ -6,11 +6,12 @@ mock_provider "aws" {
 }
 
 variables {
-  name         = "sluice-test-replay"
-  account_id   = "123456789012"
-  function_arn = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-replay"
-  topic_arn    = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
-  definition   = { Comment = "a test's", TimeoutSeconds = 60, StartAt = "Done", States = { Done = { Type = "Succeed" } } }
+  name          = "sluice-test-replay"
+  account_id    = "123456789012"
+  function_arn  = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-replay"
+  topic_arn     = "arn:aws:sns:us-east-1:123456789012:sluice-test-notifications"
+  event_dlq_arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
+  definition    = { Comment = "a test's", TimeoutSeconds = 60, StartAt = "Done", States = { Done = { Type = "Succeed" } } }
 
   aborted_notice = { kind = "replay.failed", replay = "<name>", reason = "<status>", workflow = "<machine>" }
 }
@@ -49,6 +50,11 @@ run "eventbridge_notifies_of_a_run_that_was_aborted" {
   assert {
     condition     = aws_cloudwatch_event_target.aborted.arn == var.topic_arn && tomap(jsondecode(aws_cloudwatch_event_target.aborted.input_transformer[0].input_template)) == var.aborted_notice
     error_message = "the notice must name the run"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.aborted.dead_letter_config[0].arn == var.event_dlq_arn
+    error_message = "a notice that does not reach the topic must not be lost"
   }
 
   assert {

@@ -17,7 +17,7 @@ from sluice.console import FAILED, fail
 from sluice.pipeline import queues
 from sluice.pipeline.branches import Branches
 from sluice.pipeline.ledger import Item, LedgerView
-from sluice.pipeline.message_formats import DeadLetterMessage, Kind, read_message
+from sluice.pipeline.message_formats import SEE_LEDGER, DeadLetterMessage, Kind, read_message
 from sluice.polling import poll
 from sluice_pipeline.ledger.items import State
 
@@ -80,6 +80,8 @@ class DeadLetters:
         return [self._with_reason(message, items.get(message.object_id or "")) for message in messages]
 
     def _with_reason(self, message: DeadLetterMessage, item: Item | None) -> DeadLetterMessage:
+        if message.reason != SEE_LEDGER:
+            return message
         if message.kind in (Kind.COMMITTED, Kind.STAGED) and item is not None:
             # A branch that knows why stores it in the ledger, as load stores load_error.
             stored = item.get(f"{self._queues[message.queue].label}_error")

@@ -11,12 +11,17 @@ from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from sluice.pipeline.branches import CORE, Queue
+from sluice.pipeline.queues import UNDELIVERED
 from sluice_pipeline.events.announcements import COMMITTED, STAGED
 from sluice_pipeline.events.messages import ChunkMessage, MalformedMessage
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 
 FAILED_OBJECT = "sluice.failed-object/1"
 """The schema of the record that ingest writes about an object that it could not plan."""
+
+
+SEE_LEDGER = "see the ledger"
+"""The reason of a message whose body does not say it."""
 
 
 class Kind(StrEnum):
@@ -27,6 +32,7 @@ class Kind(StrEnum):
     EVENT = "event that ingest failed on"
     COMMITTED = "object.committed event that a branch failed on"
     STAGED = "object.staged event whose audit was not started"
+    UNDELIVERED = "event that EventBridge could not deliver"
     UNKNOWN = "unknown"
 
 
@@ -81,6 +87,9 @@ def read_message(queue: Queue, message: Mapping[str, Any]) -> DeadLetterMessage:
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     body = str(message["Body"])
+    found = _reader(queue)(body)
+    if why := _undelivered(message):
+        found |= {"reason": why} | ({"kind": Kind.UNDELIVERED} if queue.url is None else {})
     return DeadLetterMessage(
         queue=queue.key,
         message_id=str(message["MessageId"]),
@@ -88,7 +97,7 @@ def read_message(queue: Queue, message: Mapping[str, Any]) -> DeadLetterMessage:
         handle=str(message["ReceiptHandle"]),
         receives=int(attributes.get("ApproximateReceiveCount", 0)),
         sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
-        **_reader(queue)(body),
+        **found,
     )
 
 
@@ -116,13 +125,23 @@ def _reader(queue: Queue) -> Callable[[str], dict[str, Any]]:
     return _chunk if queue.branch == CORE else _object_event
 
 
+def _undelivered(message: Mapping[str, Any]) -> str:
+    """What EventBridge says of an event that did not reach its target; empty for any other message.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq
+    """
+    given = message.get("MessageAttributes") or {}
+    words = [str(given[name]["StringValue"]) for name in UNDELIVERED if name in given]
+    return f"EventBridge did not deliver it: {': '.join(words)}" if words else ""
+
+
 def _chunk(body: str) -> dict[str, Any]:
     try:
         message = ChunkMessage.from_json(body)
     except MalformedMessage as error:
         return {"kind": Kind.UNKNOWN, "reason": f"not a chunk message: {error}"}
     chunk = f"{message.chunk.index} of {message.chunk.count}" if message.chunk.count > 1 else None
-    return {"kind": Kind.CHUNK, "reason": "see the ledger", "origin": message.origin, "chunk": chunk}
+    return {"kind": Kind.CHUNK, "reason": SEE_LEDGER, "origin": message.origin, "chunk": chunk}
 
 
 def _failed_event(body: str) -> dict[str, Any]:
@@ -153,7 +172,7 @@ def _object_event(body: str) -> dict[str, Any]:
         origin = Origin(**event["detail"]["origin"])
     except (ValueError, KeyError, TypeError):
         return {"kind": Kind.UNKNOWN, "reason": f"no {COMMITTED} event"}
-    return {"kind": kinds[event["detail-type"]], "reason": "see the ledger", "origin": origin}
+    return {"kind": kinds[event["detail-type"]], "reason": SEE_LEDGER, "origin": origin}
 
 
 def _retries_exhausted(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 type Message = dict[str, Any]
 """As SQS's ReceiveMessage returns it."""
 
+UNDELIVERED = ("ERROR_CODE", "ERROR_MESSAGE")
+"""Attributes of an event that EventBridge could not deliver."""
+
 BATCH = 10  # messages of one request, the most that SQS takes
 _PEEK_SECONDS = 20
 
@@ -71,6 +74,7 @@ def receive_messages(sqs: Any, url: str, limit: int, hide_seconds: int) -> list[
             VisibilityTimeout=hide_seconds,
             WaitTimeSeconds=1,
             AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            MessageAttributeNames=list(UNDELIVERED),
         )
         fresh = [message for message in answer.get("Messages", []) if message["MessageId"] not in found]
         if not fresh:

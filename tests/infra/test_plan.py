@@ -36,7 +36,7 @@ OPS = {
 }
 OBSERVABILITY = {
     "aws_cloudwatch_dashboard": 1,
-    "aws_cloudwatch_metric_alarm": 16,
+    "aws_cloudwatch_metric_alarm": 17,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
@@ -216,7 +216,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_s3_bucket_versioning": 4,
         "aws_s3_bucket_notification": 1,
         "aws_s3_object": 6,
-        "aws_sqs_queue": 3,
+        "aws_sqs_queue": 4,
         "aws_dynamodb_table": 2,
         "aws_sns_topic": 1,
         "aws_sns_topic_policy": 1,
@@ -238,6 +238,21 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
     added = PROD if env == "prod" else {}
     assert kinds == Counter(core) + branches + Counter(added)
     assert len(plan.addresses) == kinds.total()
+
+
+def test_every_target_of_eventbridge_has_a_dead_letter_queue(env_plan: tuple[str, OfflinePlan]) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-rule-dlq"""
+    _, plan = env_plan
+    changes = [c for c in plan.document["resource_changes"] if c["type"] == "aws_cloudwatch_event_target"]
+    assert changes
+    without = [
+        change["address"]
+        for change in changes
+        # The queue's ARN is known after it is created.
+        if not change["change"]["after"].get("dead_letter_config")
+        and not change["change"]["after_unknown"].get("dead_letter_config")
+    ]
+    assert without == []
 
 
 def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:

@@ -2,11 +2,13 @@
 
 import json
 import warnings
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
 ACCOUNT = "us-east-1:123456789012"
+EVENTS = "events.amazonaws.com"
 LEDGER = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-ledger"
 IDEMPOTENCY = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-idempotency"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:sluice-test-notifications"
@@ -474,23 +476,72 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 20
+    assert len(carriers) == 21
     assert refusing == carriers
 
 
 def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources) -> None:
     kinds = ("aws_s3_bucket_policy", "aws_sqs_queue", "aws_sns_topic_policy")
     for address, statement in statements(mocked_resources, *kinds):
-        if statement["Effect"] == "Allow":
+        # EventBridge meets no condition of a topic's policy, see below.
+        to_topic = mocked_resources[address]["type"] == "aws_sns_topic_policy"
+        if statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
             assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, address
     from_the_bus = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
     assert {statement["Principal"]["Service"] for statement in from_the_bus} == {"events.amazonaws.com"}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
+    each = [f"{rules}{branch}" for branch in ("feedback", "lake", "loads", "quality") for _ in ("queue", "dlq")]
     assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in from_the_bus) == [
-        f"{rules}feedback", f"{rules}lake", f"{rules}loads", f"{rules}quality"]  # fmt: skip
+        f"arn:aws:events:{ACCOUNT}:rule/sluice-test-*", *each]  # fmt: skip
     permission = mocked_resources["module.bronze_trigger.aws_lambda_permission.this"]["values"]
     assert permission["source_account"] == "123456789012"
     assert permission["source_arn"] == "arn:aws:s3:::sluice-test-bronze"
+
+
+def test_eventbridge_may_publish_to_the_topic_without_a_condition(mocked_resources: Resources) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions"""
+    about_events = [
+        statement
+        for _, statement in statements(mocked_resources, "aws_sns_topic_policy")
+        if statement["Effect"] == "Allow" and EVENTS in listed(statement["Principal"].get("Service", []))
+    ]
+    assert [(one["Action"], one["Resource"], one.get("Condition")) for one in about_events] == [
+        ("sns:Publish", TOPIC, None)
+    ]
+
+
+def test_what_eventbridge_cannot_deliver_goes_to_a_queue_that_lets_its_rule_send(mocked_resources: Resources) -> None:
+    """Every target has a dead-letter queue, whose policy covers the target's rule, and whose alarm exists."""
+    queues = {
+        values["arn"]: values
+        for values in (one["values"] for one in mocked_resources.values() if one["type"] == "aws_sqs_queue")
+    }
+    rules = {
+        (values["event_bus_name"], values["name"]): values["arn"]
+        for values in (one["values"] for one in mocked_resources.values() if one["type"] == "aws_cloudwatch_event_rule")
+    }
+    watched = {
+        one["values"]["dimensions"]["QueueName"]
+        for one in mocked_resources.values()
+        if one["type"] == "aws_cloudwatch_metric_alarm" and "QueueName" in (one["values"]["dimensions"] or {})
+    }
+    targets = [one for one in mocked_resources.values() if one["type"] == "aws_cloudwatch_event_target"]
+    assert len(targets) > 5
+    for target in targets:
+        values = target["values"]
+        assert values["dead_letter_config"], target["address"]
+        queue = queues[values["dead_letter_config"][0]["arn"]]
+        assert queue["name"] in watched, target["address"]
+        bus = values["event_bus_name"]
+        path = values["rule"] if bus == "default" else f"{bus}/{values['rule']}"
+        assert (bus, values["rule"]) in rules, target["address"]
+        sources = [
+            statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+            for statement in json.loads(queue["policy"])["Statement"]
+            if statement["Principal"] == {"Service": EVENTS} and statement["Effect"] == "Allow"
+        ]
+        arn = f"arn:aws:events:{ACCOUNT}:rule/{path}"
+        assert any(fnmatchcase(arn, source) for source in sources), target["address"]
 
 
 def test_a_queues_own_policy_names_the_queue(mocked_resources: Resources) -> None:

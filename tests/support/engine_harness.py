@@ -25,7 +25,8 @@ from sluice.environment import of_machine
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("SLUICE_ENGINE_PYTHON") or str(ROOT / ".sluice/engine/bin/python")
 RUNTIMES = os.environ.get("SLUICE_LAMBDA_RUNTIMES") or str(ROOT / ".sluice/runtimes")
-ROLE = "arn:aws:iam::000000000000:role/contract"
+ACCOUNT = "000000000000"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/contract"
 
 
 def eventually[T](check: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
@@ -167,13 +168,25 @@ class Function:
 
 
 class Queue:
-    """An SQS queue."""
+    """An SQS queue, which the services of its account may fill; `Policy=""` makes one that has no policy."""
 
     def __init__(self, engine: Engine, **attributes: str) -> None:
         self.sqs = engine.client("sqs")
         self.name = f"q-{uuid.uuid4().hex[:8]}"
+        attributes = {"Policy": self._policy()} | attributes
         self.url = self.sqs.create_queue(QueueName=self.name, Attributes=attributes)["QueueUrl"]
         self.arn = self.attribute("QueueArn")
+
+    def _policy(self) -> str:
+        services = [f"{name}.amazonaws.com" for name in ("events", "s3", "sns")]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": services},
+            "Action": "sqs:SendMessage",
+            "Resource": f"arn:aws:sqs:us-east-1:{ACCOUNT}:{self.name}",
+            "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
     def attribute(self, name: str) -> str:
         value: str = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])["Attributes"][name]
@@ -186,7 +199,10 @@ class Queue:
     def receive(self) -> list[dict[str, Any]]:
         """Take and delete what is there."""
         messages: list[dict[str, Any]] = self.sqs.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+            QueueUrl=self.url,
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
         ).get("Messages", [])
         for message in messages:
             self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])

@@ -157,6 +157,10 @@ resource "aws_cloudwatch_event_target" "executor" {
   rule      = aws_cloudwatch_event_rule.executor[0].name
   target_id = "executor"
   arn       = module.executor.arn
+
+  dead_letter_config {
+    arn = var.core.event_dlq_arn
+  }
 }
 
 resource "aws_lambda_permission" "executor" {

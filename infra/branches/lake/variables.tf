@@ -18,9 +18,10 @@ variable "deployment" {
 variable "core" {
   description = "What the core has created for its branches (infra/stack/core.tf)."
   type = object({
-    account   = object({ partition = string, region = string, id = string })
-    topic_arn = string
-    bus_name  = string
+    account       = object({ partition = string, region = string, id = string })
+    topic_arn     = string
+    event_dlq_arn = string
+    bus_name      = string
     datasets = object({
       environment = map(string)
       permission  = object({ sid = string, actions = list(string), resources = list(string) })

@@ -56,5 +56,6 @@ module "alarms" {
   }
 
   chunk_queue_name        = var.chunk_queue_name
+  event_dlq_arn           = var.core.event_dlq_arn
   dead_letter_queue_names = { for queue in values(local.queues) : queue.label => queue.dlq_name }
 }

@@ -19,10 +19,11 @@ variable "deployment" {
 variable "core" {
   description = "What the core has created for its branches (infra/stack/core.tf)."
   type = object({
-    account   = object({ partition = string, region = string, id = string })
-    topic_arn = string
-    buckets   = object({ artifacts = object({ name = string, arn = string }) })
-    layers    = object({ base = string })
+    account       = object({ partition = string, region = string, id = string })
+    topic_arn     = string
+    event_dlq_arn = string
+    buckets       = object({ artifacts = object({ name = string, arn = string }) })
+    layers        = object({ base = string })
   })
 }
 

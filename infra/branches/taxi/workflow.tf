@@ -105,6 +105,7 @@ module "workflow" {
   account_id         = local.account.id
   function_arn       = module.steps.arn
   topic_arn          = var.core.topic_arn
+  event_dlq_arn      = var.core.event_dlq_arn
   topic_kms_key_arn  = var.deployment.topic_kms_key_arn
   log_retention_days = var.deployment.log_retention_days
   tracing_mode       = var.deployment.tracing_mode

@@ -18,6 +18,11 @@ variable "topic_arn" {
   type        = string
 }
 
+variable "event_dlq_arn" {
+  description = "ARN of the queue for events that EventBridge cannot deliver."
+  type        = string
+}
+
 variable "functions" {
   description = "Names of the functions, by what they are called in names of alarms."
   type        = map(string)

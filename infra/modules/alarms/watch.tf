@@ -10,6 +10,10 @@ resource "aws_cloudwatch_event_target" "watch" {
   rule      = aws_cloudwatch_event_rule.watch.name
   target_id = "watch"
   arn       = var.watch.arn
+
+  dead_letter_config {
+    arn = var.event_dlq_arn
+  }
 }
 
 resource "aws_lambda_permission" "watch" {

@@ -26,6 +26,7 @@ module "dlq" {
   name               = "${var.name}-dlq"
   account            = var.account
   dead_letter_source = var.name
+  event_rule_arn     = local.rule_arn
 }
 
 resource "aws_cloudwatch_event_rule" "this" {
@@ -40,4 +41,9 @@ resource "aws_cloudwatch_event_target" "this" {
   event_bus_name = var.event_bus_name
   target_id      = "queue"
   arn            = module.queue.arn
+
+  # What EventBridge cannot deliver looks like what the function cannot process, and is redriven like it.
+  dead_letter_config {
+    arn = module.dlq.arn
+  }
 }

@@ -60,7 +60,7 @@ variable "dead_letter_source" {
 }
 
 variable "event_rule_arn" {
-  description = "ARN of the EventBridge rule that may send to this queue; null when none may."
+  description = "ARN of the EventBridge rule that may send to this queue, or a pattern of such ARNs; null when none may."
   type        = string
   default     = null
 }

@@ -49,6 +49,10 @@ resource "aws_cloudwatch_event_target" "schedule" {
   role_arn  = aws_iam_role.schedule[0].arn
   input     = each.value.input
 
+  dead_letter_config {
+    arn = var.event_dlq_arn
+  }
+
   depends_on = [var.scheduled_after]
 }
 
@@ -74,6 +78,10 @@ resource "aws_cloudwatch_event_target" "aborted" {
   target_id = "notice"
   arn       = var.topic_arn
 
+  dead_letter_config {
+    arn = var.event_dlq_arn
+  }
+
   input_transformer {
     input_paths = {
       name    = "$.detail.name"
@@ -92,6 +100,10 @@ resource "aws_cloudwatch_event_target" "aborted_function" {
   rule      = aws_cloudwatch_event_rule.aborted.name
   target_id = var.aborted_function.target_id
   arn       = var.function_arn
+
+  dead_letter_config {
+    arn = var.event_dlq_arn
+  }
 
   dynamic "input_transformer" {
     for_each = var.aborted_function.input == null ? [] : [var.aborted_function.input]

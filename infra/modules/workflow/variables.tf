@@ -39,6 +39,11 @@ variable "topic_arn" {
   type        = string
 }
 
+variable "event_dlq_arn" {
+  description = "ARN of the queue for events that EventBridge cannot deliver."
+  type        = string
+}
+
 variable "topic_kms_key_arn" {
   description = "ARN of the topic's customer-managed KMS key, null for none."
   type        = string

@@ -180,6 +180,9 @@ def test_the_test_event_of_s3_has_no_records(engine: Engine, queue: Make, bucket
 def test_a_notification_reaches_the_function_at_once(engine: Engine, function: Make, bucket: str) -> None:
     s3 = engine.client("s3", s3={"addressing_style": "path"})
     target = function("import time\ndef handler(event, context):\n    print('AT', time.time())\n")
+    engine.client("lambda").add_permission(
+        FunctionName=target.name, StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
     rule = {"LambdaFunctionArn": target.arn, "Events": ["s3:ObjectCreated:*"]}
     s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [rule]}

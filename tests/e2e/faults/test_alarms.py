@@ -115,6 +115,24 @@ def called_with_a_request(stack: Stack) -> list[str]:
     return [one["name"] for key, one in branches.functions(stack).items() if one["alarms"] and key not in others]
 
 
+@contextmanager
+def an_event_without_a_target(pipe: Pipeline) -> Iterator[str]:
+    """A rule of the stack whose function does not exist, and an event that it matched; yields the rule's name."""
+    events, stack = pipe.stack.client("events"), pipe.stack
+    name = f"{stack['metrics_namespace']}-{pipe.run}"
+    where = f"{stack['region']}:{stack['account_id']}"
+    queue = pipe.sqs.get_queue_attributes(QueueUrl=stack["event_dlq_url"], AttributeNames=["QueueArn"])["Attributes"]
+    target = {"Id": "gone", "Arn": f"arn:aws:lambda:{where}:function:{name}-gone"}
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+    events.put_targets(Rule=name, Targets=[target | {"DeadLetterConfig": {"Arn": queue["QueueArn"]}}])
+    events.put_events(Entries=[{"Source": name, "DetailType": "test", "Detail": "{}"}])
+    try:
+        yield name
+    finally:
+        events.remove_targets(Rule=name, Ids=["gone"])
+        events.delete_rule(Name=name)
+
+
 # What the test below does not cause.
 NOT_CAUSED = {"ObjectsMissing", "ObjectsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionsSucceeded"}
 
@@ -184,7 +202,9 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
     # what only transform can cause
     pipe.send(json.dumps({"schema": "sluice.chunk/1", "not": pipe.run}))
     rejected_rows = pipe.put("shipments", b'{"record_type": "shipment"}\n' * 200, "rejected.jsonl")
-    alarms.fired(*alarms.names)
+    with an_event_without_a_target(pipe) as rule:
+        alarms.fired(*alarms.names)
+        pipe.receive_messages("event_dlq_url", lambda body: rule in body)
     pipe.receive_messages("chunk_dlq_url", lambda body: pipe.run in body)
     pipe.receive_messages("ingest_dlq_url", lambda body: unknown.ref.key in body)
     for name in consumers(pipe.stack):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,6 +91,23 @@ def test_the_events_that_deliver_again_name_the_object_as_s3_does() -> None:
     from core.ingest import events  # ingest's own reader
 
     assert events.objects_in(EVENT) == [REF]
+
+
+def test_an_event_that_eventbridge_could_not_deliver_says_why_and_no_function_can_process_it() -> None:
+    attributes = {name: {"StringValue": name.lower(), "DataType": "String"} for name in ("ERROR_CODE", "ERROR_MESSAGE")}
+    raw = {
+        "MessageId": "0123abcd-1",
+        "Body": '{"detail-type": "x"}',
+        "ReceiptHandle": "h",
+        "MessageAttributes": attributes,
+    }
+    found = read_message(QUEUES["ingest"], raw)
+    assert (found.kind, found.repairable) == (Kind.UNDELIVERED, False)
+    assert found.reason == "EventBridge did not deliver it: error_code: error_message"
+    branch = replace(QUEUES["chunks"], branch="lake")
+    event = json.dumps({"detail-type": "object.committed", "detail": {"origin": asdict(REF.as_origin())}})
+    for_branch = read_message(branch, raw | {"Body": event})
+    assert (for_branch.kind, for_branch.repairable, for_branch.reason) == (Kind.COMMITTED, True, found.reason)
 
 
 def test_a_message_is_named_by_its_id_its_object_or_its_key() -> None:

@@ -25,8 +25,7 @@ def install() -> None:
         ROUTER.add(f"/_sluice/state/{name}", _state, methods=[method])
     if settings.FAULTS:
         calls.install()
-    if settings.IAM_RECORDED:
-        iam.install()
+    iam.install()
 
 
 def _health(_request: Request) -> Response:

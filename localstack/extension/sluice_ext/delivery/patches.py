@@ -15,11 +15,13 @@ from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
 from localstack.services.s3.notifications import LambdaNotifier
+from localstack.utils.aws.arns import parse_arn, s3_bucket_arn
 from localstack.utils.strings import long_uid
 
 from sluice_ext.delivery import mapping_rules, service
 from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller
+from sluice_ext.iam import behalf, deliveries
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
 
 LOG = logging.getLogger(__name__)
@@ -55,6 +57,9 @@ def notify_function(self: Any, ctx: Any, config: Any) -> None:
     name, qualifier, account, region = function_locators_from_arn(arn)
     payload = self._get_event_payload(ctx, config.get("Id"))
     try:
+        deliveries.demand(
+            "s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.INVOKE, arn
+        )
         service.lambda_service().invoke(
             function_name=name,
             qualifier=qualifier,
@@ -65,6 +70,9 @@ def notify_function(self: Any, ctx: Any, config: Any) -> None:
             request_id=long_uid(),
             payload=json.dumps(payload).encode(),
         )
+    except deliveries.NotPermitted as error:
+        # S3 has no retries and no dead-letter queue for it; the bucket's owner sees a function that was not invoked.
+        LOG.warning("S3 does not notify %s of %s in %s: %s", arn, ctx.key_name, ctx.bucket_name, error)
     except Exception:
         LOG.exception("S3 cannot notify %s of %s in %s", arn, ctx.key_name, ctx.bucket_name)
 

@@ -5,8 +5,9 @@ Their patterns are AWS's (`sluice_ext.patterns`).
 
 
 def install() -> None:
-    """Make disabled rules deliver nothing, give each rule one schedule, and match patterns as AWS does."""
-    from sluice_ext.events import patterns, rules
+    """Make disabled rules deliver nothing, give each rule one schedule, match patterns, and retry what does not arrive."""
+    from sluice_ext.events import deliveries, patterns, rules
 
     rules.install()
     patterns.install()
+    deliveries.install()

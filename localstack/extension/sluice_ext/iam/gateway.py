@@ -1,7 +1,8 @@
 """Records which actions roles use and, with SLUICE_IAM=enforce, refuses those that their policies do not allow.
 
 This applies only to calls with an access key that the engine itself gave to a function or, for an assumed role, to one
-of its services; not those of Terraform, tests and the user. Identity policies are evaluated, resource policies not.
+of its services; not those of Terraform, tests and the user. The role's policies and the resource's own are evaluated:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
 """
 
 from collections.abc import Mapping
@@ -15,11 +16,12 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 
 from sluice_ext import settings
 from sluice_ext.caller import sessions
-from sluice_ext.iam import policy, roles
+from sluice_ext.iam import condition_keys, policy, principals, resources, roles
 from sluice_ext.iam.actions import PREFIXES, Where, keys_of, needed
 from sluice_ext.iam.record import RECORD
 from sluice_ext.iam.s3_actions import bucket_of
 
+DENIED_BY_RESOURCE = "explicitly denied by the resource"
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_RequestSyntax (Permissions)
 _SHOW_MISSING_OBJECTS = ("GetObject", "HeadObject")
 
@@ -42,8 +44,9 @@ def _on_request(_chain: Any, context: RequestContext, _response: Response) -> No
     for action, resource in needed(
         PREFIXES.get(signed, signed), context.operation.name, context.service_request or {}, where
     ):
-        keys = keys_of(action, signed, context.service_request or {})
-        decision = decide(session, action, resource, where.region, keys)
+        parameters = context.service_request or {}
+        keys = keys_of(action, signed, parameters)
+        decision = decide(session, action, resource, where.region, keys, condition_keys.of(action, parameters))
         if decision != policy.ALLOWED:
             raise refusal(context, session, action, resource, decision)
 
@@ -76,11 +79,17 @@ def _on_response(_chain: Any, context: RequestContext, response: Response) -> No
 
 
 def decide(
-    session: sessions.Session, action: str, resource: str, region: str, more: Mapping[str, str] | None = None
+    session: sessions.Session,
+    action: str,
+    resource: str,
+    region: str,
+    more: Mapping[str, str] | None = None,
+    unrecorded: Mapping[str, str] | None = None,
 ) -> str:
-    """Record the use; ALLOWED, DENIED or NOT_ALLOWED if policies are enforced, otherwise always ALLOWED.
+    """Record the use; the decision if policies are enforced, otherwise ALLOWED.
 
-    more: condition keys of the call, beside those that every call has.
+    A decision is ALLOWED, DENIED, DENIED_BY_RESOURCE or NOT_ALLOWED.
+    more, unrecorded: condition keys of the call, beside those that every call has; the record has the first ones.
     """
     decision = policy.ALLOWED
     if settings.IAM_ENFORCED:
@@ -91,10 +100,51 @@ def decide(
             "aws:principalaccount": sessions.account_of(session.role_arn),
             "aws:resourceaccount": sessions.account_of(session.role_arn),
             "aws:requestedregion": region,
-        } | dict(more or {})
-        decision = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
+            "aws:principalisawsservice": "false",
+            "aws:principaltype": "AssumedRole",
+            "aws:viaawsservice": "false",
+        }
+        decision = _judge(session, action, resource, keys | dict(more or {}) | dict(unrecorded or {}))
     RECORD.add(session.role_arn, action, resource, more, refused=decision != policy.ALLOWED)
     return decision
+
+
+def _judge(session: sessions.Session, action: str, resource: str, keys: Mapping[str, str]) -> str:
+    """What the role's policies and the resource's own say together."""
+    own = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
+    account = sessions.account_of(session.role_arn)
+    foreign = (owner := resources.account_of(resource)) not in ("", account)
+    keys = dict(keys) | ({"aws:resourceaccount": owner} if foreign else {})
+    text = resources.policy_of(resource)
+    statements = roles.statements_of(text) if text else ()
+    caller = principals.Caller(account, role=session.role_arn, session=session.principal)
+
+    def by_resource(delegated: bool) -> str:
+        return principals.decide(statements, caller, action, resource, keys, delegated)
+
+    direct = by_resource(delegated=False)
+    if policy.DENIED in (own, direct):
+        return policy.DENIED if own == policy.DENIED else DENIED_BY_RESOURCE
+    is_key = action.startswith("kms:") and ":key/" in resource
+    if is_key and _granted(session.role_arn, action, resource):
+        return policy.ALLOWED
+    if foreign or (is_key and text):
+        # A key's policy decides who may use it; that of another account's resource has to allow it, too.
+        if direct == policy.ALLOWED and not foreign:
+            return policy.ALLOWED
+        return own if by_resource(delegated=True) == policy.ALLOWED else policy.NOT_ALLOWED
+    return policy.ALLOWED if policy.ALLOWED in (own, direct) else policy.NOT_ALLOWED
+
+
+def _granted(role_arn: str, action: str, key: str) -> bool:
+    """Whether a grant without constraints lets the role use the key."""
+    operation = action.removeprefix("kms:")
+    return any(
+        grant.get("GranteePrincipal") == role_arn
+        and operation in (grant.get("Operations") or [])
+        and not grant.get("Constraints")
+        for grant in resources.grants_of(key)
+    )
 
 
 def refusal(
@@ -102,11 +152,10 @@ def refusal(
 ) -> CommonServiceException:
     """The AccessDenied error in the form that this service uses."""
     service, protocol = context.service.service_name, str(context.service.protocol)
-    why = (
-        "with an explicit deny in an identity-based policy"
-        if decision == policy.DENIED
-        else f"because no identity-based policy allows the {action} action"
-    )
+    why = {
+        policy.DENIED: "with an explicit deny in an identity-based policy",
+        DENIED_BY_RESOURCE: "with an explicit deny in a resource-based policy",
+    }.get(decision, f"because no identity-based policy allows the {action} action")
     on = f' on resource: "{resource}"' if resource != policy.UNKNOWN else ""
     message = f"User: {session.principal} is not authorized to perform: {action}{on} {why}"
     if service == "sns":

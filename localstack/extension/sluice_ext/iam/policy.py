@@ -4,8 +4,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 moto's own evaluator (moto/iam/access_control.py) is not used: it reads a pattern's dots and question marks as regular
 expressions and a condition that does not hold as an explicit deny, and it ignores NotResource and the case of actions.
-This one decides unknown things against the caller: an unknown condition operator never lets an Allow hold and never
-stops a Deny. Policy variables (`${aws:...}`) are not replaced.
+This one decides unknown things against the caller: an unknown condition operator or key never lets an Allow hold and
+never stops a Deny. A key is known when the context has it, or when it is in `ABSENT`: no call here has it, as on AWS.
+Policy variables (`${aws:...}`) are not replaced.
 """
 
 import ipaddress
@@ -15,10 +16,24 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from sluice_ext.iam import condition_keys
+
 ALLOWED, DENIED, NOT_ALLOWED = "allowed", "explicitly denied", "not allowed"
 # For a resource that the caller of `decide` does not know: every pattern matches it.
 UNKNOWN = ""
 Statement = Mapping[str, Any]
+# Keys that a call of this engine's single account has only if the context says so: there is no organization, no VPC
+# endpoint and no user, and what acts for a service gives its source.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+ABSENT: frozenset[str] = frozenset(
+    f"aws:{name}"
+    for name in (
+        "principalorgid", "principalorgpaths", "resourceorgid", "resourceorgpaths", "sourceorgid", "sourceorgpaths",
+        "sourcevpc", "sourcevpce", "vpcsourceip", "multifactorauthpresent", "multifactorauthage", "username",
+        "federatedprovider", "calledvia", "calledviafirst", "calledvialast", "sourcearn", "sourceaccount",
+        "sourceowner", "principalservicename", "principalarn",
+    )
+) | condition_keys.KNOWN  # fmt: skip
 
 
 def statements(document: str | Mapping[str, Any]) -> list[Statement]:
@@ -83,6 +98,12 @@ def _like(wanted: str, found: str) -> bool:
     return matches(wanted, found)
 
 
+def _like_arn(wanted: str, found: str) -> bool:
+    """Each of the six parts between colons is compared for itself."""
+    patterns, parts = wanted.split(":", 5), found.split(":", 5)
+    return len(patterns) == len(parts) == 6 and all(map(matches, patterns, parts))
+
+
 def _in_network(wanted: str, found: str) -> bool:
     return ipaddress.ip_address(found) in ipaddress.ip_network(wanted, strict=False)
 
@@ -91,8 +112,8 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
     "stringequals": lambda wanted, found: wanted == found,
     "stringequalsignorecase": lambda wanted, found: wanted.lower() == found.lower(),
     "stringlike": _like,
-    "arnequals": _like,
-    "arnlike": _like,
+    "arnequals": _like_arn,
+    "arnlike": _like_arn,
     "bool": lambda wanted, found: wanted.lower() == found.lower(),
     "numericequals": lambda wanted, found: float(wanted) == float(found),
     "numericlessthan": lambda wanted, found: float(found) < float(wanted),
@@ -113,27 +134,31 @@ _NEGATED = {
 
 
 def _conditions_met(conditions: Mapping[str, Any], context: Mapping[str, str], unknown: bool) -> bool:
-    """All operators and keys must hold. ``unknown``: the result of an operator that is not in `_TESTS`."""
+    """All operators and keys must hold. ``unknown``: the result of an operator or key that is not known."""
     return all(
-        _holds(operator.lower(), listed(wanted), context.get(key.lower()), unknown)
+        _holds(operator.lower(), listed(wanted), key.lower(), context, unknown)
         for operator, keys in conditions.items()
         for key, wanted in keys.items()
     )
 
 
-def _holds(operator: str, wanted: list[str], found: str | None, unknown: bool) -> bool:
-    if operator == "null":
+def _holds(operator: str, wanted: list[str], key: str, context: Mapping[str, str], unknown: bool) -> bool:
+    found = context.get(key)
+    # Every key of the context has one value, so these say only what a missing one means:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    quantifier, _, plain = operator.rpartition(":")
+    if quantifier not in ("", "foranyvalue", "forallvalues") or (found is None and key not in ABSENT):
+        return unknown
+    if plain == "null":
         return (found is None) == (wanted[0].lower() == "true")
-    if operator.endswith("ifexists"):
-        if found is None:
-            return True
-        operator = operator.removesuffix("ifexists")
-    negated = operator in _NEGATED
-    test = _TESTS.get(_NEGATED.get(operator, operator))
+    optional = plain.endswith("ifexists") or quantifier == "forallvalues"
+    plain = plain.removesuffix("ifexists")
+    negated = plain in _NEGATED
+    test = _TESTS.get(_NEGATED.get(plain, plain))
     if test is None:
         return unknown
     if found is None:
-        return negated
+        return optional or (negated and not quantifier)
     try:
         return any(test(value, found) for value in wanted) != negated
     except ValueError:

@@ -18,9 +18,10 @@ def policies_of(role_arn: str) -> list[Any]:
     except NotFoundException:
         return []
     documents = [*list(role.policies.values()), *(p.document for p in list(role.managed_policies.values()))]
-    return [statement for document in documents for statement in _statements(document)]
+    return [statement for document in documents for statement in statements_of(document)]
 
 
 @lru_cache(maxsize=1024)
-def _statements(document: str) -> tuple[Any, ...]:
+def statements_of(document: str) -> tuple[Any, ...]:
+    """The statements of a policy (JSON), parsed once."""
     return tuple(policy.statements(document))

@@ -13,7 +13,7 @@ from localstack.services.plugins import Service
 from localstack.utils.aws import arns
 from localstack.utils.time import timestamp_millis
 
-from sluice_ext.metrics import alarms, answers
+from sluice_ext.metrics import actions, alarms, answers
 from sluice_ext.metrics.composite import InvalidRule, Rule
 from sluice_ext.metrics.queries import Queries
 from sluice_ext.metrics.store import RETENTION_SECONDS, STORE
@@ -26,6 +26,7 @@ _STATE = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp
 def create_service() -> Service:
     """The CloudWatch service for LocalStack's service manager."""
     replace(provider_v2, "CloudwatchDatabase", lambda: STORE)
+    actions.install()
     return Service.for_provider(SluiceCloudwatch())
 
 
@@ -55,6 +56,16 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
         else:
             self.alarm_scheduler.release(store.alarms[arn])
             store.alarms[arn].alarm.update({name: before.alarm[name] for name in _STATE if name in before.alarm})
+
+    @handler("SetAlarmState")
+    def set_alarm_state(self, context: RequestContext, alarm_name: str, *args: Any, **kwargs: Any) -> None:
+        """Set the state; the actions for it are the alarm's, and none of them stops the others or the call."""
+        with actions.of(arns.cloudwatch_alarm_arn(alarm_name, context.account_id, context.region)):
+            super().set_alarm_state(context, alarm_name, *args, **kwargs)
+
+    def _run_composite_alarm_actions(self, context: RequestContext, composite_alarm: Any, *args: Any) -> None:
+        with actions.of(composite_alarm.alarm["AlarmArn"]):
+            super()._run_composite_alarm_actions(context, composite_alarm, *args)
 
     @handler("GetMetricData", expand=False)
     def get_metric_data(self, context: RequestContext, request: dict[str, Any]) -> dict[str, Any]:

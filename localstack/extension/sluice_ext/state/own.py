@@ -25,6 +25,7 @@ _STORES = {
 # These need the functions or the scheduler that they are for, so they are loaded after the services have been started.
 _AFTER_SERVICES = {
     "events": ("sluice_ext.delivery.async_events", "QUEUES"),
+    "event deliveries": ("sluice_ext.events.deliveries", "PENDING"),
     "schedules": ("sluice_ext.scheduler.firing", "SAVED"),
     "crawlers": ("sluice_ext.glue.crawlers.schedules", "SAVED"),
 }
