@@ -6,12 +6,16 @@ import sys
 def install() -> None:
     """Abort stopped executions at once, give lists for paths with wildcards, count executions, and let them survive."""
     from sluice_ext.stepfunctions import (
+        callbacks,
         checkpoints,
+        history,
         json_paths,
         jsonata,
+        maps,
         metrics,
         queries,
         redrive,
+        requests,
         service_names,
         stopping,
         variables,
@@ -21,12 +25,16 @@ def install() -> None:
     json_paths.install()
     stopping.install()
     metrics.install()
+    history.install()
     jsonata.install()
     variables.install()
     checkpoints.install()
     queries.install()
     redrive.install()
     service_names.install()
+    maps.install()
+    requests.install()
+    callbacks.install()
 
 
 def shutdown() -> None:
