@@ -9,6 +9,7 @@ def install() -> None:
         callbacks,
         checkpoints,
         history,
+        intrinsics,
         json_paths,
         jsonata,
         maps,
@@ -28,6 +29,7 @@ def install() -> None:
     history.install()
     jsonata.install()
     variables.install()
+    intrinsics.install()
     checkpoints.install()
     queries.install()
     redrive.install()
