@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from core.replay.steps import MAX_BATCHES
-from sluice_pipeline.waits import MAX_LOOKS
 
+from core.replay.steps import MAX_BATCHES
 from sluice.paths import ROOT
+from sluice_pipeline.waits import MAX_LOOKS
 from tests.infra.test_workflow import WORKFLOWS, Resources, definition
 
 Machine = dict[str, Any]

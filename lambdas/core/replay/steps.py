@@ -15,8 +15,8 @@ from sluice_pipeline.replays.store import RESULT, SUMMARY, ReplayStore, gone_par
 from sluice_pipeline.requests import InvalidRequest
 from sluice_pipeline.waits import next_wait
 
-# An execution has at most 25,000 events. One batch makes seven of them, with all tries of its task 22; so all batches and
-# all looks at them fit in, whatever fails (tests/infra/test_history.py):
+# An execution has at most 25,000 events. One batch makes seven of them, with all tries of its task 22; so all batches
+# and all looks at them fit in, whatever fails (tests/infra/test_history.py):
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_BATCHES: Final = 500
 

@@ -36,7 +36,8 @@ def handler(event, context):
         raise Exception("no")
     if said == "nothing":
         return None
-    answer = {"principalId": "me", "context": {"call": uuid.uuid4().hex, "n": 1, "yes": True, "arn": event["methodArn"]}}
+    context = {"call": uuid.uuid4().hex, "n": 1, "yes": True, "arn": event["methodArn"]}
+    answer = {"principalId": "me", "context": context}
     effect = {"deny": "Deny", "none": "Allow"}.get(said, "Allow")
     resource = "arn:aws:execute-api:*:*:other/*" if said == "none" else event["methodArn"].split("/")[0] + "/*"
     statement = {"Effect": effect, "Action": "execute-api:Invoke", "Resource": resource}
@@ -56,7 +57,9 @@ def handler(event, context):
 class Api:
     """A REST API whose methods /one and /two ask an authorizer, or IAM."""
 
-    def __init__(self, engine: Engine, echo: Function, judge: Function, kind: str = "CUSTOM", **authorizer: Any) -> None:
+    def __init__(
+        self, engine: Engine, echo: Function, judge: Function, kind: str = "CUSTOM", **authorizer: Any
+    ) -> None:
         self.client, self.engine = engine.client("apigateway"), engine
         self.id = self.client.create_rest_api(name=f"api-{uuid.uuid4().hex[:8]}")["id"]
         root = self.client.get_resources(restApiId=self.id)["items"][0]["id"]
@@ -195,7 +198,8 @@ def handler(event, context):
     request = AWSRequest("GET", {one.url("/one")!r})
     SigV4Auth(Session().get_credentials(), "execute-api", "us-east-1").add_auth(request)
     try:
-        with urllib.request.urlopen(urllib.request.Request(request.url, headers=dict(request.headers.items()))) as answer:
+        call = urllib.request.Request(request.url, headers=dict(request.headers.items()))
+        with urllib.request.urlopen(call) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -212,7 +216,11 @@ def handler(event, context):
     status, body = answer()
     assert status == (403 if ENFORCED else 200)
     assert not ENFORCED or "is not authorized to perform: execute-api:Invoke" in body
-    allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"arn:aws:execute-api:*:*:{one.id}/v1/GET/one"}
+    allowed = {
+        "Effect": "Allow",
+        "Action": "execute-api:Invoke",
+        "Resource": f"arn:aws:execute-api:*:*:{one.id}/v1/GET/one",
+    }
     document = {"Version": "2012-10-17", "Statement": [allowed]}
     iam.put_role_policy(RoleName=name, PolicyName="invoke", PolicyDocument=json.dumps(document))
     assert answer()[0] == 200
@@ -235,7 +243,9 @@ def test_an_integration_that_takes_too_long_is_answered_with_504(
     assert one.get(**signed(one)) == (504, {"message": "Endpoint request timed out"}, "InternalServerErrorException")
 
 
-@pytest.mark.parametrize("answer", ["None", "'text'", "[1]", "{'statusCode': 'x'}", "{'other': 1}", "1 / 0", "{'headers': []}"])
+@pytest.mark.parametrize(
+    "answer", ["None", "'text'", "[1]", "{'statusCode': 'x'}", "{'other': 1}", "1 / 0", "{'headers': []}"]
+)
 def test_a_function_that_does_not_answer_as_a_proxy_has_to_is_a_502(
     engine: Engine, function: Callable[..., Function], answer: str
 ) -> None:

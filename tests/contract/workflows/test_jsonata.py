@@ -34,7 +34,11 @@ def test_arguments_output_and_assigned_variables_are_expressions_with_quotes_and
     states = {
         "First": {
             "Type": "Pass",
-            "Assign": {"text": "{% $states.input.text %}", "none": "{% $states.input.none %}", "list": [1, "{% 1 + 1 %}"]},
+            "Assign": {
+                "text": "{% $states.input.text %}",
+                "none": "{% $states.input.none %}",
+                "list": [1, "{% 1 + 1 %}"],
+            },
             "Output": {"name": "{% $uppercase($states.input.name) %}"},
             "Next": "Second",
         },

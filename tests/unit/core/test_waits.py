@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_pipeline.waits import MAX_LOOKS, next_wait
 
 

@@ -129,7 +129,9 @@ def _source(source: str, context: RestApiInvocationContext) -> str:
 def _answer(authorizer: Any, context: RestApiInvocationContext) -> Any:
     """What the authorizer's function says. Raises UnauthorizedError when it says so, Invalid when it fails."""
     uri = render_uri_with_stage_variables(authorizer.get("authorizerUri") or "", context.stage_variables)
-    source = f"arn:aws:execute-api:{context.region}:{context.account_id}:{context.api_id}/authorizers/{authorizer['id']}"
+    source = (
+        f"arn:aws:execute-api:{context.region}:{context.account_id}:{context.api_id}/authorizers/{authorizer['id']}"
+    )
     try:
         payload = RestApiAwsProxyIntegration.call_lambda(
             function_arn=get_lambda_function_arn_from_invocation_uri(uri),

@@ -60,9 +60,7 @@ def send_task_failure(
     return SendTaskFailureOutput()
 
 
-def send_task_heartbeat(
-    self: Any, context: RequestContext, task_token: str, **_kwargs: Any
-) -> SendTaskHeartbeatOutput:
+def send_task_heartbeat(self: Any, context: RequestContext, task_token: str, **_kwargs: Any) -> SendTaskHeartbeatOutput:
     _endpoint(self, context, task_token).notify_heartbeat()
     return SendTaskHeartbeatOutput()
 

@@ -90,9 +90,7 @@ def formatted(template: str, values: list[str]) -> str:
         raise ValueError(f"The template has {places} places, and there are {len(values)} values")
     left = iter(values)
     escaped = isinstance(template, Literal)
-    return "".join(
-        next(left) if piece == "{}" else (str(literal(piece)) if escaped else piece) for piece in pieces
-    )
+    return "".join(next(left) if piece == "{}" else (str(literal(piece)) if escaped else piece) for piece in pieces)
 
 
 def whole(value: Any) -> int:

@@ -26,8 +26,6 @@ from localstack.services.stepfunctions.asl.component.state.state_execution.state
 )
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker,
-)
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.iteration.itemprocessor import (
     map_run_record,
 )
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.iteration.job import JobPool
@@ -160,8 +158,8 @@ def exceeds(record: Any, total: int) -> bool:
     if isinstance(count, _UnsetCount) and isinstance(percentage, _UnsetPercentage):
         return failed > 0
     if isinstance(count, _UnsetCount):
-        return by_percentage
-    return by_count or (by_percentage and not isinstance(percentage, _UnsetPercentage))
+        return bool(by_percentage)
+    return bool(by_count) or (bool(by_percentage) and not isinstance(percentage, _UnsetPercentage))
 
 
 def _failure(env: Any) -> FailureEventException:

@@ -126,7 +126,7 @@ def _entered(env: Environment, state: str | None) -> int:
     for event in reversed(env.event_manager._history_event_list):
         if event.get("stateEnteredEventDetails", {}).get("name") == state:
             return int(event["id"])
-    return env.event_history_context.source_event_id
+    return int(env.event_history_context.source_event_id)
 
 
 def _record(env: Environment, error: FailureEventException) -> None:

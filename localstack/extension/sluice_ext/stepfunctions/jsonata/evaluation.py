@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sluice_ext.athena.workers import Workers, WorkerLost
+from sluice_ext.athena.workers import WorkerLost, Workers
 
 _MODULE: Final = "sluice_ext.stepfunctions.jsonata.worker"
 # The worker refuses after 5 s. One that does not answer is in a call that checks nothing, such as a regular expression.
@@ -47,5 +47,3 @@ def _ask(message: dict[str, Any]) -> dict[str, Any]:
         late.cancel()
     WORKERS.give_back(worker)
     return answer
-
-

@@ -23,7 +23,7 @@ class TooLarge(Exception):
     """A value is over the memory of an expression."""
 
 
-class _Function(Jsonata.JFunctionCallable):
+class _Function(Jsonata.JFunctionCallable):  # type: ignore[misc]
     """A Python function as the library calls it: missing arguments are None."""
 
     def __init__(self, function: Callable[..., Any], arguments: int) -> None:

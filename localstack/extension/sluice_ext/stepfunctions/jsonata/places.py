@@ -54,8 +54,9 @@ def inside(part: str) -> Iterator[None]:
 
 def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
-    for kind, name in ((Output, "/Output"), (Arguments, "/Arguments"), (AssignDecl, "/Assign")):
-        _wrap(kind, lambda _self, name=name: name)
+    _wrap(Output, lambda _self: "/Output")
+    _wrap(Arguments, lambda _self: "/Arguments")
+    _wrap(AssignDecl, lambda _self: "/Assign")
     _wrap(ConditionStringJSONata, lambda _self: "/Condition")
     for kind in (JSONataTemplateBinding, AssignTemplateBinding):
         _wrap(kind, lambda self: f"/{self.identifier}")

@@ -1,4 +1,4 @@
-"""`python -m sluice_ext.stepfunctions.jsonata.worker`: evaluates expressions, one message a line, in a process of its own.
+"""`python -m sluice_ext.stepfunctions.jsonata.worker`: evaluates expressions, one message a line, in its own process.
 
 The bounds are those of AWS: 100 levels, 6,990,256 bytes in one value (8 for a number, 1 for a character), 5 seconds.
 A process of its own, because a regular expression or a function of the library can run for longer than any check
