@@ -40,13 +40,13 @@ variable "replay_max_concurrency" {
 }
 
 variable "replay_batch_objects" {
-  description = "Objects that one step requeues; a replay takes at most 1,000 times as many."
+  description = "Objects that one step requeues; a replay takes at most 500 times as many."
   type        = number
-  default     = 100
+  default     = 200
 
   validation {
-    condition     = var.replay_batch_objects >= 1 && var.replay_batch_objects <= 1000 && floor(var.replay_batch_objects) == var.replay_batch_objects
-    error_message = "replay_batch_objects must be a whole number between 1 and 1000."
+    condition     = var.replay_batch_objects >= 1 && var.replay_batch_objects <= 2000 && floor(var.replay_batch_objects) == var.replay_batch_objects
+    error_message = "replay_batch_objects must be a whole number between 1 and 2000."
   }
 }
 

@@ -22,10 +22,10 @@ from sluice_pipeline.events.committed import Committed, SilverOfRun, silver_of
 from sluice_pipeline.ledger.items import Output, State
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.requests import InvalidRequest
+from sluice_pipeline.waits import next_wait
 
 DONE, WAIT, AGAIN, STOPPED = "done", "wait", "again", "stopped"
 _AT_ONCE: Final = 2000  # rows that are held as Python values
-_LONGEST_WAIT: Final = 60  # seconds between two looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Run:
         if elapsed > deadline:
             why = f"it is {state} in the ledger" if state else "the ledger does not know it"
             return self._end("transform", {}, f"not in silver after {deadline:.0f} s: {why}")
-        return _answer(WAIT, wait=min(_LONGEST_WAIT, max(1, int(elapsed // 10))))
+        return _answer(WAIT, wait=next_wait(elapsed, deadline))
 
     def test(self, ledger_run: int, hard: bool | None) -> dict[str, Any]:
         """Holds the silver columns against the tests. ``hard`` overrules all of them."""

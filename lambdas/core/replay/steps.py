@@ -13,11 +13,12 @@ from sluice_pipeline.replays.request import Entry, Request, entry_of, finished
 from sluice_pipeline.replays.requeue import Requeuer
 from sluice_pipeline.replays.store import RESULT, SUMMARY, ReplayStore, gone_part, plan_part
 from sluice_pipeline.requests import InvalidRequest
+from sluice_pipeline.waits import next_wait
 
-# An execution has at most 25,000 events, and one batch makes about eight of them:
+# An execution has at most 25,000 events. One batch makes seven of them, with all tries of its task 22; so all batches
+# and all looks at them fit in, whatever fails (tests/infra/test_history.py):
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-MAX_BATCHES: Final = 1000
-_MAX_WAIT: Final = 60  # seconds between two checks
+MAX_BATCHES: Final = 500
 
 
 class Replay:
@@ -80,7 +81,7 @@ class Replay:
         """
         while begin < batches and not hurry() and self._ended(begin):
             begin += 1
-        wait = min(_MAX_WAIT, max(1, int(elapsed // 10)))
+        wait = next_wait(elapsed, deadline)
         return {"next": begin, "done": begin >= batches, "late": elapsed > deadline, "wait_seconds": wait}
 
     def reconcile(self, batches: int, dataset: str) -> dict[str, Any]:

@@ -218,7 +218,7 @@ def install() -> None:
 @hooks.on_infra_shutdown()
 def shutdown() -> None:
     """Write the last logs and end every function process."""
-    from sluice_ext import athena, executor, glue, logs, redshift
+    from sluice_ext import athena, executor, glue, logs, redshift, stepfunctions
     from sluice_ext.timeline.clock import CLOCK
 
     CLOCK.stop()
@@ -227,3 +227,4 @@ def shutdown() -> None:
     athena.shutdown()
     glue.shutdown()
     redshift.shutdown()
+    stepfunctions.shutdown()

@@ -53,9 +53,9 @@ def value_of(context: RestApiInvocationContext, found: re.Match[str]) -> str:
     value: Any = context.context_variables
     for part in found.group(1).split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if value is None:
-        return ""
-    return json.dumps(value) if found.group(1) == "error.messageString" else str(value)
+    if found.group(1) == "error.messageString":
+        return json.dumps(value)  # null without a message
+    return "" if value is None else str(value)
 
 
 def _header(value: str, context: RestApiInvocationContext) -> str:

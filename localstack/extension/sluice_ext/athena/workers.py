@@ -97,9 +97,10 @@ class Worker:
 
 
 class Workers:
-    """Processes that wait for the next query. Thread-safe."""
+    """Processes of one module that wait for the next query. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "sluice_ext.athena.worker") -> None:
+        self._module = module
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._lock = threading.Lock()
@@ -112,7 +113,7 @@ class Workers:
                 if found.alive:
                     return found
                 self._all.discard(found)
-        made = Worker()
+        made = Worker(self._module)
         with self._lock:
             self._all.add(made)
         return made
