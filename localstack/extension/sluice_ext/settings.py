@@ -68,6 +68,8 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "EAGER_SERVICE_LOADING": "0",
     # Queue URLs that need no name resolution; Terraform's AWS provider takes http://host/account/name only.
     "SQS_ENDPOINT_STRATEGY": "off",
+    # Presigned URLs that expired or were altered are refused.
+    "S3_SKIP_SIGNATURE_VALIDATION": "0",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
     # One CloudWatch call per SQS call costs more than the call itself; metrics are counted in memory instead.
