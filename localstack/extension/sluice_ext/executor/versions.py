@@ -30,6 +30,9 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
                 result = env.invoke(invocation)
                 result.executed_version = identity.qualifier
                 self.store_logs(invocation_result=result, execution_env=env)
+                # LogResult has the invocation only, not the init phase before it:
+                # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+                result.logs = _of_invocation(result.logs or "")
         except TooManyRequestsException:
             metrics.count_throttle(identity.account, identity.region, identity.function_name)
             raise
@@ -39,3 +42,7 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
             identity.account, identity.region, identity.function_name, result.is_error, result.logs or ""
         )
         return result
+
+
+def _of_invocation(log: str) -> str:
+    return log[log.index("START RequestId: ", 1) :] if log.startswith("INIT_START ") else log

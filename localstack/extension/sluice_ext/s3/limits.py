@@ -25,7 +25,7 @@ RESTORE_DAYS = 2_147_483_647
 _CLASSES = {one.value for one in StorageClass} - {StorageClass.OUTPOSTS.value}
 
 
-class MetadataTooLarge(CommonServiceException):
+class MetadataTooLarge(CommonServiceException):  # type: ignore[misc]
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMetadata"""
 
     def __init__(self, size: int) -> None:
