@@ -6,7 +6,8 @@ and starts awslambdaric, AWS's runtime interface client.
 
 Arguments: engine pid, folder for /tmp, folder for /var/task, folder for /opt, other paths to keep visible
 (os.pathsep-joined), handler. An empty folder for /tmp: no file system of its own; an empty one for /var/task: only /tmp.
-The handler "--probe": end after the file system is made (status 0). A further argument: the wrapper has run.
+The handler "--probe": end after the file system is made (status 0). A further argument: the wrapper has run
+(the folder of /tmp, by which the host finds the process).
 """
 
 import os
@@ -137,7 +138,7 @@ def main() -> None:
     os.chdir(task_root)
     wrapper = os.environ.get("AWS_LAMBDA_EXEC_WRAPPER")
     if wrapper and len(sys.argv) == 7:
-        _wrap(wrapper, [sys.executable, "-s", sys.argv[0], engine, "", "", "", "", handler, "wrapped"])
+        _wrap(wrapper, [sys.executable, "-s", sys.argv[0], engine, "", "", "", "", handler, tmp or "wrapped"])
     # The interpreter put this script's folder first; on AWS the task root is first.
     sys.path[0] = task_root
     # What was not there before the mounts is looked for again.

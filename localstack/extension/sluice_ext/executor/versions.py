@@ -30,9 +30,7 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
                 result = env.invoke(invocation)
                 result.executed_version = identity.qualifier
                 self.store_logs(invocation_result=result, execution_env=env)
-                # LogResult has the invocation only, not the init phase before it:
-                # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-                result.logs = _of_invocation(result.logs or "")
+                result.logs = _without_init_start(result.logs or "")
         except TooManyRequestsException:
             metrics.count_throttle(identity.account, identity.region, identity.function_name)
             raise
@@ -44,5 +42,9 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
         return result
 
 
-def _of_invocation(log: str) -> str:
-    return log[log.index("START RequestId: ", 1) :] if log.startswith("INIT_START ") else log
+def _without_init_start(log: str) -> str:
+    """LogResult has what the init phase printed and not its INIT_START line, which is in the log only.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+    """
+    return log.partition("\n")[2] if log.startswith("INIT_START ") else log
