@@ -87,7 +87,9 @@ def test_a_wrapper_starts_the_runtime(client: Callable[..., Any], function: Make
         script.external_attr = 0o755 << 16
         archive.writestr(script, '#!/bin/sh\nexport WRAPPED="$#"\nexec "$@"\n')
     published = client("lambda").publish_layer_version(LayerName="wrapper", Content={"ZipFile": layer.getvalue()})
-    code = "import os\ndef handler(event, context):\n    return [os.environ.get('WRAPPED'), os.environ.get(event['of'])]\n"
+    code = (
+        "import os\ndef handler(event, context):\n    return [os.environ.get('WRAPPED'), os.environ.get(event['of'])]\n"
+    )
     wrapper = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrapper"}
     made = function(code, variables=wrapper, Layers=[published["LayerVersionArn"]])
     count, path = made.invoke({"of": "AWS_LAMBDA_EXEC_WRAPPER"})["payload"]

@@ -5,7 +5,8 @@ the kernel lets an ordinary user do that (code in /var/task and layers in /opt, 
 and starts awslambdaric, AWS's runtime interface client.
 
 Arguments: engine pid, folder for /tmp, folder for /var/task, folder for /opt, other paths to keep visible
-(os.pathsep-joined), handler. An empty folder for /tmp: no file system of its own; an empty one for /var/task: only /tmp.
+(os.pathsep-joined), handler. An empty folder for /tmp: no file system of its own; an empty one for /var/task: only
+/tmp.
 The handler "--probe": end after the file system is made (status 0). A further argument: the wrapper has run
 (the folder of /tmp, by which the host finds the process).
 """
@@ -22,7 +23,7 @@ _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 # What statvfs says of a mount -> the flag that a remount must repeat, because a user namespace may not drop it.
 _LOCKED = ((2, 2), (4, 4), (8, 8), (1024, 1024), (2048, 2048), (4096, 1 << 21))
-_TASK, _OPT, _TMP = "/var/task", "/opt", "/tmp"  # noqa: S108 - Lambda's paths
+_TASK, _OPT, _TMP = "/var/task", "/opt", "/tmp"
 
 
 class _Mounts:
@@ -68,7 +69,7 @@ def _isolate(libc: "ctypes.CDLL", tmp: str, task: str, opt: str, keep: "list[str
         for entry in os.scandir("/var"):
             place = f"{_TMP}/{entry.name}"
             if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), place)  # noqa: PTH115
+                os.symlink(os.readlink(entry.path), place)  # noqa: PTH115, PTH211
             elif entry.is_dir() and place != f"{_TMP}/task":
                 os.mkdir(place)  # noqa: PTH102
                 mounts.show(entry.path, place)

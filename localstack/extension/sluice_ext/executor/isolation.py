@@ -1,4 +1,4 @@
-"""How far a function process can have Lambda's file system: tried once, because the kernel or a container may forbid it.
+"""How far a function process can have Lambda's file system: tried once, because a kernel or container may forbid it.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (LAMBDA_TASK_ROOT)
 """

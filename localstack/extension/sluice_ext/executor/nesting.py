@@ -35,7 +35,7 @@ def inside() -> bool:
 
 
 class Progress:
-    """Whether busy environments get on. A function may wait for another in ways that nobody sees: by an API, a queue."""
+    """Whether busy environments get on. A function may wait for another unseen: by an API, a function URL, a queue."""
 
     def __init__(self) -> None:
         self.made()

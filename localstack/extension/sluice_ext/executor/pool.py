@@ -1,9 +1,9 @@
 """Execution environments: start, reuse, limit and expire them.
 
-Replaces LocalStack's AssignmentService. Differences: the number of environments is limited, and invocations wait
-for one instead of failing, first come, first served, unless those that hold them wait for this one; idle environments of other functions are stopped to make room; an
-environment whose process ended is not used again; and one thread expires idle environments, where LocalStack starts a
-timer thread for every invocation.
+Replaces LocalStack's AssignmentService. Differences: the number of environments is limited, and invocations wait for
+one instead of failing, first come, first served, unless those that hold them wait for this one (see `nesting`); idle
+environments of other functions are stopped to make room; an environment whose process ended is not used again; and
+one thread expires idle environments, where LocalStack starts a timer thread for every invocation.
 """
 
 import contextlib

@@ -18,7 +18,9 @@ _lock = threading.Lock()
 class FunctionProcess:
     """One function process and the session (process group) it leads."""
 
-    def __init__(self, interpreter: Path, environment: dict[str, str], folders: list[str], keep: list[str], handler: str):
+    def __init__(
+        self, interpreter: Path, environment: dict[str, str], folders: list[str], keep: list[str], handler: str
+    ):
         """Start it. ``folders`` become its /tmp, /var/task and /opt ("": none); ``keep``: what it must still see."""
         arguments = [str(os.getpid()), *folders, os.pathsep.join(keep), handler]
         command = [str(interpreter), "-s", str(BOOTSTRAP), *arguments]
