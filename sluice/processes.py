@@ -65,14 +65,15 @@ def family(process: ProcessId) -> list[ProcessId]:
 
 def leftovers(home: str, folder: str) -> list[ProcessId]:
     """Processes that belong to an instance, whatever their parent is now: they inherited its marker, or work in its
-    folder (function processes get an environment of their own, which names their code's folder)."""
+    folder (function processes get an environment of their own; their command names the folder of their /tmp)."""
     found = []
     for process in psutil.process_iter():
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             environment = process.environ()
-            if environment.get(MARKER) == home or any(v.startswith(folder + "/") for v in environment.values()):
+            words = (*environment.values(), *process.cmdline())
+            if environment.get(MARKER) == home or any(word.startswith(folder + "/") for word in words):
                 found.append(ProcessId(process.pid, process.create_time()))
         except (psutil.Error, OSError):
             continue  # gone meanwhile, or another user's

@@ -139,7 +139,7 @@ def redshift_serverless() -> Service:
 @aws_provider(api="s3", name="sluice")
 def s3() -> Service:
     """PROVIDER_OVERRIDE_S3=sluice: LocalStack's own provider; its objects are in the engine's folder."""
-    from sluice_ext.s3.storage import create_service
+    from sluice_ext.s3.provider import create_service
 
     return create_service()
 
@@ -201,12 +201,13 @@ def stepfunctions() -> Service:
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
     from sluice_ext import control, settings
-    from sluice_ext.gateway import pausing, shortcuts
+    from sluice_ext.gateway import headers, pausing, shortcuts
     from sluice_ext.redshift import model
 
     model.install()
     control.install()
     shortcuts.install()
+    headers.install()
     pausing.install()
     control.restore()
     if settings.REDSHIFT_PORT:

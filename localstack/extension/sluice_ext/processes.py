@@ -28,6 +28,15 @@ def kill(process: subprocess.Popen[Any]) -> int:
     return process.wait()
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far (s); 0 when it cannot be read. https://man7.org/linux/man-pages/man5/proc.5.html"""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def own_memory(pid: int) -> int:
     """Present resident bytes without those of files, which processes of the same programs share."""
     return memory(pid, "RssAnon") + memory(pid, "RssShmem")

@@ -73,6 +73,8 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "SQS_ENDPOINT_STRATEGY": "off",
     # Messages end with MessageRetentionPeriod.
     "SQS_ENABLE_MESSAGE_RETENTION_PERIOD": "1",
+    # Presigned URLs that expired or were altered are refused.
+    "S3_SKIP_SIGNATURE_VALIDATION": "0",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
     # One CloudWatch call per SQS call costs more than the call itself; metrics are counted in memory instead.

@@ -34,7 +34,11 @@ class Fake:
         self.id, self.function_version, self.version_manager_id = uuid.uuid4().hex, version, manager
         self.initialization_type, self.last_used, self.status = kind, 0.0, RuntimeStatus.STARTING
         self.runtime_executor = SimpleNamespace(
-            await_init=lambda: None, healthy=True, close=lambda: None, memory=lambda: 200_000_000
+            await_init=lambda: None,
+            healthy=True,
+            close=lambda: None,
+            memory=lambda: 200_000_000,
+            cpu_seconds=time.monotonic,  # it works all the time, so nothing waits for another
         )
 
     def start(self) -> None:

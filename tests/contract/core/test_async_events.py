@@ -120,7 +120,7 @@ def test_events_in_the_queue_survive_an_update_of_the_function(engine: Engine, f
     target.send({"n": 1})
     eventually(lambda: target.starts() == 1, 10, "the first try")
     engine.client("lambda").update_function_configuration(
-        FunctionName=target.name, Environment={"Variables": {"V": "2"}}
+        FunctionName=target.name, Environment={"Variables": {"VALUE": "2"}}
     )
     target.wait()
     eventually(lambda: target.starts() == 3, 15, "the retries")

@@ -81,9 +81,11 @@ def test_a_taken_port_is_a_clear_error(engine: Engine, tmp_path: Path) -> None:
 def test_everything_it_writes_lies_in_its_folder(tmp_path: Path) -> None:
     engine = Engine(tmp_path)
     try:
-        code = "import os\ndef handler(event, context):\n    return os.environ['LAMBDA_TASK_ROOT']\n"
-        root = Function(engine, code).invoke()["payload"]
-        assert root.startswith(str(tmp_path))
+        code = "import os\ndef handler(event, context):\n    return os.getpid()\n"
+        pid = Function(engine, code).invoke()["payload"]
+        # The folders that are its /tmp and /var/task.
+        folders = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[4:6]
+        assert all(folder.startswith(str(tmp_path)) for folder in folders)
     finally:
         engine.stop()
     assert not list((tmp_path / "localstack" / "tmp" / "lambda" / "env").glob("*"))

@@ -102,6 +102,13 @@ def test_leftovers_are_found_by_their_mark_or_their_folder(start: Started, tmp_p
     home, folder = str(tmp_path), str(tmp_path / "localstack")
     marked = start(SLEEP, **{MARKER: home})
     function = start(SLEEP, LAMBDA_TASK_ROOT=f"{folder}/tmp/code")
+    isolated = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"{folder}/tmp/lambda/env/1"])
+    try:
+        found = {one.pid for one in leftovers(home, folder)}
+    finally:
+        isolated.kill()
+        isolated.wait()
+    assert isolated.pid in found
     start(SLEEP, **{MARKER: f"{home}-other"}, SOMETHING=f"{folder}-other/x")
     assert {found.pid for found in leftovers(home, folder)} == {marked.pid, function.pid}
 

@@ -1,5 +1,6 @@
 """`process` runtime executor: one execution environment, its process, and one invocation at a time."""
 
+import contextlib
 import itertools
 import tempfile
 import time
@@ -11,13 +12,15 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 
 from sluice_ext import settings
 from sluice_ext.caller.functions import Caller
-from sluice_ext.executor import environment, layers, report
+from sluice_ext.executor import environment, isolation, layers, report
 from sluice_ext.executor.process import FunctionProcess, remove_tree
 from sluice_ext.executor.runtime_api import Call, Ended, RuntimeApi, TimeUp
 from sluice_ext.faults import rules
 
 # How often the memory of a running function is measured (s).
 _MEMORY_TICK = 0.2
+# How long a runtime has after its answer to ask for the next event before it is frozen all the same (s).
+_NEXT_SECONDS = 0.05
 _counter = itertools.count(1)
 
 
@@ -53,6 +56,13 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             lines: list[str] = []
             failure, took = self._init("init", self._started + settings.INIT_SECONDS, self.id, lines)
             self._init_outcome = (failure, took, lines)
+            if failure is None:
+                self._process.freeze()
+
+    def init_failure(self) -> str:
+        """Why the init phase failed, which `await_init` waited for; empty when it did not."""
+        failed = self._init_outcome and self._init_outcome[0]
+        return failed.payload.decode("utf-8", "replace") if failed else ""
 
     def stop(self) -> None:
         """Kill the process, even in an invocation, and remove its /tmp."""
@@ -69,6 +79,10 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
     def memory(self) -> int:
         """Bytes that the process has for itself now; 0 when there is none."""
         return self._process.own_memory() if self._process else 0
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the process so far (s)."""
+        return self._process.cpu_seconds() if self._process else 0.0
 
     def close(self) -> None:
         """Close descriptors; only when no thread is in `invoke`."""
@@ -157,21 +171,29 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
     def _launch(self) -> None:
         config = self.function_version.config
         self.prepare_version(self.function_version)  # a restored version is not unpacked yet
+        interpreter = self._interpreter()
+        isolated = isolation.possible(interpreter)
         task_root = Path(config.code.get_unzipped_code_location())
         opt = layers.merged(config.layers)
-        values = environment.paths(self._variables, task_root, opt, str(config.runtime))
+        if isolated.task:
+            places = isolation.TASK_ROOT, isolation.OPT if opt else None
+        else:
+            places = task_root, opt
+        values = environment.paths(self._variables, *places, str(config.runtime))
         self._api = RuntimeApi()
         values["AWS_LAMBDA_RUNTIME_API"] = self._api.address
         self._tmp.mkdir(parents=True, exist_ok=True)
-        interpreter = self._interpreter()
-        keep = []
-        if settings.PRIVATE_TMP:
-            bootstrap = Path(__file__).parent
-            wanted = (task_root, opt, interpreter.parent.parent, interpreter.resolve().parent.parent, bootstrap)
-            keep = sorted({str(path) for path in wanted if path and str(path).startswith("/tmp/")})
+        folders, keep = ["", "", ""], isolation.kept_visible(interpreter)
+        if isolated.task:
+            folders = [str(self._tmp), str(task_root), str(opt or "")]
+        elif isolated.tmp:
+            folders[0] = str(self._tmp)
+            keep += [str(path) for path in (task_root, opt) if path and str(path).startswith("/tmp/")]
+        else:
+            values["TMPDIR"] = str(self._tmp)
         self._next, self._served, self._init_outcome = None, False, None
         self._started = time.monotonic()
-        self._process = FunctionProcess(interpreter, values, config.handler or "", self._tmp, keep)
+        self._process = FunctionProcess(interpreter, values, folders, keep, config.handler or "")
         self._api.attach(self._process.pid, self._process.output)
 
     def _relaunch(self) -> None:
@@ -185,14 +207,14 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         if self._process is None:
             self._launch()
             return False
+        self._process.thaw()
         if self._init_outcome or not self._served:
             return False
-        if self._next is not None and self._process.running:
-            return True
         assert self._api
-        try:
-            self._next = self._api.wait(time.monotonic() + 1.0)
-        except (Ended, TimeUp):
+        if self._next is None:
+            with contextlib.suppress(Ended, TimeUp):
+                self._next = self._api.wait(time.monotonic() + 1.0)
+        elif not self._process.running:
             self._next = None
         if self._next is None or self._next.kind != "next":
             self._relaunch()
@@ -255,6 +277,7 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         }
         if payload.get("client-context"):
             headers["Lambda-Runtime-Client-Context"] = payload["client-context"]
+        self._process.thaw()
         self._api.reply(self._next, "200 OK", body, headers)
         self._next = None
         failure, out_of_memory = None, False
@@ -288,7 +311,25 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
             self._end()  # awslambdaric exits after a refused answer
             return report.too_large(len(call.body)), b"", True
         self._api.reply(call, "202 Accepted", b'{"status":"OK"}')
+        self._freeze()
         return None, call.body, call.kind != "response"
+
+    def _freeze(self) -> None:
+        """Stop the process until its next event, once it has asked for that.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-invoke
+        """
+        assert self._api
+        assert self._process
+        # One that does not ask at once is frozen where it is, and asks when it goes on.
+        with contextlib.suppress(Ended, TimeUp):
+            while self._next is None:
+                call = self._api.wait(time.monotonic() + _NEXT_SECONDS)
+                if call and call.kind == "other":
+                    self._api.reply(call, "404 Not Found")
+                else:
+                    self._next = call
+        self._process.freeze()
 
     def _lost_answer(self, event: str) -> bool:
         """Whether fault control kills the function before the service gets its answer."""

@@ -1,9 +1,9 @@
 """Execution environments: start, reuse, limit and expire them.
 
-Replaces LocalStack's AssignmentService. Differences: the number of environments is limited, and invocations wait
-for one instead of failing, first come, first served; idle environments of other functions are stopped to make room; an
-environment whose process ended is not used again; and one thread expires idle environments, where LocalStack starts a
-timer thread for every invocation.
+Replaces LocalStack's AssignmentService. Differences: the number of environments is limited, and invocations wait for
+one instead of failing, first come, first served, unless those that hold them wait for this one (see `nesting`); idle
+environments of other functions are stopped to make room; an environment whose process ended is not used again; and
+one thread expires idle environments, where LocalStack starts a timer thread for every invocation.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from localstack.services.lambda_.invocation.execution_environment import Runtime
 from localstack.services.lambda_.invocation.lambda_models import InitializationType
 
 from sluice_ext import settings
-from sluice_ext.executor import idle
+from sluice_ext.executor import idle, nesting
 from sluice_ext.executor.execution_environment import Environment
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class _Ticket:
     def __init__(self, lock: threading.RLock) -> None:
         self.called = threading.Condition(lock)
         self.given: Environment | None = None
+        self.nested = nesting.inside()
 
 
 class Pool(AssignmentService):  # type: ignore[misc]
@@ -50,6 +51,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
         self._starving: set[str] = set()
         # Invocations that wait for an environment of a version, the longest wait first.
         self._waiting: defaultdict[str, deque[_Ticket]] = defaultdict(deque)
+        self._progress = nesting.Progress()
         # Why the last start for a version failed; raised in one of the invocations that wait for it.
         self._errors: dict[str, Exception] = {}
         threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
@@ -129,7 +131,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
                 starting = sum(e.status == RuntimeStatus.STARTING for e in mine.values())
                 if starting >= len(self._waiting[manager]):
                     pass  # an environment for this event is starting
-                elif waited and len(everyone) < settings.MAX_ENVIRONMENTS:
+                elif waited and (len(everyone) < settings.MAX_ENVIRONMENTS or self._must_exceed(ticket, everyone)):
                     new = self._add(manager, version)
                     asked = time.monotonic()
                 elif waited:
@@ -156,13 +158,15 @@ class Pool(AssignmentService):  # type: ignore[misc]
         try:
             new.start()
             new.runtime_executor.await_init()
+            if new.initialization_type != _ON_DEMAND and (reason := new.runtime_executor.init_failure()):
+                raise AssignmentException(f"The init phase of a provisioned environment failed: {reason}")
         except Exception as caught:  # noqa: BLE001 - raised in one of the invocations that wait
             error = caught
         with self._lock:
             stopped = new.status == RuntimeStatus.STOPPED
             if error:
                 self._remove(new)
-                if not stopped:
+                if not stopped and new.initialization_type == _ON_DEMAND:
                     self._errors[new.version_manager_id] = error
             elif not stopped:
                 new.status, new.last_used = RuntimeStatus.READY, time.monotonic()
@@ -172,6 +176,19 @@ class Pool(AssignmentService):  # type: ignore[misc]
         if error or stopped:
             new.stop()
             new.runtime_executor.close()
+        if error and new.initialization_type != _ON_DEMAND:
+            raise error  # the state of the provisioned concurrency is FAILED
+
+    def _must_exceed(self, ticket: _Ticket, everyone: list[Environment]) -> bool:
+        """Whether this event gets an environment beyond the limit, because those there may be waiting for it.
+
+        A function that invokes another and waits holds its own environment; with all of them held so, none would ever
+        be free. The lock is held.
+        """
+        busy = [e for e in everyone if e.status == RuntimeStatus.INVOKING]
+        if len(busy) < len(everyone) or len(everyone) >= nesting.FACTOR * settings.MAX_ENVIRONMENTS:
+            return False
+        return ticket.nested or self._progress.stuck(e.runtime_executor.cpu_seconds() for e in busy)
 
     @staticmethod
     def _evictable(environment: Environment, unused_since: float) -> bool:
@@ -190,6 +207,10 @@ class Pool(AssignmentService):  # type: ignore[misc]
             stopped = used.status == RuntimeStatus.STOPPED
             used.release()
             others = self._starving - {used.version_manager_id}
+            self._progress.made()
+            if used.initialization_type == _ON_DEMAND and not self._waiting.get(used.version_manager_id):
+                # One that was started beyond the limit goes as soon as nothing waits for it.
+                unusable = unusable or self._count() > settings.MAX_ENVIRONMENTS
             if used.initialization_type == _ON_DEMAND and others:
                 self._starving.discard(others.pop())  # one stopped environment makes room for one version
                 unusable = True
@@ -202,6 +223,9 @@ class Pool(AssignmentService):  # type: ignore[misc]
             used.stop()
         if unusable or stopped:
             used.runtime_executor.close()
+
+    def _count(self) -> int:
+        return sum(len(group) for group in self.environments.values())
 
     def _remove(self, gone: Environment) -> None:
         self.environments.get(gone.version_manager_id, {}).pop(gone.id, None)

@@ -1,14 +1,15 @@
 """Function processes: start, kill, measure. Linux only (the engine needs /proc and pidfd)."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from pathlib import Path
 
 from sluice_ext import processes
-
-_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+from sluice_ext.executor.isolation import BOOTSTRAP
 
 _alive: set["FunctionProcess"] = set()
 _lock = threading.Lock()
@@ -17,10 +18,12 @@ _lock = threading.Lock()
 class FunctionProcess:
     """One function process and the session (process group) it leads."""
 
-    def __init__(self, interpreter: Path, environment: dict[str, str], handler: str, tmp: Path | None, keep: list[str]):
-        """Start it. ``tmp`` becomes its /tmp; ``keep`` are folders below /tmp that it must still see."""
-        arguments = [str(os.getpid()), str(tmp or ""), os.pathsep.join(keep), handler]
-        command = [str(interpreter), "-s", str(_BOOTSTRAP), *arguments]
+    def __init__(
+        self, interpreter: Path, environment: dict[str, str], folders: list[str], keep: list[str], handler: str
+    ):
+        """Start it. ``folders`` become its /tmp, /var/task and /opt ("": none); ``keep``: what it must still see."""
+        arguments = [str(os.getpid()), *folders, os.pathsep.join(keep), handler]
+        command = [str(interpreter), "-s", str(BOOTSTRAP), *arguments]
         self._process = processes.start(
             command,
             env=environment,
@@ -42,6 +45,16 @@ class FunctionProcess:
         """Whether the process has not ended yet."""
         return self._process.poll() is None
 
+    def freeze(self) -> None:
+        """Stop the process and its children, as Lambda does between two invocations, until `thaw`."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGCONT)
+
     def kill(self) -> int:
         """Kill the process and everything in its session; returns its exit status (negative = signal)."""
         status = processes.kill(self._process)
@@ -60,6 +73,10 @@ class FunctionProcess:
     def memory(self) -> int:
         """Present resident set in bytes."""
         return processes.memory(self.pid, "VmRSS")
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the process so far (s)."""
+        return processes.cpu_seconds(self.pid)
 
     def own_memory(self) -> int:
         """Present resident bytes without those of files, which processes of the same programs share."""

@@ -30,6 +30,7 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
                 result = env.invoke(invocation)
                 result.executed_version = identity.qualifier
                 self.store_logs(invocation_result=result, execution_env=env)
+                result.logs = _without_init_start(result.logs or "")
         except TooManyRequestsException:
             metrics.count_throttle(identity.account, identity.region, identity.function_name)
             raise
@@ -39,3 +40,11 @@ class VersionManager(LambdaVersionManager):  # type: ignore[misc]
             identity.account, identity.region, identity.function_name, result.is_error, result.logs or ""
         )
         return result
+
+
+def _without_init_start(log: str) -> str:
+    """LogResult has what the init phase printed and not its INIT_START line, which is in the log only.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+    """
+    return log.partition("\n")[2] if log.startswith("INIT_START ") else log

@@ -26,6 +26,14 @@ _STATUS = {
     "InternalError": 500,
     "InternalServerError": 500,
     "AccessDenied": 403,
+    # As S3 answers, also to HEAD, which has no body: a client sees the status only.
+    "NoSuchKey": 404,
+    "NoSuchVersion": 404,
+    "NoSuchBucket": 404,
+    "NoSuchUpload": 404,
+    "ConditionalRequestConflict": 409,
+    "OperationAborted": 409,
+    "PreconditionFailed": 412,
 }
 
 

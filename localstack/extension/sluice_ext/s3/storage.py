@@ -5,18 +5,18 @@ others; in a container it uses memory. It holds every object up to 512 KiB in me
 all together have more than SLUICE_S3_MEMORY_MB.
 """
 
-import contextlib
+import io
 import itertools
 import logging
 import os
 import tempfile
 import threading
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from localstack.services.plugins import Service
-from localstack.services.s3.provider import S3Provider
 from localstack.services.s3.storage.ephemeral import (
     EphemeralS3ObjectStore,
     EphemeralS3StoredObject,
@@ -28,27 +28,83 @@ from sluice_ext import settings
 
 LOG = logging.getLogger(__name__)
 _IN_MEMORY_BYTES = 512 * 1024
+with SpooledTemporaryFile() as _spooled:
+    _ARGUMENTS = _spooled._TemporaryFileArgs  # type: ignore[attr-defined]
 _OVERHEAD_BYTES = 2_000  # of an object in memory, beside its content: buffer, file, locks
 
 
 class StoredObject(EphemeralS3StoredObject):  # type: ignore[misc]
-    """An object whose file is emptied when writing it fails, as on a full disk; LocalStack would leave the part."""
+    """An object that is written whole or not at all: a write that fails leaves the content of before.
+
+    LocalStack writes over the old content, so a refused upload (BadDigest, a full disk, a client that went away) would
+    destroy the object that is there: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+    """
+
+    place: "_Place | None" = None  # of an object that is written
 
     def write(self, stream: IO[bytes]) -> int:
-        try:
-            return int(super().write(stream))
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self.file.fileno(), 0)
-            raise
+        self._begin()
+        return int(super().write(stream))
+
+    def truncate(self, size: int | None = None) -> int:
+        self._begin()
+        return int(super().truncate(size))
+
+    def _begin(self) -> None:
+        """Write beside the present content. The write lock is held, so nobody reads it."""
+        if self.place and self.place.before is None:
+            file = self.file
+            self.place.before = (file._file, file._rolled, file.internal_last_modified)
+            file._file, file._rolled = io.BytesIO(), False
+            # One that has gone to the disk has forgotten these.
+            file._TemporaryFileArgs = _ARGUMENTS | {"dir": Path(self.place.store.root_directory) / self.place.bucket}
+
+    def undo(self) -> None:
+        """Put the content of before back; the object's place is removed when there was none."""
+        place = self.place
+        if place is None:
+            return
+        file = self.file
+        if place.before:
+            file._file.close()
+            file._file, file._rolled, file.internal_last_modified = place.before
+            place.before = None
+        if place.restored:
+            file._file, file._rolled = place.restored.path.open("r+b"), True
+            file.internal_last_modified = place.restored.internal_last_modified
+        self.size = _IN_MEMORY_BYTES + 1 if file._rolled else len(file._file.getbuffer())
+        if not place.existed:
+            place.store.ended(self.s3_object)
+            place.store.drop(place.bucket, place.key, file)
+            self.place = None
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        if kind is not None:
+            self.undo()
+        self.close()
 
     def close(self) -> None:
         """A written object is counted, and may push others out of memory."""
+        place, self.place = self.place, None
+        if place:
+            place.store.ended(self.s3_object)
+            if place.before:
+                place.before[0].close()
         super().close()
-        if place := getattr(self, "sluice_place", None):
-            self.sluice_place = None
-            store, bucket, key = place
-            store.written(bucket, key, self.size)
+        if place:
+            place.store.written(place.bucket, place.key, self.size)
+
+
+@dataclass
+class _Place:
+    """Where an object is written. ``before``: the content that is replaced, its kind and time, once it is replaced."""
+
+    store: "Store"
+    bucket: str
+    key: str
+    existed: bool
+    restored: "RestoredFile | None"
+    before: tuple[Any, bool, int] | None = None
 
 
 class RestoredFile(LockedFileMixin):  # type: ignore[misc]
@@ -92,12 +148,17 @@ class Store(EphemeralS3ObjectStore):  # type: ignore[misc]
         self._in_memory: dict[tuple[str, str], int] = {}  # bucket and key of the store -> bytes, oldest first
         self._in_memory_total = 0
         self._numbers = itertools.count()
+        self._writing: dict[int, StoredObject] = {}  # id of the S3Object -> what is being written
 
     def open(self, bucket: str, s3_object: Any, mode: Any = "r") -> EphemeralS3StoredObject:
         key = self._key_from_s3_object(s3_object)
+        restored = None
         while True:
+            existed = key in self._filesystem[bucket]["keys"]
             if mode == "w":
-                self._give_new_file(bucket, key)
+                # Another thread may have moved the new, empty file to the disk meanwhile: the first is the object's.
+                given = self._give_new_file(bucket, key)
+                restored = restored or given
             stored = super().open(bucket, s3_object, mode)
             file = stored.file
             if mode != "w" or (
@@ -109,8 +170,20 @@ class Store(EphemeralS3ObjectStore):  # type: ignore[misc]
             # A second object for the same file would wait for the file's lock, which this one holds.
             stored.__class__ = StoredObject
             if mode == "w":
-                stored.sluice_place = (self, bucket, key)
+                stored.place = _Place(self, bucket, key, existed, restored)
+                self._writing[id(s3_object)] = stored
         return stored
+
+    def ended(self, s3_object: Any) -> None:
+        """The object is not written any more."""
+        self._writing.pop(id(s3_object), None)
+
+    def drop(self, bucket: str, key: str, file: Any) -> None:
+        """Forget the file of an object that was never written."""
+        with self._memory_lock:
+            keys = self._filesystem[bucket]["keys"]
+            if keys.get(key) is file:
+                del keys[key]
 
     def written(self, bucket: str, key: str, size: int) -> None:
         """An object was written: the oldest others go to files when all in memory have too many bytes."""
@@ -172,18 +245,28 @@ class Store(EphemeralS3ObjectStore):  # type: ignore[misc]
         return True
 
     def remove(self, bucket: str, s3_object: Any) -> None:
+        # S3 removes an object in its own write when the checksum is wrong: then what was there before stays.
+        gone = []
+        for one in s3_object if isinstance(s3_object, list) else [s3_object]:
+            if written := self._writing.get(id(one)):
+                written.undo()
+            else:
+                gone.append(one)
         # Not while `_to_file` puts an object back that is removed here.
         with self._memory_lock:
-            for one in s3_object if isinstance(s3_object, list) else [s3_object]:
+            for one in gone:
                 self._forget(bucket, self._key_from_s3_object(one))
-            super().remove(bucket, s3_object)
+            super().remove(bucket, gone)
 
-    def _give_new_file(self, bucket: str, key: str) -> None:
-        """A restored object is overwritten: a caller that still reads it gets the old content."""
+    def _give_new_file(self, bucket: str, key: str) -> RestoredFile | None:
+        """A restored object is overwritten: a caller that still reads it gets the old content, which is returned."""
         keys = self._filesystem[bucket]["keys"]
-        if isinstance(keys.get(key), RestoredFile):
-            folder = Path(self.root_directory) / bucket
-            keys[key] = LockedSpooledTemporaryFile(dir=folder, max_size=_IN_MEMORY_BYTES)
+        restored = keys.get(key)
+        if not isinstance(restored, RestoredFile):
+            return None
+        folder = Path(self.root_directory) / bucket
+        keys[key] = LockedSpooledTemporaryFile(dir=folder, max_size=_IN_MEMORY_BYTES)
+        return restored
 
     @staticmethod
     def _key_from_s3_object(s3_object: Any) -> str:
@@ -220,7 +303,3 @@ class Store(EphemeralS3ObjectStore):  # type: ignore[misc]
         file.write(content)
         file.internal_last_modified = modified
         multipart.parts[number] = file
-
-
-def create_service() -> Service:
-    return Service.for_provider(S3Provider(Store()))

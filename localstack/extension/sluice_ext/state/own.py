@@ -21,6 +21,7 @@ _STORES = {
     "redshift": ("sluice_ext.redshift.store", "STORES"),
     "redshift statements": ("sluice_ext.redshift.data.store", "STATEMENTS"),
     "sessions": ("sluice_ext.caller.sessions", "SESSIONS"),
+    "s3 sequence": ("sluice_ext.s3.sequence", "SEQUENCE"),
 }
 # These need the functions or the scheduler that they are for, so they are loaded after the services have been started.
 _AFTER_SERVICES = {

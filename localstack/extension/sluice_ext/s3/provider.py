@@ -1,0 +1,68 @@
+"""LocalStack's S3 provider on this engine's store, with conditional deletes.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+"""
+
+from typing import Any
+
+from localstack.aws.api.s3 import Error, NoSuchKey, PreconditionFailed
+from localstack.services.plugins import Service
+from localstack.services.s3.models import S3DeleteMarker
+from localstack.services.s3.provider import S3Provider
+
+from sluice_ext.s3 import limits, notifications, presigned, sequence
+from sluice_ext.s3.sequence import SEQUENCE
+from sluice_ext.s3.storage import Store
+
+
+class Provider(S3Provider):  # type: ignore[misc]
+    """`DeleteObject` with If-Match and `DeleteObjects` with ETag delete what matches, and nothing else."""
+
+    def delete_object(self, context: Any, bucket: str, key: str, **kwargs: Any) -> Any:
+        condition = kwargs.pop("if_match", None)
+        if condition is None:
+            return super().delete_object(context, bucket, key, **kwargs)
+        # All changes of keys are under this lock, so the object is still the one that was compared.
+        with SEQUENCE.lock:
+            self._demand(context, bucket, key, condition)
+            return super().delete_object(context, bucket, key, **kwargs)
+
+    def delete_objects(self, context: Any, bucket: str, delete: Any, **kwargs: Any) -> Any:
+        objects = delete.get("Objects") or []
+        if not any(one.get("ETag") for one in objects):
+            return super().delete_objects(context, bucket, delete, **kwargs)
+        with SEQUENCE.lock:
+            passed, errors = [], []
+            for one in objects:
+                try:
+                    if condition := one.get("ETag"):
+                        self._demand(context, bucket, one["Key"], condition)
+                    passed.append(one)
+                except (NoSuchKey, PreconditionFailed) as error:
+                    errors.append(Error(Key=one["Key"], Code=error.code, Message=error.message))
+            if not passed:
+                return {"Errors": errors}
+            answer = super().delete_objects(context, bucket, {**delete, "Objects": passed}, **kwargs)
+        if errors:
+            answer["Errors"] = errors + list(answer.get("Errors") or [])
+        return answer
+
+    def _demand(self, context: Any, bucket: str, key: str, condition: str) -> None:
+        """Raises NoSuchKey, or PreconditionFailed when the current version has another ETag."""
+        _, s3_bucket = self._get_cross_account_bucket(context, bucket)
+        found = s3_bucket.objects.get(key)
+        if not found or isinstance(found, S3DeleteMarker):
+            raise NoSuchKey("The specified key does not exist.", Key=key)
+        if condition != "*" and condition.strip('"') != found.etag:
+            raise PreconditionFailed(
+                "At least one of the pre-conditions you specified did not hold", Condition="If-Match"
+            )
+
+
+def create_service() -> Service:
+    """The provider with everything that is replaced in LocalStack's S3."""
+    sequence.install()
+    notifications.install()
+    limits.install()
+    presigned.install()
+    return Service.for_provider(Provider(Store()))
