@@ -29,6 +29,10 @@ class DynamoError(Exception):
         return {"__type": named, member: self.message, **self.members}
 
 
+class ItemError(DynamoError):
+    """A ValidationException that a transaction reports as the reason of its item."""
+
+
 def invalid(message: str) -> DynamoError:
     """ValidationException."""
     return DynamoError("ValidationException", message)
@@ -37,6 +41,11 @@ def invalid(message: str) -> DynamoError:
 def invalid_values(message: str) -> DynamoError:
     """ValidationException about parameter values."""
     return DynamoError("ValidationException", f"One or more parameter values were invalid: {message}")
+
+
+def invalid_item(message: str) -> ItemError:
+    """ValidationException about one item of a request."""
+    return ItemError("ValidationException", message)
 
 
 def not_found(message: str = "Requested resource not found") -> DynamoError:

@@ -88,7 +88,7 @@ def _action(name: str, one: dict[str, Any], given: Given_) -> Action:
         )
     if value is None:
         if kind != "DELETE":
-            raise invalid_values(f"Only DELETE action is allowed when no attribute value is specified")
+            raise invalid_values("Only DELETE action is allowed when no attribute value is specified")
         return Action("REMOVE", (name,))
     operand = _add(value, given)
     kind_of_value = next(iter(given[operand.name]))

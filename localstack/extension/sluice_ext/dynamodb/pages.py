@@ -95,9 +95,7 @@ class Page:
         return f"{{{','.join(parts)}}}"
 
     def _shown(self, table: Table, index: str | None, item: Attributes) -> Attributes:
-        if index and index in table.schema.global_names:
-            item = table.projected(index, item)
-        elif index and self._paths is None and self._body.get("Select") != "ALL_ATTRIBUTES":
+        if (index and index in table.schema.global_names) or (index and self._paths is None and self._body.get("Select") != "ALL_ATTRIBUTES"):
             item = table.projected(index, item)
         return item if self._paths is None else project(item, self._paths)
 

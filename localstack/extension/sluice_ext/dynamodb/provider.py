@@ -21,13 +21,17 @@ from localstack.services.plugins import Service, ServiceLifecycleHook
 from sluice_ext.dynamodb import batches, queries, reads, scans, tables, tokens, transactions, ttl, writes
 from sluice_ext.dynamodb.errors import DynamoError, not_serializable
 from sluice_ext.dynamodb.items import encode
+from sluice_ext.dynamodb.partiql import running
 
 LOCKS: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
 _Operation = Callable[[Any, dict[str, Any]], str | dict[str, Any]]
 _ITEMS: dict[str, _Operation] = {
+    "BatchExecuteStatement": running.batch_execute_statement,
     "BatchGetItem": reads.batch_get_item,
     "BatchWriteItem": batches.batch_write_item,
     "DeleteItem": writes.delete_item,
+    "ExecuteStatement": running.execute_statement,
+    "ExecuteTransaction": tokens.idempotent(running.execute_transaction),
     "GetItem": reads.get_item,
     "PutItem": writes.put_item,
     "Query": queries.query,

@@ -21,6 +21,12 @@ _EXPRESSIONS = ("FilterExpression", "KeyConditionExpression", "ProjectionExpress
 
 def query(backend: Any, body: Body) -> str:
     """Query; the answer's JSON."""
+    if body.get("Limit") == 0:
+        # AWS words this one in another way for a query.
+        raise invalid(
+            "1 validation error detected: Value at 'Limit' failed to satisfy constraint: "
+            "Member must have value greater than or equal to 1"
+        )
     check(body, "TableName")
     expressions = Expressions(body, _EXPRESSIONS, _LEGACY)
     if body.get("KeyConditionExpression") is None and body.get("KeyConditions") is None:

@@ -53,7 +53,7 @@ def check(body: Body, *required: str) -> None:
     for name, least in _SMALLEST.items():
         number = body.get(name)
         if number is not None and number < least:
-            faults.append(constraint(number, name, f"have value greater than or equal to {least}"))
+            faults.append(constraint(number, _camel(name), f"have value greater than or equal to {least}"))
     if faults:
         raise violated(faults)
 
@@ -95,7 +95,9 @@ class Expressions:
                 f"Non-expression parameters: {{{', '.join(older)}}} Expression parameters: {{{', '.join(found)}}}"
             )
         self._names = _names(body, given, parameters)
+        # Legacy parameters add values of their own.
         self.values = _values(body, given, parameters)
+        self._given_values = tuple(self.values)
         self._used_names: set[str] = set()
         self._used_values: set[str] = set()
 
@@ -133,8 +135,8 @@ class Expressions:
     def finish(self) -> None:
         """Raises ValidationException when a placeholder is used by no expression."""
         for given, used, what in (
-            (dict(self._names), self._used_names, "Names"),
-            (self.values, self._used_values, "Values"),
+            (tuple(name for name, _ in self._names), self._used_names, "Names"),
+            (self._given_values, self._used_values, "Values"),
         ):
             if len(given) > len(used):
                 unused = ", ".join(name for name in given if name not in used)

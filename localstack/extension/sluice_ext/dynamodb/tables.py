@@ -10,11 +10,12 @@ from moto.backends import get_backend
 from moto.dynamodb.models.dynamo_type import Item
 
 from sluice_ext.dynamodb import values
-from sluice_ext.dynamodb.errors import DynamoError, invalid, invalid_values, not_found
+from sluice_ext.dynamodb.errors import DynamoError, invalid_item, not_found
 from sluice_ext.dynamodb.items import Items, Key, part
 from sluice_ext.dynamodb.values import Attributes
 
 _HASH_BYTES, _RANGE_BYTES = 2048, 1024
+_INVALID = "One or more parameter values were invalid: "
 _SCHEMA = "The provided key element does not match the schema"
 
 
@@ -72,10 +73,10 @@ class Table:
         """The key of a request's `Key`. Raises ValidationException."""
         schema = self.schema
         if len(given) != len(schema.names) or any(name not in given for name in schema.names):
-            raise invalid(_SCHEMA)
+            raise invalid_item(_SCHEMA)
         for name in schema.names:
             if schema.types[name] not in given[name]:
-                raise invalid(_SCHEMA)
+                raise invalid_item(_SCHEMA)
         return self._checked_key(given)
 
     def key_of_item(self, item: Attributes) -> Key:
@@ -83,10 +84,11 @@ class Table:
         schema = self.schema
         for name in schema.names:
             if name not in item:
-                raise invalid_values(f"Missing the key {name} in the item")
+                raise invalid_item(_INVALID + f"Missing the key {name} in the item")
             if schema.types[name] not in item[name]:
-                raise invalid_values(
-                    f"Type mismatch for key {name} expected: {schema.types[name]} actual: {next(iter(item[name]))}"
+                raise invalid_item(
+                    _INVALID
+                    + f"Type mismatch for key {name} expected: {schema.types[name]} actual: {next(iter(item[name]))}"
                 )
         if schema.index_of:
             self.check_index_keys(item)
@@ -101,11 +103,12 @@ class Table:
             ((kind, content),) = value.items()
             expected = self.schema.types.get(name, kind)
             if kind != expected:
-                raise invalid_values(
-                    f"Type mismatch for Index Key {name} Expected: {expected} Actual: {kind} IndexName: {index}"
+                raise invalid_item(
+                    _INVALID
+                    + f"Type mismatch for Index Key {name} Expected: {expected} Actual: {kind} IndexName: {index}"
                 )
             if content == "":
-                raise invalid(
+                raise invalid_item(
                     "One or more parameter values are not valid. A value specified for a secondary index key is not "
                     "supported. The AttributeValue for a key attribute cannot contain an empty "
                     f"{'string' if kind == 'S' else 'binary'} value. IndexName: {index}, IndexKey: {name}"
@@ -146,14 +149,14 @@ def _check(name: str, value: values.Value, limit: int) -> None:
     ((kind, content),) = value.items()
     if content == "":
         what = "string" if kind == "S" else "binary"
-        raise invalid(
+        raise invalid_item(
             "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
             f"empty {what} value. Key: {name}"
         )
     if len(content) * 4 > limit and values.size(value) > limit:
         if limit == _HASH_BYTES:
-            raise invalid_values(f"Size of hashkey has exceeded the maximum size limit of{limit} bytes")
-        raise invalid_values(f"Aggregated size of all range keys has exceeded the size limit of {limit} bytes")
+            raise invalid_item(_INVALID + f"Size of hashkey has exceeded the maximum size limit of{limit} bytes")
+        raise invalid_item(_INVALID + f"Aggregated size of all range keys has exceeded the size limit of {limit} bytes")
 
 
 def find(backend: Any, name: str) -> Table:

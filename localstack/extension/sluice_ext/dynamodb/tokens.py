@@ -67,7 +67,9 @@ def idempotent(call: Callable[[Any, dict[str, Any]], Any]) -> Callable[[Any, dic
         if len(token) > _LENGTH:
             raise violated([constraint(token, "clientRequestToken", f"have length less than or equal to {_LENGTH}")])
         key = (backend.account_id, backend.region_name, token)
-        digest = hashlib.sha256(json.dumps(body.get("TransactItems"), sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(
+            json.dumps(body.get("TransactItems") or body.get("TransactStatements"), sort_keys=True).encode()
+        ).hexdigest()
         now = time.time()
         known = TOKENS.digest(key, now)
         if known is not None:

@@ -6,11 +6,11 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWrite
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice_ext.dynamodb import batches, capacity, reads, tables, values, writes
-from sluice_ext.dynamodb.errors import DynamoError, cancelled, condition_failed, invalid, reason
+from sluice_ext.dynamodb.errors import DynamoError, ItemError, cancelled, condition_failed, invalid, reason
 from sluice_ext.dynamodb.expressions.paths import project
 from sluice_ext.dynamodb.items import decode
 from sluice_ext.dynamodb.requests import Body, check, constraint, violated
@@ -26,18 +26,32 @@ _KINDS: dict[str, Callable[[Any, Body], writes.Change]] = {
 }
 
 
+Prepared = tuple[writes.Change, Attributes | None, Attributes | None, bytes | None]
+
+
 def transact_write_items(backend: Any, body: Body) -> dict[str, Any]:
     """TransactWriteItems. Raises TransactionCanceledException with a reason for each item, in order."""
     listed = _listed(body)
-    changes = [_change(backend, one) for one in listed]
-    places = {(change.table.name, change.place) for change in changes}
-    if len(places) < len(changes):
+    found = [_change(backend, one) for one in listed]
+    _check_once([change for change in found if isinstance(change, writes.Change)])
+    prepared = commit(found, [next(iter(one.values())) for one in listed])
+    return _answer(body, prepared)
+
+
+def _check_once(changes: list[writes.Change]) -> None:
+    if len({(change.table.name, change.place) for change in changes}) < len(changes):
         raise invalid("Transaction request cannot include multiple operations on one item")
+
+
+def commit(changes: Sequence[writes.Change | ItemError], ops: list[Body]) -> list[Prepared]:
+    """Make all the changes, or none: raises TransactionCanceledException with a reason for each of them."""
     prepared, reasons, total = [], [], 0
-    for change, one in zip(changes, listed, strict=True):
-        before = change.current()
+    for change, op in zip(changes, ops, strict=True):
         try:
-            after, stored = _new(change, before, next(iter(one.values())))
+            if isinstance(change, ItemError):
+                raise change
+            before = change.current()
+            after, stored = _new(change, before, op)
             total += len(stored or b"")
             prepared.append((change, before, after, stored))
             reasons.append(reason(None))
@@ -46,12 +60,12 @@ def transact_write_items(backend: Any, body: Body) -> dict[str, Any]:
     if any(one["Code"] != "None" for one in reasons):
         raise cancelled(reasons)
     # The JSON is larger than what DynamoDB counts.
-    if total > _BYTES and sum(values.size_of(after) for *_, after, _ in prepared if after) > _BYTES:
+    if total > _BYTES and sum(values.size_of(after) for _, _, after, _ in prepared if after) > _BYTES:
         raise invalid("Transaction request size exceeds the limit: 4194304 bytes")
     for change, before, after, stored in prepared:
         if change.after is not None:
             change.write(before, after, stored)
-    return _answer(body, changes, prepared)
+    return prepared
 
 
 def _new(change: writes.Change, before: Attributes | None, op: Body) -> tuple[Attributes | None, bytes | None]:
@@ -76,7 +90,7 @@ def _listed(body: Body) -> list[Body]:
     return list(listed)
 
 
-def _change(backend: Any, one: Body) -> writes.Change:
+def _change(backend: Any, one: Body) -> writes.Change | ItemError:
     given = [kind for kind in one if one[kind] is not None]
     if len(given) != 1 or given[0] not in _KINDS:
         raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
@@ -84,10 +98,14 @@ def _change(backend: Any, one: Body) -> writes.Change:
     op = one[kind]
     required = {"Put": ("Item",), "Delete": ("Key",), "Update": ("Key", "UpdateExpression")}
     check(op, "TableName", *required.get(kind, ("Key", "ConditionExpression")))
-    return _KINDS[kind](backend, op)
+    try:
+        return _KINDS[kind](backend, op)
+    except ItemError as error:
+        return error
 
 
-def _answer(body: Body, changes: list[writes.Change], prepared: list[Any]) -> dict[str, Any]:
+def _answer(body: Body, prepared: list[Prepared]) -> dict[str, Any]:
+    changes = [change for change, *_ in prepared]
     answer: dict[str, Any] = {}
     mode = body.get("ReturnConsumedCapacity") or "NONE"
     if mode != "NONE":
@@ -105,7 +123,8 @@ def _answer(body: Body, changes: list[writes.Change], prepared: list[Any]) -> di
 
 def transact_get_items(backend: Any, body: Body) -> dict[str, Any]:
     """TransactGetItems. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactGetItems.html"""
-    found, units = [], []
+    found: list[Any] = []
+    reasons, units = [], []
     for one in _listed(body):
         if list(one) != ["Get"]:
             raise invalid("TransactItems can only contain one of Get")
@@ -114,9 +133,15 @@ def transact_get_items(backend: Any, body: Body) -> dict[str, Any]:
         paths = reads.chosen(get)
         key = values.normal_attributes(get["Key"])
         table = tables.find(backend, get["TableName"])
-        found.append((table, table.key(key), paths))
+        try:
+            found.append((table, table.key(key), paths))
+            reasons.append(reason(None))
+        except ItemError as error:
+            reasons.append(reason(error))
     if len({(table.name, place) for table, place, _ in found}) < len(found):
         raise invalid("Transaction request cannot include multiple operations on one item")
+    if len(found) < len(reasons):
+        raise cancelled(reasons)
     responses, total = [], 0
     for table, place, paths in found:
         stored = table.items.get(place)

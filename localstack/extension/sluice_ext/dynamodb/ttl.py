@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from sluice_ext import settings
 from sluice_ext.dynamodb import tables

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice_ext.dynamodb import capacity, legacy, tables, values
-from sluice_ext.dynamodb.errors import condition_failed, invalid, invalid_values
+from sluice_ext.dynamodb.errors import condition_failed, invalid, invalid_item, invalid_values
 from sluice_ext.dynamodb.expressions import conditions, updates
 from sluice_ext.dynamodb.expressions.nodes import Action, Condition
 from sluice_ext.dynamodb.expressions.paths import project
@@ -92,24 +92,39 @@ def update(backend: Any, op: Body, legacy_parameters: tuple[str, ...] = ()) -> C
         actions = legacy.actions(op.get("AttributeUpdates") or {}, expressions.values)
     table = tables.find(backend, op["TableName"])
     place = table.key(key)
+    check_keys_unchanged(table, actions)
+    change = Change(table, place, key, condition, expressions.values, None, actions)
+    change.after = updated(change, only_deletes=op.get("UpdateExpression") is None)
+    return change
+
+
+def check_keys_unchanged(table: Table, actions: tuple[Action, ...]) -> None:
+    """Raises ValidationException when an action changes a key of the table."""
     for action in actions:
         if action.path[0] in table.schema.names:
-            raise invalid_values(f"Cannot update attribute {action.path[0]}. This attribute is part of the key")
+            raise invalid_item(
+                "One or more parameter values were invalid: "
+                f"Cannot update attribute {action.path[0]}. This attribute is part of the key"
+            )
+
+
+def updated(change: Change, only_deletes: bool = False) -> Callable[[Attributes | None], Attributes | None]:
+    """What makes the new item of an update's old one.
+
+    An AttributeUpdates with nothing but deletions (``only_deletes``) makes no item where there is none.
+    """
+    actions, table = change.actions, change.table
+    only_deletes = only_deletes and bool(actions) and all(one.clause in ("REMOVE", "DELETE") for one in actions)
 
     def after(current: Attributes | None) -> Attributes | None:
-        if (
-            current is None
-            and actions
-            and all(one.clause in ("REMOVE", "DELETE") for one in actions)
-            and (op.get("UpdateExpression") is None)
-        ):
-            return None  # an AttributeUpdates that only deletes makes no item
-        new = updates.apply(actions, key if current is None else current, expressions.values)
+        if current is None and only_deletes:
+            return None
+        new = updates.apply(actions, change.key if current is None else current, change.given)
         if table.schema.index_of:
             table.check_index_keys(new)
         return new
 
-    return Change(table, place, key, condition, expressions.values, after, actions)
+    return after
 
 
 def _condition(op: Body, expressions: Expressions) -> Condition | None:
@@ -167,7 +182,7 @@ def _carry_out(change: Change, body: Body, updating: bool = False) -> dict[str, 
     answer: dict[str, Any] = {}
     wanted_values = body.get("ReturnValues")
     if wanted_values and wanted_values != "NONE":
-        attributes = _returned(wanted_values, change.actions, before, after)
+        attributes = returned(wanted_values, change.actions, before, after)
         if attributes:
             answer["Attributes"] = attributes
     mode = body.get("ReturnConsumedCapacity")
@@ -183,9 +198,10 @@ def _carry_out(change: Change, body: Body, updating: bool = False) -> dict[str, 
     return answer
 
 
-def _returned(
+def returned(
     wanted: str, actions: tuple[Action, ...], before: Attributes | None, after: Attributes | None
 ) -> Attributes | None:
+    """The attributes that a value of ReturnValues other than NONE asks for."""
     item = before if wanted.endswith("_OLD") else after
     if item is None or wanted.startswith("ALL_"):
         return item

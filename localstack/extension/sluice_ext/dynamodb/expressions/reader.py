@@ -117,7 +117,7 @@ class Reader:
     def at_name(self) -> bool:
         """Whether the next token can begin a path."""
         text = self.peek()
-        return bool(text) and (text[0] == "#" and len(text) > 1 or text[0].isalpha() or text[0] == "_")
+        return bool(text) and ((text[0] == "#" and len(text) > 1) or text[0].isalpha() or text[0] == "_")
 
     def value(self) -> Given:
         """An expression attribute value."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sluice_ext.dynamodb import numeric, values
 from sluice_ext.dynamodb.errors import DynamoError, invalid
-from sluice_ext.dynamodb.expressions.nodes import Action, Attribute, Call, Given, Operand, Parsed, Path, Sum
+from sluice_ext.dynamodb.expressions.nodes import Action, Attribute, Call, Given, Operand, Parsed, Sum
 from sluice_ext.dynamodb.expressions.paths import check_overlap, find
 from sluice_ext.dynamodb.expressions.reader import Reader
 
