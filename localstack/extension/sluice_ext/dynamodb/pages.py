@@ -95,7 +95,9 @@ class Page:
         return f"{{{','.join(parts)}}}"
 
     def _shown(self, table: Table, index: str | None, item: Attributes) -> Attributes:
-        if (index and index in table.schema.global_names) or (index and self._paths is None and self._body.get("Select") != "ALL_ATTRIBUTES"):
+        if (index and index in table.schema.global_names) or (
+            index and self._paths is None and self._body.get("Select") != "ALL_ATTRIBUTES"
+        ):
             item = table.projected(index, item)
         return item if self._paths is None else project(item, self._paths)
 
@@ -113,11 +115,11 @@ def _names(condition: Condition | None) -> Iterator[str]:
             yield from _names(one)
     elif isinstance(condition, Comparison | Call):
         operands = condition.operands if isinstance(condition, Comparison) else condition.arguments
-        for one in operands:
-            if isinstance(one, Attribute):
-                yield str(one.path[0])
-            elif isinstance(one, Call):
-                yield from _names(one)
+        for operand in operands:
+            if isinstance(operand, Attribute):
+                yield str(operand.path[0])
+            elif isinstance(operand, Call):
+                yield from _names(operand)
 
 
 def _check_select_alone(body: Body) -> None:

@@ -68,8 +68,8 @@ def batch_get_item(backend: Any, body: Body) -> dict[str, Any]:
             raise violated([constraint("[]" if one.get("Keys") == [] else None, where, rule)])
         if len(one["Keys"]) > _KEYS:
             raise invalid(
-                f"1 validation error detected: Value at 'RequestItems.{name}.member.Keys' failed to satisfy constraint: "
-                f"Member must have length less than or equal to {_KEYS}"
+                f"1 validation error detected: Value at 'RequestItems.{name}.member.Keys' failed to satisfy "
+                f"constraint: Member must have length less than or equal to {_KEYS}"
             )
     if sum(len(one["Keys"]) for one in requests.values()) > _KEYS:
         raise invalid("Too many items requested for the BatchGetItem call")

@@ -25,11 +25,13 @@ def scan(backend: Any, body: Body) -> str:
     segment, segments = body.get("Segment"), body.get("TotalSegments")
     if segment is not None and segments is None:
         raise invalid(
-            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present"
+            "The TotalSegments parameter is required but was not present in the request "
+            "when Segment parameter is present"
         )
     if segments is not None and segment is None:
         raise invalid(
-            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present"
+            "The Segment parameter is required but was not present in the request "
+            "when parameter TotalSegments is present"
         )
     if segment is not None and segments is not None and segment >= segments:
         raise invalid(
@@ -51,7 +53,8 @@ def _entries(table: Table, index: str | None, start: Attributes | None, segment:
     schema, items = table.schema, table.items
     found = items.index(index, *schema.index_keys(index)) if index else None
     partitions = found.partitions if found else items.partitions
-    order, begin, position = partitions.ordered(), 0, None
+    order, begin = partitions.ordered(), 0
+    position: Any = None
     hash_part: KeyPart | None = None
     if start is not None:
         key = part(start[schema.hash_name]), part(start[schema.range_name]) if schema.range_name else None

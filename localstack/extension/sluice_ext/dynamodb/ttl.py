@@ -56,7 +56,7 @@ class Sweeper:
                     with self._locks[(account, region)]:
                         expired = list(_expired(tables.Table(table), attribute, now))
                         for change in expired:
-                            change.write(change.current(), None)
+                            change.write(change.current(), None, expired=True)
                         removed += len(expired)
         return removed
 

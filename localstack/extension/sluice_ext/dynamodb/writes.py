@@ -14,7 +14,7 @@ from sluice_ext.dynamodb.expressions.nodes import Action, Condition
 from sluice_ext.dynamodb.expressions.paths import project
 from sluice_ext.dynamodb.items import Key, decode, encode
 from sluice_ext.dynamodb.requests import Body, Expressions, check
-from sluice_ext.dynamodb.streams.records import record
+from sluice_ext.dynamodb.streams import records
 from sluice_ext.dynamodb.tables import Table
 from sluice_ext.dynamodb.values import ITEM_BYTES, Attributes
 
@@ -45,14 +45,16 @@ class Change:
         """Whether the condition holds."""
         return self.condition is None or conditions.holds(self.condition, current or {}, self.given)
 
-    def write(self, before: Attributes | None, after: Attributes | None, stored: bytes | None = None) -> None:
+    def write(
+        self, before: Attributes | None, after: Attributes | None, stored: bytes | None = None, expired: bool = False
+    ) -> None:
         """Store the item, or remove it; a stream records it."""
         if after is None:
             self.table.items.remove(self.place)
         else:
             self.table.items.put(self.place, after, stored)
-        if self.table.moto.stream_shard is not None and before != after:
-            record(self.table, self.key, before, after)
+        if self.table.moto.stream_shard is not None and before != after and records.enabled(self.table.moto):
+            records.record(self.table.moto, self.key, before, after, expired)
 
 
 def put(backend: Any, op: Body, legacy_parameters: tuple[str, ...] = ()) -> Change:

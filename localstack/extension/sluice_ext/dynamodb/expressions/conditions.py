@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from sluice_ext.dynamodb import values
+from sluice_ext.dynamodb.errors import invalid
 from sluice_ext.dynamodb.expressions.nodes import (
     Attribute,
     Call,
@@ -161,7 +162,7 @@ def check_types(kind: str, parsed: Parsed[Any], given: Mapping[str, values.Value
         allowed = {"begins_with": frozenset("SB"), "size": frozenset(("S", "B", "SS", "NS", "BS", "L", "M"))}
         wrong = next((one for one in types if one not in allowed.get(operator, _ORDERED)), None)
         if wrong and operator != "contains":
-            raise values.invalid(
+            raise invalid(
                 f"Invalid {kind}: Incorrect operand type for operator or function; "
                 f"operator or function: {operator}, operand type: {wrong}"
             )
@@ -172,12 +173,12 @@ def check_types(kind: str, parsed: Parsed[Any], given: Mapping[str, values.Value
 def _check_type_name(kind: str, operand: Operand, given: Mapping[str, values.Value]) -> None:
     value = given[operand.name] if isinstance(operand, Given) else {"S": "S"}
     if "S" not in value:
-        raise values.invalid(
+        raise invalid(
             f"Invalid {kind}: Incorrect operand type for operator or function; "
             f"operator or function: attribute_type, operand type: {next(iter(value))}"
         )
     if value["S"] not in ("B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M"):
-        raise values.invalid(
+        raise invalid(
             f"Invalid {kind}: Invalid attribute type name found; type: {value['S']}, "
             "valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
         )
@@ -191,11 +192,11 @@ def _check_bounds(kind: str, low: values.Value, high: values.Value) -> None:
         f"upper bound operand: AttributeValue: {{{high_type}:{high_text}}}"
     )
     if low_type != high_type:
-        raise values.invalid(
+        raise invalid(
             f"Invalid {kind}: The BETWEEN operator requires same data type for lower and upper bounds; {shown}"
         )
     if values.order(low) > values.order(high):
-        raise values.invalid(
+        raise invalid(
             f"Invalid {kind}: The BETWEEN operator requires upper bound to be greater than or equal to lower bound; "
             f"{shown}"
         )

@@ -76,5 +76,5 @@ def _chosen(value: Value, tree: dict[str | int, Any] | None) -> Value:
     if tree is None:
         return value
     if "L" in value:
-        return {"L": [_chosen(value["L"][index], tree[index]) for index in sorted(tree)]}  # type: ignore[type-var]
+        return {"L": [_chosen(value["L"][index], tree[index]) for index in sorted(tree)]}
     return {"M": {str(name): _chosen(value["M"][name], inner) for name, inner in tree.items()}}

@@ -128,28 +128,22 @@ def apply(actions: tuple[Action, ...], item: values.Attributes, given: Mapping[s
     """The item after the actions. All operands are read from the item as it was. Raises DynamoError."""
     new = dict(item)
     changes = [(action, _new_value(action, item, given)) for action in actions]
-    copied: set[str | int] = set()
-    # Elements of a list are removed from its end, so that indexes hold; an element beyond the end is appended.
-    changes.sort(
-        key=lambda change: [
-            -part if isinstance(part, int) and change[0].clause == "REMOVE" else 0 for part in change[0].path
-        ]
-    )
-    changes.sort(key=lambda change: change[0].clause == "REMOVE")
-    appended = [one for one in changes if one[0].clause != "REMOVE" and isinstance(one[0].path[-1], int)]
-    appended.sort(key=lambda change: int(change[0].path[-1]))
-    plain = [one for one in changes if one not in appended]
-    for action, value in (
-        [one for one in plain if one[0].clause != "REMOVE"]
-        + appended
-        + [one for one in plain if one[0].clause == "REMOVE"]
-    ):
-        root = action.path[0]
-        if len(action.path) > 1 and root not in copied and root in new:
-            copied.add(root)
-            new[root] = _copy(new[root])  # type: ignore[index]
+    if any(len(action.path) > 1 for action in actions):
+        changes.sort(key=_turn)
+        for root in {str(action.path[0]) for action in actions if len(action.path) > 1} & set(new):
+            new[root] = _copy(new[root])
+    for action, value in changes:
         _put(new, action, value)
     return new
+
+
+def _turn(change: tuple[Action, values.Value | None]) -> tuple[bool, list[int]]:
+    """Elements of a list are removed after the other changes and from its end, and set from its beginning.
+
+    So indexes hold, and elements beyond the end are appended in order.
+    """
+    removes = change[0].clause == "REMOVE"
+    return removes, [(-part if removes else part) for part in change[0].path if isinstance(part, int)]
 
 
 def _new_value(action: Action, item: values.Attributes, given: Mapping[str, values.Value]) -> values.Value | None:
@@ -199,10 +193,10 @@ def _put(item: values.Attributes, action: Action, value: values.Value | None) ->
     *parents, last = action.path
     remove = value is None
     if not parents:
-        if remove:
-            item.pop(last, None)  # type: ignore[call-overload]
+        if value is None:
+            item.pop(str(last), None)
         else:
-            item[last] = value  # type: ignore[index,assignment]
+            item[str(last)] = value
         return
     holder = find(item, tuple(parents))
     if holder is None or ("L" if isinstance(last, int) else "M") not in holder:
