@@ -68,7 +68,7 @@ def _change(backend: Any, table: str, request: Body) -> writes.Change:
     kinds = [kind for kind in ("PutRequest", "DeleteRequest") if request.get(kind) is not None]
     if len(kinds) != 1:
         raise invalid(
-            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+            "Supplied WriteRequest has more than one request, must contain exactly one of PutRequest and DeleteRequest"
             if kinds
             else "Supplied WriteRequest is empty, must contain exactly one of PutRequest and DeleteRequest"
         )
@@ -80,7 +80,7 @@ def _change(backend: Any, table: str, request: Body) -> writes.Change:
 def _wrong_count(requests: Body) -> Exception:
     shown = ", ".join(f"{name}=[{', '.join(['WriteRequest'] * len(listed))}]" for name, listed in requests.items())
     return invalid(
-        f"1 validation error detected: Value '{{{shown}}}' at 'requestItems' failed to satisfy constraint: Map value must "
-        "satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or "
-        "equal to 1]"
+        f"1 validation error detected: Value '{{{shown}}}' at 'requestItems' failed to satisfy constraint: Map value "
+        "must satisfy constraint: [Member must have length less than or equal to 25, "
+        "Member must have length greater than or equal to 1]"
     )

@@ -44,7 +44,7 @@ def index_units(table: Table, before: Attributes | None, after: Attributes | Non
 def consumed(
     table: Table, mode: str, units: float, indexes: dict[str, float] | None = None, kind: str | None = None
 ) -> dict[str, Any]:
-    """ConsumedCapacity for TOTAL or INDEXES; ``units`` are the table's own, ``kind`` is Read or Write in transactions."""
+    """ConsumedCapacity for TOTAL or INDEXES; ``units``: the table's own; ``kind``: Read or Write in transactions."""
     indexes = indexes or {}
     total = units + sum(indexes.values())
 

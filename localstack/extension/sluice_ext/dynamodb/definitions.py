@@ -19,7 +19,7 @@ _VIEWS = ("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")
 _ON_DEMAND = "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
 
 
-def check_creation(backend: Any, body: Body) -> None:
+def check_creation(_backend: Any, body: Body) -> None:
     """Raises DynamoError for what moto would accept."""
     if body.get("TableName") is None:
         raise invalid("The parameter 'TableName' is required but was not present in the request")
@@ -185,7 +185,8 @@ def _check_billing(body: Body, table: Any) -> None:
         )
         raise invalid(
             "The provisioned throughput for the table will not change. The requested value equals the current value. "
-            f"{compared} Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+            f"{compared} Refer to the Amazon DynamoDB Developer Guide for current limits "
+            "and how to request higher limits."
         )
 
 

@@ -21,7 +21,7 @@ _PAGE_BYTES = 1024 * 1024
 
 
 class _Size:
-    """The size of the items read. Their JSON is larger than what DynamoDB counts, so the exact size is rarely needed."""
+    """The size of the items read. Their JSON is larger than what DynamoDB counts: the exact size is rarely needed."""
 
     def __init__(self) -> None:
         self.items: list[bytes] = []

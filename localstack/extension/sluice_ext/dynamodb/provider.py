@@ -6,6 +6,7 @@ from localstack.aws.skeleton import Skeleton
 from localstack.aws.spec import load_service
 from localstack.services.moto import dispatch_to_moto
 from localstack.services.plugins import Service, ServiceLifecycleHook
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from sluice_ext.dynamodb import (
     administration,
@@ -19,6 +20,7 @@ from sluice_ext.dynamodb import (
     ttl,
     writes,
 )
+from sluice_ext.dynamodb.expressions.reader import RESERVED
 from sluice_ext.dynamodb.locking import LOCKS, Handler, Operation, answering
 from sluice_ext.dynamodb.partiql import running
 
@@ -53,6 +55,7 @@ _OPERATIONS: dict[str, Operation] = {
 
 def create_service() -> Service:
     """The DynamoDB service for LocalStack's service manager."""
+    RESERVED.update(word.upper() for word in ReservedKeywords.get_reserved_keywords())
     model = load_service("dynamodb")
     table = {name: _handler(name) for name in model.operation_names}
     return Service(name="dynamodb", skeleton=Skeleton(model, table), lifecycle_hook=_Lifecycle(ttl.Sweeper(LOCKS)))

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
-
 from sluice_ext.dynamodb.errors import DynamoError, invalid
 from sluice_ext.dynamodb.expressions.nodes import Attribute, Given, Operand, Path
 
 _TOKENS = re.compile(r"\s*(?:([#:]?[A-Za-z0-9_]+)|(<>|<=|>=|[^\s]))", re.ASCII)
 _EXPRESSION_BYTES = 4096
-RESERVED = frozenset(word.upper() for word in ReservedKeywords.get_reserved_keywords())
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html; the service fills it in.
+RESERVED: set[str] = set()
 
 
 class Token(NamedTuple):
