@@ -59,9 +59,19 @@ def test_sums_are_exact_or_refused(left: str, right: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "normal"),
-    [("1.0", "1"), ("1E2", "100"), ("-0", "0"), ("0.00", "0"), ("01", "1"), (".5", "0.5"), ("-1.50", "-1.5"), ("5.", "5"),
-     ("0e9999999", "0"), ("1e-3", "0.001")],
-)  # fmt: skip
+    [
+        ("1.0", "1"),
+        ("1E2", "100"),
+        ("-0", "0"),
+        ("0.00", "0"),
+        ("01", "1"),
+        (".5", "0.5"),
+        ("-1.50", "-1.5"),
+        ("5.", "5"),
+        ("0e9999999", "0"),
+        ("1e-3", "0.001"),
+    ],
+)
 def test_normal_forms(text: str, normal: str) -> None:
     assert numeric.normal(text) == normal
 
