@@ -73,6 +73,14 @@ def dynamodb() -> Service:
     return create_service()
 
 
+@aws_provider(api="dynamodbstreams", name="sluice")
+def dynamodbstreams() -> Service:
+    """PROVIDER_OVERRIDE_DYNAMODBSTREAMS=sluice."""
+    from sluice_ext.dynamodb.streams.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="events", name="sluice")
 def events() -> Service:
     """PROVIDER_OVERRIDE_EVENTS=sluice: LocalStack's own provider, which respects the state of rules."""

@@ -86,7 +86,7 @@ def test_a_failed_condition_can_return_the_old_item(db: Any, table: str) -> None
         db.put_item(TableName=table, Item=key("one"), **options)
     assert put.value.response["Item"] == item
     with pytest.raises(db.exceptions.ConditionalCheckFailedException) as update:
-        db.update_item(TableName=table, Key=key("one"), UpdateExpression="REMOVE at", **options)
+        db.update_item(TableName=table, Key=key("one"), UpdateExpression="REMOVE happened", **options)
     assert update.value.response["Item"] == item
     with pytest.raises(db.exceptions.ConditionalCheckFailedException) as plain:
         db.put_item(TableName=table, Item=key("one"), ConditionExpression="attribute_not_exists(pk)")

@@ -167,3 +167,81 @@ def test_a_share_of_calls_is_hit_as_the_seed_says(engine: Engine, writer: Any) -
     assert outcomes[0] == outcomes[1]
     assert 0 < sum(error is not None for error in outcomes[0]) < 12
     assert call(engine, "POST", "faults", fault | {"share": 2})[0] == 400
+
+
+TRANSACT = """
+import boto3, json, os
+from botocore.config import Config
+from botocore.exceptions import ClientError
+db = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+def handler(event, context):
+    table = os.environ["TABLE"]
+    items = [{"Put": {"TableName": table, "Item": {"p": {"S": name}}}} for name in ("a", "b", "c")]
+    found = {}
+    try:
+        db.put_item(TableName=table, Item={"p": {"S": "single"}})
+    except ClientError as error:
+        found["put"] = error.response["Error"]["Code"]
+    try:
+        db.transact_write_items(TransactItems=items)
+    except db.exceptions.TransactionCanceledException as error:
+        found["reasons"] = error.response["CancellationReasons"]
+        found["message"] = error.response["Error"]["Message"]
+    except ClientError as error:
+        found["transaction"] = error.response["Error"]["Code"]
+    return found
+"""
+
+
+@pytest.fixture
+def transactor(engine: Engine, function: Make) -> Iterator[Any]:
+    """A function that puts an item and then three in a transaction, and its table as ``transactor.table``."""
+    db, name = engine.client("dynamodb"), f"t-{uuid.uuid4().hex[:8]}"
+    db.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+    )
+    made = function(TRANSACT, variables={"TABLE": name}, Timeout=20)
+    made.table = name  # type: ignore[attr-defined]
+    yield made
+    db.delete_table(TableName=name)
+
+
+CANCELLATIONS = (
+    "ConditionalCheckFailed",
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+    "ItemCollectionSizeLimitExceeded",
+    "ValidationError",
+)
+
+
+def test_a_transaction_is_cancelled_with_every_reason(engine: Engine, transactor: Any) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html (Errors)"""
+    for code in CANCELLATIONS:
+        assert call(engine, "POST", "faults", {"action": f"cancel:None,{code}", "function": transactor.name})[0] == 201
+        answer = transactor.invoke()["payload"]
+        assert [reason["Code"] for reason in answer["reasons"]] == ["None", code, "None"]
+        assert f"[None, {code}, None]" in answer["message"]
+        assert answer["reasons"][1]["Message"]
+        assert "put" not in answer
+    assert engine.client("dynamodb").scan(TableName=transactor.table)["Count"] == 1
+    assert transactor.invoke()["payload"] == {}
+    assert engine.client("dynamodb").scan(TableName=transactor.table)["Count"] == 4
+
+
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"]
+)
+def test_an_operation_is_throttled(engine: Engine, transactor: Any, code: str) -> None:
+    fault = {"action": f"error:{code}", "function": transactor.name, "service": "dynamodb", "operation": "PutItem"}
+    assert call(engine, "POST", "faults", fault)[0] == 201
+    assert transactor.invoke()["payload"] == {"put": code}
+    assert engine.client("dynamodb").scan(TableName=transactor.table)["Count"] == 3
+
+
+def test_an_unknown_reason_is_refused(engine: Engine) -> None:
+    assert call(engine, "POST", "faults", {"action": "cancel:Tired"})[0] == 400

@@ -107,7 +107,7 @@ def test_objects_keep_content_versions_and_tags(keeper: Keeper) -> None:
 def test_items_of_a_table_are_there_and_conditions_hold(keeper: Keeper) -> None:
     dynamodb = keeper.client("dynamodb")
     dynamodb.create_table(
-        TableName="t",
+        TableName="kept",
         AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         BillingMode="PAY_PER_REQUEST",
@@ -119,20 +119,20 @@ def test_items_of_a_table_are_there_and_conditions_hold(keeper: Keeper) -> None:
             }
         ],
     )
-    item = {"pk": {"S": "p"}, "sk": {"S": "s"}, "n": {"N": "1.50"}, "l": {"L": [{"M": {"b": {"B": b"\x00"}}}]}}
-    dynamodb.put_item(TableName="t", Item=item)
-    write: dict[str, Any] = {"Put": {"TableName": "t", "Item": item | {"sk": {"S": "s2"}}}}
+    item = {"pk": {"S": "p"}, "sk": {"S": "s"}, "n": {"N": "1.5"}, "l": {"L": [{"M": {"b": {"B": b"\x00"}}}]}}
+    dynamodb.put_item(TableName="kept", Item=item)
+    write: dict[str, Any] = {"Put": {"TableName": "kept", "Item": item | {"sk": {"S": "s2"}}}}
     dynamodb.transact_write_items(TransactItems=[write], ClientRequestToken="token")
     keeper.again()
     dynamodb = keeper.client("dynamodb")
-    assert dynamodb.get_item(TableName="t", Key={k: item[k] for k in ("pk", "sk")})["Item"] == item
+    assert dynamodb.get_item(TableName="kept", Key={k: item[k] for k in ("pk", "sk")})["Item"] == item
     with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
-        dynamodb.put_item(TableName="t", Item=item, ConditionExpression="attribute_not_exists(pk)")
-    other: dict[str, Any] = {"Put": {"TableName": "t", "Item": item | {"sk": {"S": "s3"}}}}
+        dynamodb.put_item(TableName="kept", Item=item, ConditionExpression="attribute_not_exists(pk)")
+    other: dict[str, Any] = {"Put": {"TableName": "kept", "Item": item | {"sk": {"S": "s3"}}}}
     with pytest.raises(dynamodb.exceptions.IdempotentParameterMismatchException):
         dynamodb.transact_write_items(TransactItems=[other], ClientRequestToken="token")
     found = dynamodb.query(
-        TableName="t",
+        TableName="kept",
         IndexName="turned",
         KeyConditionExpression="sk = :s",
         ExpressionAttributeValues={":s": {"S": "s2"}},

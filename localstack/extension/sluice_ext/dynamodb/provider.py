@@ -1,48 +1,72 @@
-"""The service: moto answers every operation, one at a time per account and region.
+"""The service: operations on items are ours; those on tables are moto's, behind our checks."""
 
-LocalStack serves requests in threads and moto has no lock: without this one, two conditional writes at once could both
-succeed. moto's HTTP answer is passed on as it is; parsing and serialising it again would double the time of a call.
-"""
-
-import threading
-from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
-from localstack.aws.api import RequestContext, ServiceRequest
 from localstack.aws.skeleton import Skeleton
 from localstack.aws.spec import load_service
-from localstack.http import Response
 from localstack.services.moto import dispatch_to_moto
 from localstack.services.plugins import Service, ServiceLifecycleHook
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
-from sluice_ext.dynamodb import parsing, queries, tokens, transactions, ttl, updates
+from sluice_ext.dynamodb import (
+    administration,
+    batches,
+    definitions,
+    queries,
+    reads,
+    scans,
+    tokens,
+    transactions,
+    ttl,
+    writes,
+)
+from sluice_ext.dynamodb.expressions.reader import RESERVED
+from sluice_ext.dynamodb.locking import LOCKS, Handler, Operation, answering
+from sluice_ext.dynamodb.partiql import running
 
-LOCKS: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
+_OPERATIONS: dict[str, Operation] = {
+    "BatchExecuteStatement": running.batch_execute_statement,
+    "BatchGetItem": reads.batch_get_item,
+    "BatchWriteItem": batches.batch_write_item,
+    "CreateTable": definitions.check_creation,
+    "DeleteItem": writes.delete_item,
+    "DescribeExport": definitions.not_here,
+    "DescribeImport": definitions.not_here,
+    "DescribeTimeToLive": administration.describe_time_to_live,
+    "ExecuteStatement": running.execute_statement,
+    "ExecuteTransaction": tokens.idempotent(running.execute_transaction),
+    "ExportTableToPointInTime": definitions.not_here,
+    "GetItem": reads.get_item,
+    "ImportTable": definitions.not_here,
+    "ListTagsOfResource": administration.list_tags_of_resource,
+    "ListTables": administration.list_tables,
+    "PutItem": writes.put_item,
+    "Query": queries.query,
+    "Scan": scans.scan,
+    "TagResource": administration.tag_resource,
+    "TransactGetItems": transactions.transact_get_items,
+    "TransactWriteItems": tokens.idempotent(transactions.transact_write_items),
+    "UntagResource": administration.untag_resource,
+    "UpdateItem": writes.update_item,
+    "UpdateTable": definitions.update_table,
+    "UpdateTimeToLive": administration.update_time_to_live,
+}
 
 
 def create_service() -> Service:
     """The DynamoDB service for LocalStack's service manager."""
-    parsing.install()
-    queries.install()
-    transactions.install()
-    updates.install()
+    RESERVED.update(word.upper() for word in ReservedKeywords.get_reserved_keywords())
     model = load_service("dynamodb")
-    table = {name: _operation(name) for name in model.operation_names}
-    sweeper = ttl.Sweeper(LOCKS)
-    return Service(name="dynamodb", skeleton=Skeleton(model, table), lifecycle_hook=_Lifecycle(sweeper))
+    table = {name: _handler(name) for name in model.operation_names}
+    return Service(name="dynamodb", skeleton=Skeleton(model, table), lifecycle_hook=_Lifecycle(ttl.Sweeper(LOCKS)))
 
 
-def _operation(name: str) -> Callable[[RequestContext, ServiceRequest], Response]:
-    def call(context: RequestContext, _request: ServiceRequest) -> Response:
-        with LOCKS[(context.account_id, context.region)]:
-            response = dispatch_to_moto(context)
-        if response.status_code < 300 and not context.is_internal_call:
-            # Stops LocalStack from parsing this answer, which is passed on as it is.
-            context.service_response = {"moto": True}
-        return response
+def _handler(name: str) -> Handler:
+    return answering(_OPERATIONS.get(name, _nothing), otherwise=dispatch_to_moto)
 
-    return tokens.idempotent(call, LOCKS) if name == "TransactWriteItems" else call
+
+def _nothing(_backend: Any, _body: dict[str, Any]) -> None:
+    """moto does it all."""
 
 
 class _Lifecycle(ServiceLifecycleHook):  # type: ignore[misc]

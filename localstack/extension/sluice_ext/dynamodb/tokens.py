@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from localstack.aws.api import CommonServiceException
-from localstack.http import Response
+from sluice_ext.dynamodb.errors import DynamoError
+from sluice_ext.dynamodb.requests import constraint, violated
 
 _VALID_SECONDS = 600.0
+_LENGTH = 36
 _Token = tuple[str, str, str]
 
 
@@ -56,30 +57,30 @@ class Tokens:
 TOKENS = Tokens()
 
 
-def idempotent(call: Callable[[Any, Any], Response], locks: Any) -> Callable[[Any, Any], Response]:
-    """Wrap the operation; ``locks`` are the provider's, one per account and region."""
+def idempotent(call: Callable[[Any, dict[str, Any]], Any]) -> Callable[[Any, dict[str, Any]], Any]:
+    """Wrap the operation. Callers hold the provider's lock."""
 
-    def once(context: Any, request: Any) -> Response:
-        token = request.get("ClientRequestToken")
+    def once(backend: Any, body: dict[str, Any]) -> Any:
+        token = body.get("ClientRequestToken")
         if not token:
-            return call(context, request)
-        key = (context.account_id, context.region, token)
-        content = json.dumps(request.get("TransactItems"), sort_keys=True, default=repr)
-        digest = hashlib.sha256(content.encode()).hexdigest()
+            return call(backend, body)
+        if len(token) > _LENGTH:
+            raise violated([constraint(token, "clientRequestToken", f"have length less than or equal to {_LENGTH}")])
+        key = (backend.account_id, backend.region_name, token)
+        digest = hashlib.sha256(
+            json.dumps(body.get("TransactItems") or body.get("TransactStatements"), sort_keys=True).encode()
+        ).hexdigest()
         now = time.time()
-        with locks[(context.account_id, context.region)]:
-            known = TOKENS.digest(key, now)
-            if known is not None:
-                if known != digest:
-                    raise CommonServiceException(
-                        "IdempotentParameterMismatchException",
-                        "The request uses the same client token as a previous, but non-identical request.",
-                        status_code=400,
-                    )
-                return Response(b"{}", 200, {"Content-Type": "application/x-amz-json-1.0"})
-            response = call(context, request)
-            if response.status_code == 200:
-                TOKENS.add(key, now, digest)
-            return response
+        known = TOKENS.digest(key, now)
+        if known is not None:
+            if known != digest:
+                raise DynamoError(
+                    "IdempotentParameterMismatchException",
+                    "The request uses the same client token as a previous, but non-identical request.",
+                )
+            return {}
+        answer = call(backend, body)
+        TOKENS.add(key, now, digest)
+        return answer
 
     return once

@@ -1,134 +1,163 @@
-"""TransactWriteItems in time proportional to its items.
+"""TransactWriteItems and TransactGetItems: all or nothing.
 
-Replaces moto's `DynamoDBBackend.transact_write_items`, which copies every table it touches in full. All conditions are
-checked first, so a cancelled transaction writes nothing; a write that fails is undone item by item. Callers hold the
-provider's lock.
+All conditions are checked and all new items made before the first is stored, so nothing has to be undone. Callers hold
+the provider's lock.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 """
 
-import copy
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from moto.dynamodb.comparisons import get_filter_expression
-from moto.dynamodb.exceptions import (
-    MockValidationException,
-    MultipleTransactionsException,
-    TooManyTransactionsException,
-    TransactionCanceledException,
-    TransactWriteSingleOpException,
-)
-from moto.dynamodb.models import DynamoDBBackend
+from sluice_ext.dynamodb import batches, capacity, reads, tables, values, writes
+from sluice_ext.dynamodb.errors import DynamoError, ItemError, cancelled, condition_failed, invalid, reason
+from sluice_ext.dynamodb.expressions.paths import project
+from sluice_ext.dynamodb.items import decode
+from sluice_ext.dynamodb.requests import Body, check, constraint, violated
+from sluice_ext.dynamodb.values import Attributes
 
-from sluice_ext.patching import replace
-
-_MAX_ITEMS = 100
-_KINDS = {"ConditionCheck", "Put", "Delete", "Update"}
-_Reason = tuple[str | None, str | None, dict[str, Any] | None]
-
-
-def install() -> None:
-    """Patch moto's backend class."""
-    replace(DynamoDBBackend, "transact_write_items", transact_write_items, expect="(self, transact_items)")
+_ITEMS = 100
+_BYTES = 4 * 1024 * 1024
+_KINDS: dict[str, Callable[[Any, Body], writes.Change]] = {
+    "ConditionCheck": writes.condition_check,
+    "Put": writes.put,
+    "Delete": writes.delete,
+    "Update": writes.update,
+}
 
 
-def transact_write_items(self: Any, transact_items: list[dict[str, Any]]) -> None:
-    """All or nothing. Raises TransactionCanceledException with a reason for each item, in order."""
-    if len(transact_items) > _MAX_ITEMS:
-        raise TooManyTransactionsException()
-    operations = [_operation(self, item) for item in transact_items]
-    targets = [(op["TableName"], repr(sorted(key.items(), key=lambda kv: kv[0]))) for _, op, key in operations]
-    if len(set(targets)) < len(targets):
-        raise MultipleTransactionsException()
+Prepared = tuple[writes.Change, Attributes | None, Attributes | None, bytes | None]
 
-    reasons = [_check(self, op, key) for _, op, key in operations]
-    if any(code for code, _, _ in reasons):
-        raise TransactionCanceledException(reasons)
 
-    undo: list[Any] = []
+def transact_write_items(backend: Any, body: Body) -> dict[str, Any]:
+    """TransactWriteItems. Raises TransactionCanceledException with a reason for each item, in order."""
+    listed = _listed(body)
+    found = [_change(backend, one) for one in listed]
+    _check_once([change for change in found if isinstance(change, writes.Change)])
+    prepared = commit(found, [next(iter(one.values())) for one in listed])
+    return _answer(body, prepared)
+
+
+def _check_once(changes: list[writes.Change]) -> None:
+    if len({(change.table.name, change.place) for change in changes}) < len(changes):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+
+
+def commit(changes: Sequence[writes.Change | ItemError], ops: list[Body]) -> list[Prepared]:
+    """Make all the changes, or none: raises TransactionCanceledException with a reason for each of them."""
+    prepared, reasons, total = [], [], 0
+    for change, op in zip(changes, ops, strict=True):
+        try:
+            if isinstance(change, ItemError):
+                raise change
+            before = change.current()
+            after, stored = _new(change, before, op)
+            total += len(stored or b"")
+            prepared.append((change, before, after, stored))
+            reasons.append(reason(None))
+        except DynamoError as error:
+            reasons.append(reason(error))
+    if any(one["Code"] != "None" for one in reasons):
+        raise cancelled(reasons)
+    # The JSON is larger than what DynamoDB counts.
+    if total > _BYTES and sum(values.size_of(after) for _, _, after, _ in prepared if after) > _BYTES:
+        raise invalid("Transaction request size exceeds the limit: 4194304 bytes")
+    for change, before, after, stored in prepared:
+        if change.after is not None:
+            change.write(before, after, stored)
+    return prepared
+
+
+def _new(change: writes.Change, before: Attributes | None, op: Body) -> tuple[Attributes | None, bytes | None]:
+    """The item after the change, and its JSON. Raises DynamoError."""
+    if not change.allowed(before):
+        raise condition_failed(before if op.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None)
+    after = before if change.after is None else change.after(before)
+    if after is None or change.after is None:
+        return after, None
+    return after, writes.stored_form(after, updating=bool(change.actions))
+
+
+def _listed(body: Body) -> list[Body]:
+    listed = body.get("TransactItems")
+    check(body, "TransactItems")
+    assert listed is not None
+    if not listed:
+        raise violated([constraint("[]", "transactItems", "have length greater than or equal to 1")])
+    if len(listed) > _ITEMS:
+        shown = ", ".join(["TransactItem"] * len(listed))
+        raise violated([constraint(f"[{shown}]", "transactItems", f"have length less than or equal to {_ITEMS}")])
+    return list(listed)
+
+
+def _change(backend: Any, one: Body) -> writes.Change | ItemError:
+    given = [kind for kind in one if one[kind] is not None]
+    if len(given) != 1 or given[0] not in _KINDS:
+        raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
+    kind = given[0]
+    op = one[kind]
+    required = {"Put": ("Item",), "Delete": ("Key",), "Update": ("Key", "UpdateExpression")}
+    check(op, "TableName", *required.get(kind, ("Key", "ConditionExpression")))
     try:
-        for position, (kind, op, key) in enumerate(operations):
-            if kind == "ConditionCheck":
-                continue
-            undo.append(_snapshot(self.get_table(op["TableName"]), key))
-            try:
-                _write(self, kind, op, key)
-            except MockValidationException:
-                raise
-            except Exception as error:
-                reasons[position] = (type(error).__name__, str(error), None)
-                raise TransactionCanceledException(reasons) from error
-    except Exception:
-        for restore in reversed(undo):
-            restore()
-        raise
+        return _KINDS[kind](backend, op)
+    except ItemError as error:
+        return error
 
 
-def _operation(backend: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    if len(item) != 1:
-        raise TransactWriteSingleOpException
-    kind, op = next(iter(item.items()))
-    if kind not in _KINDS:
-        raise MockValidationException("Unsupported transaction operation")
-    table = backend.get_table(op["TableName"])
-    source = op["Item"] if kind == "Put" else op["Key"]
-    names = [name for name in (table.hash_key_attr, table.range_key_attr) if name]
-    if any(name not in source for name in names) or (kind != "Put" and len(source) != len(names)):
-        raise MockValidationException("The provided key element does not match the schema")
-    return kind, op, {name: source[name] for name in names}
+def _answer(body: Body, prepared: list[Prepared]) -> dict[str, Any]:
+    changes = [change for change, *_ in prepared]
+    answer: dict[str, Any] = {}
+    mode = body.get("ReturnConsumedCapacity") or "NONE"
+    if mode != "NONE":
+        units: defaultdict[str, float] = defaultdict(float)
+        found = {change.table.name: change.table for change in changes}
+        for change, before, after, _ in prepared:
+            units[change.table.name] += 2 * capacity.write_units(before, after)
+        answer["ConsumedCapacity"] = [
+            capacity.consumed(table, mode, units[name], kind="Write") for name, table in found.items()
+        ]
+    if body.get("ReturnItemCollectionMetrics") == "SIZE":
+        answer["ItemCollectionMetrics"] = batches.collections(changes)
+    return answer
 
 
-def _check(backend: Any, op: dict[str, Any], key: dict[str, Any]) -> _Reason:
-    condition = op.get("ConditionExpression")
-    if condition is None:
-        return None, None, None
-    names, values = op.get("ExpressionAttributeNames"), op.get("ExpressionAttributeValues")
-    current = backend.get_item(op["TableName"], key)
-    if get_filter_expression(condition, names, values).expr(current):
-        return None, None, None
-    wanted = op.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-    old = current.to_json()["Attributes"] if wanted and current else None
-    return "ConditionalCheckFailed", "The conditional request failed", old
-
-
-def _write(backend: Any, kind: str, op: dict[str, Any], key: dict[str, Any]) -> None:
-    names, values = op.get("ExpressionAttributeNames"), op.get("ExpressionAttributeValues")
-    expressions = {"expression_attribute_names": names, "expression_attribute_values": values}
-    if kind == "Put":
-        backend.put_item(op["TableName"], op["Item"], **expressions)
-    elif kind == "Delete":
-        backend.delete_item(op["TableName"], key, **expressions)
-    else:
-        # The condition was checked already; moto parses it again only to validate its names.
-        condition = op.get("ConditionExpression")
-        backend.update_item(
-            op["TableName"],
-            key,
-            update_expression=op["UpdateExpression"],
-            condition_expression=condition,
-            **expressions,
-        )
-
-
-def _snapshot(table: Any, key: dict[str, Any]) -> Any:
-    """A function that puts the item at ``key`` (and the table's stream) back as it is now."""
-    from moto.dynamodb.models.dynamo_type import DynamoType
-
-    hash_value = DynamoType(key[table.hash_key_attr])
-    range_value = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
-    before = copy.deepcopy(table.get_item(hash_value, range_value))
-    shard = table.stream_shard
-    length = len(shard.items) if shard is not None else 0
-
-    def restore() -> None:
-        if before is not None:
-            if range_value is not None:
-                table.items[hash_value][range_value] = before
-            else:
-                table.items[hash_value] = before
-        elif range_value is not None:
-            table.items.get(hash_value, {}).pop(range_value, None)
-        else:
-            table.items.pop(hash_value, None)
-        if shard is not None:
-            del shard.items[length:]
-
-    return restore
+def transact_get_items(backend: Any, body: Body) -> dict[str, Any]:
+    """TransactGetItems. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactGetItems.html"""
+    found: list[Any] = []
+    reasons, units = [], []
+    for one in _listed(body):
+        if list(one) != ["Get"]:
+            raise invalid("TransactItems can only contain one of Get")
+        get = one["Get"]
+        check(get, "TableName", "Key")
+        paths = reads.chosen(get)
+        key = values.normal_attributes(get["Key"])
+        table = tables.find(backend, get["TableName"])
+        try:
+            found.append((table, table.key(key), paths))
+            reasons.append(reason(None))
+        except ItemError as error:
+            reasons.append(reason(error))
+    if len({(table.name, place) for table, place, _ in found}) < len(found):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+    if len(found) < len(reasons):
+        raise cancelled(reasons)
+    responses, total = [], 0
+    for table, place, paths in found:
+        stored = table.items.get(place)
+        item = decode(stored) if stored is not None else None
+        total += values.size_of(item or {})
+        units.append((table, 2 * capacity.read_units(values.size_of(item or {}), consistent=True)))
+        responses.append({} if item is None else {"Item": item if paths is None else project(item, paths)})
+    if total > _BYTES:
+        raise cancelled([{"Code": "None"} for _ in found])
+    answer: dict[str, Any] = {"Responses": responses}
+    mode = body.get("ReturnConsumedCapacity") or "NONE"
+    if mode != "NONE":
+        sums: dict[str, tuple[Any, float]] = {}
+        for table, amount in units:
+            sums[table.name] = (table, sums.get(table.name, (table, 0.0))[1] + amount)
+        answer["ConsumedCapacity"] = [
+            capacity.consumed(table, mode, amount, kind="Read") for table, amount in sums.values()
+        ]
+    return answer

@@ -7,10 +7,11 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from sluice_ext import settings
-from sluice_ext.dynamodb.queries import items_of
+from sluice_ext.dynamodb import tables
+from sluice_ext.dynamodb.items import decode
+from sluice_ext.dynamodb.writes import Change
 from sluice_ext.pausing import GATE
 
 LOG = logging.getLogger(__name__)
@@ -53,21 +54,16 @@ class Sweeper:
                     if table.ttl.get("TimeToLiveStatus") != "ENABLED" or not attribute:
                         continue
                     with self._locks[(account, region)]:
-                        expired = list(_expired(table, attribute, now))
-                        for item in expired:
-                            table.delete_item(item.hash_key, item.range_key)
+                        expired = list(_expired(tables.Table(table), attribute, now))
+                        for change in expired:
+                            change.write(change.current(), None, expired=True)
                         removed += len(expired)
         return removed
 
 
-def _expired(table: Any, attribute: str, now: float) -> Iterator[Any]:
-    for item in items_of(table):
-        value = item.attrs.get(attribute)
-        if value is None or value.type != "N":
-            continue
-        try:
-            expires = float(value.value)
-        except ValueError:
-            continue
-        if now - _FIVE_YEARS < expires <= now:
-            yield item
+def _expired(table: tables.Table, attribute: str, now: float) -> Iterator[Change]:
+    for place, stored in table.items.all():
+        item = decode(stored)
+        value = item.get(attribute, {}).get("N")
+        if value is not None and now - _FIVE_YEARS < float(value) <= now:
+            yield Change(table, place, table.key_attributes(item), None, {}, None)

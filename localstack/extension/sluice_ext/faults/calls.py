@@ -12,6 +12,7 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 
 from sluice_ext.caller.functions import caller_of
 from sluice_ext.faults import rules
+from sluice_ext.faults.cancelling import cancelled
 
 _MAX_CALLS = 200_000
 _record: deque[dict[str, Any]] = deque(maxlen=_MAX_CALLS)
@@ -81,6 +82,8 @@ def _on_request(_chain: Any, context: RequestContext, _response: Response) -> No
     elif kind == "error":
         status = _STATUS.get(argument, 400)
         raise CommonServiceException(argument, "Refused by fault control", status_code=status, sender_fault=True)
+    elif kind == "cancel":
+        raise cancelled(argument, parameters)
     elif kind == "kill-before":
         caller.executor.kill_process()
         raise CommonServiceException("ServiceUnavailable", "Caller killed by fault control", status_code=503)

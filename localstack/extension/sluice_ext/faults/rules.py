@@ -8,6 +8,7 @@ the nth on, chosen by `seed` (a string): the same seed and order of calls give t
 | action | effect |
 |---|---|
 | error:<code> | the call is refused with this error code and does nothing |
+| cancel:<codes> | a DynamoDB transaction is cancelled; the codes are its items' reasons, with commas between |
 | delay:<ms> | the call is carried out after this time |
 | kill-before | the function's process is killed; the call is not carried out |
 | kill-after | the call is carried out, then the process is killed before it gets the answer |
@@ -24,6 +25,20 @@ from typing import Any
 
 from sluice_ext.caller.functions import Caller
 
+# Reasons of a cancelled transaction and their messages.
+CANCELLATIONS = {
+    "None": "",
+    "ConditionalCheckFailed": "The conditional request failed",
+    "ItemCollectionSizeLimitExceeded": "Collection size exceeded.",
+    "TransactionConflict": "Transaction is ongoing for the item",
+    "ProvisionedThroughputExceeded": (
+        "The level of configured provisioned throughput for the table was exceeded. "
+        "Consider increasing your provisioning level with the UpdateTable API"
+    ),
+    "ThrottlingError": "Throughput exceeds the current capacity of your table or index",
+    "ValidationError": "One or more parameter values were invalid.",
+}
+_TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
 _ids = itertools.count(1)
 _lock = threading.Lock()
 _faults: list["Fault"] = []
@@ -64,8 +79,10 @@ class Fault:
             raise InvalidFault("delay needs milliseconds, for example delay:500")
         if kind == "error" and not argument:
             raise InvalidFault("error needs a code, for example error:ThrottlingException")
-        if kind not in ("delay", "error", "kill-before", "kill-after"):
-            raise InvalidFault("action must be error:<code>, delay:<ms>, kill-before or kill-after")
+        if kind == "cancel" and not set(argument.split(",")) <= set(CANCELLATIONS):
+            raise InvalidFault(f"cancel needs reasons with commas between: {', '.join(CANCELLATIONS)}")
+        if kind not in ("cancel", "delay", "error", "kill-before", "kill-after"):
+            raise InvalidFault("action must be error:<code>, cancel:<codes>, delay:<ms>, kill-before or kill-after")
         for name in ("nth", "times"):
             if not isinstance(body.get(name, 1), int) or body.get(name, 1) < (name == "nth"):
                 raise InvalidFault(f"{name} must be a number")
@@ -85,6 +102,8 @@ class Fault:
             return False
         same_service = not self.service or self.service.lower() == service.lower()
         if not same_service or (self.operation and self.operation.lower() != operation.lower()):
+            return False
+        if self.action.startswith("cancel:") and operation not in _TRANSACTIONS:
             return False
         return not self.about or any(text in parameters for text in self.about)
 

@@ -1,0 +1,1 @@
+"""DynamoDB's expressions: tokens, syntax trees, evaluation."""

@@ -1,0 +1,1 @@
+"""PartiQL: statements, and carrying them out with the operations on items."""

@@ -1,0 +1,1 @@
+"""DynamoDB Streams: the log of changes of a table."""
