@@ -174,7 +174,7 @@ def secretsmanager() -> Service:
 
 @aws_provider(api="sns", name="sluice")
 def sns() -> Service:
-    """PROVIDER_OVERRIDE_SNS=sluice: LocalStack's own provider, with AWS's filter policies, which counts what it delivers."""
+    """PROVIDER_OVERRIDE_SNS=sluice: LocalStack's own provider, with AWS's filter policies and metrics."""
     from localstack.services.sns.provider import SnsProvider
 
     from sluice_ext import sns as ours

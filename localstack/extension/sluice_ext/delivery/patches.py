@@ -15,13 +15,13 @@ from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
 from localstack.services.s3.notifications import LambdaNotifier
-from localstack.utils.aws.arns import parse_arn, s3_bucket_arn
+from localstack.utils.aws.arns import s3_bucket_arn
 from localstack.utils.strings import long_uid
 
 from sluice_ext.delivery import mapping_rules, service
 from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller
-from sluice_ext.iam import behalf, deliveries
+from sluice_ext.iam import deliveries
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
 
 LOG = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ Their patterns are AWS's (`sluice_ext.patterns`).
 
 
 def install() -> None:
-    """Make disabled rules deliver nothing, give each rule one schedule, match patterns, and retry what does not arrive."""
+    """Disabled rules deliver nothing, each rule has one schedule, patterns match, what does not arrive is retried."""
     from sluice_ext.events import deliveries, patterns, rules
 
     rules.install()

@@ -59,8 +59,14 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
 
     @handler("SetAlarmState")
     def set_alarm_state(self, context: RequestContext, alarm_name: str, *args: Any, **kwargs: Any) -> None:
-        """Set the state; the actions for it are the alarm's, and none of them stops the others or the call."""
-        with actions.of(arns.cloudwatch_alarm_arn(alarm_name, context.account_id, context.region)):
+        """Set the state, which stays until the alarm's next evaluation, unless that is what sets it.
+
+        The actions for it are the alarm's, and none of them stops the others or the call.
+        """
+        arn = arns.cloudwatch_alarm_arn(alarm_name, context.account_id, context.region)
+        if not context.is_internal_call:
+            self.alarm_scheduler.hold(self.get_store(context.account_id, context.region).alarms.get(arn))
+        with actions.of(arn):
             super().set_alarm_state(context, alarm_name, *args, **kwargs)
 
     def _run_composite_alarm_actions(self, context: RequestContext, composite_alarm: Any, *args: Any) -> None:
@@ -76,14 +82,6 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
             return answers.answer(request, queries.series(oldest, request["EndTime"].timestamp()))
         except ValueError as error:
             raise CommonServiceException("ValidationError", str(error), 400, True) from error
-
-    @handler("SetAlarmState")
-    def set_alarm_state(self, context: RequestContext, alarm_name: str, *args: Any, **kwargs: Any) -> None:
-        """The state stays until the alarm's next evaluation, as the caller of this is not the evaluation."""
-        if not context.is_internal_call:
-            arn = arns.cloudwatch_alarm_arn(alarm_name, context.account_id, context.region)
-            self.alarm_scheduler.hold(self.get_store(context.account_id, context.region).alarms.get(arn))
-        super().set_alarm_state(context, alarm_name, *args, **kwargs)
 
     @handler("PutCompositeAlarm", expand=False)
     def put_composite_alarm(self, context: RequestContext, request: Any) -> None:

@@ -156,7 +156,7 @@ def exceeds(record: Any, total: int) -> bool:
     by_count = failed > count
     by_percentage = total > 0 and failed * 100 / total > percentage
     if isinstance(count, _UnsetCount) and isinstance(percentage, _UnsetPercentage):
-        return failed > 0
+        return bool(failed > 0)
     if isinstance(count, _UnsetCount):
         return bool(by_percentage)
     return bool(by_count) or (bool(by_percentage) and not isinstance(percentage, _UnsetPercentage))
