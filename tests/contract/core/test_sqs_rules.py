@@ -232,3 +232,13 @@ def test_a_fifo_mapping_delivers_a_group_in_order(
         of_group = [body for body in found if int(body) % 2 == group]
         assert of_group == sorted(of_group)
     lambda_.delete_event_source_mapping(UUID=mapping)
+
+
+def test_a_message_ends_with_its_retention_period(queue: Callable[..., Queue]) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+    short, long = queue(MessageRetentionPeriod="60"), queue(MessageRetentionPeriod="120")
+    for made in (short, long):
+        made.send("x")
+    assert (short.depth(), long.depth()) == ((1, 0), (1, 0))
+    eventually(lambda: short.depth() == (0, 0), 75, "the message to end")
+    assert long.depth() == (1, 0)

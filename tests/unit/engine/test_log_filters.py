@@ -98,6 +98,7 @@ def test_a_pattern_matches_what_awss_page_says(pattern: str, hits: list[str], mi
         "[..., ...]",
         "[a = 1 || b = 2]",
         "%a(b)%",
+        "{ $.a = %x% || $.b = %x% || $.c = %x% }",
         "%a!%",
         "%[%",
         "-",

@@ -220,7 +220,7 @@ def test_a_pattern_matches_when_one_choice_of_elements_does(pattern: Any, event:
 
 
 @given(st.text("ab*\\\n", max_size=6).filter(lambda text: text.count("*") < 4), st.text("ab*\\\n", max_size=6))
-def test_a_wildcard_matches_as_its_letters_say(text: str, value: str) -> None:
+def test_a_wildcard_means_what_its_text_says(text: str, value: str) -> None:
     characters: list[str] = []
     at = 0
     while at < len(text):

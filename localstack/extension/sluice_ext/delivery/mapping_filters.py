@@ -9,12 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice_ext import patterns
+from sluice_ext.patterns.compiling import canonical
 
 
 def of(criteria: Mapping[str, Any] | None) -> list[Any]:
     """The compiled filters; no filter wants everything. Raises InvalidPattern."""
     filters = (criteria or {}).get("Filters") or []
     return [patterns.compile_pattern(one.get("Pattern") or "", patterns.MAPPING) for one in filters]
+
+
+def matches_event(event_pattern: Mapping[str, Any], event: Any) -> bool:
+    """For LocalStack's pollers of other sources, which have read the pattern already."""
+    return patterns.matches(patterns.compile_pattern(canonical(event_pattern), patterns.MAPPING), event)
 
 
 def wants(filters: Sequence[Any], event: Mapping[str, Any]) -> bool:

@@ -15,10 +15,12 @@ from botocore.exceptions import ClientError
 from localstack.aws.api import CommonServiceException
 from localstack.aws.api.lambda_ import InvalidParameterValueException
 from localstack.services.lambda_ import provider
+from localstack.services.lambda_.event_source_mapping.pollers import poller
 from localstack.services.lambda_.provider import LambdaProvider
 from localstack.utils.aws.arns import parse_arn
 
 from sluice_ext import patterns
+from sluice_ext.delivery import mapping_filters
 from sluice_ext.iam import behalf
 from sluice_ext.patching import replace
 from sluice_ext.sqs.queues import queue_of
@@ -55,6 +57,7 @@ def install() -> None:
     original = replace(
         LambdaProvider, "validate_event_source_mapping", validate_with_reason, expect="(self, context, request)"
     )
+    replace(poller, "matches_event", mapping_filters.matches_event, expect="(event_pattern, event)")
     replace(provider, "validate_event_pattern", is_pattern, expect="(event_pattern)")
 
 

@@ -40,8 +40,7 @@ def json_pattern(text: str) -> Callable[[str], Mapping[str, Any] | None]:
     tokens.take("{")
     condition = _either(tokens)
     tokens.take("}")
-    if not tokens.at_end():
-        raise InvalidFilter(f"Invalid filter pattern: '{tokens.rest()}' after the end")
+    tokens.finish()
 
     def matched(message: str) -> Mapping[str, Any] | None:
         try:

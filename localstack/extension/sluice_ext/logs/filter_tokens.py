@@ -15,6 +15,8 @@ _HOLDS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+# "There is a limit of 2 regex for each filter pattern when creating a delimited or JSON filter pattern".
+_MAX_EXPRESSIONS: Final = 2
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 # "Alphanumeric characters, the symbols _ # = @ / ; , - : and the operators ^ $ ? [ ] { } | \ * + ."
 _REGEX: Final = re.compile(r"(?:\\[!-~]|[A-Za-z0-9:_#=@/;,\-^$?\[\]{}|*+.])+")
@@ -29,6 +31,7 @@ class Tokens:
 
     def __init__(self, text: str) -> None:
         self._text, self._at, self._blank = text, 0, True
+        self._expressions = 0
         self._skip()
 
     def _skip(self) -> None:
@@ -83,6 +86,13 @@ class Tokens:
         self._skip()
         return found[0]
 
+    def finish(self) -> None:
+        """A JSON or space-delimited pattern is read: nothing follows it, and it has at most two expressions."""
+        if not self.at_end():
+            raise InvalidFilter(f"Invalid filter pattern: '{self.rest()}' after the end")
+        if self._expressions > _MAX_EXPRESSIONS:
+            raise InvalidFilter(f"Invalid filter pattern: more than {_MAX_EXPRESSIONS} regular expressions")
+
     def take_term(self) -> str:
         """A term without quotes: alphanumeric characters and underscores."""
         whole = self.take_match(r"\S+", "a term")
@@ -97,6 +107,7 @@ class Tokens:
 
     def take_regex(self) -> str:
         """What is between two percent signs."""
+        self._expressions += 1
         return self.take_match(r"%[^%]*%", "a regular expression in percent signs")[1:-1]
 
 

@@ -37,8 +37,7 @@ def word_pattern(text: str) -> Callable[[str], Mapping[str, Any] | None]:
         if not tokens.take_if(","):
             break
     tokens.take("]")
-    if not tokens.at_end():
-        raise InvalidFilter(f"Invalid filter pattern: '{tokens.rest()}' after the end")
+    tokens.finish()
 
     def matched(message: str) -> Mapping[str, Any] | None:
         words = [next(filter(None, found), "") for found in _FIELD.findall(message)]

@@ -5,7 +5,7 @@ same object: ``{"i": {"a": [1], "b": [2]}}`` does not match ``{"i": [{"a": 1, "b
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns-arrays.html
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -32,7 +32,11 @@ def _collect(node: Any, path: str, place: Place, paths: frozenset[str], fields: 
     if isinstance(node, dict):
         for name, value in node.items():
             below = f"{path}.{name}" if path else name
-            if below in paths:
+            if below not in paths:
+                continue
+            if isinstance(value, str):  # the usual field
+                fields.setdefault(below, []).append((value, place))
+            else:
                 _collect(value, below, place, paths, fields, arrays)
     elif isinstance(node, list):
         array = next(arrays)
@@ -61,15 +65,25 @@ def _one_matches(alternative: Mapping[str, Field], fields: _Found) -> bool:
 def _together(places: list[set[Place]]) -> bool:
     """Whether one place of each can be had with no array at two elements at once."""
     seen = Counter(array for one in places for array in {array for place in one for array, _ in place})
-    states: set[Place] = {frozenset()}
-    for one in places:
-        shared = {frozenset(entry for entry in place if seen[entry[0]] > 1) for place in one}
-        states = {state | place for state in states for place in shared if _agree(state, place)}
-        if not states:
-            return False
-    return True
+    shared = [array for array, count in seen.items() if count > 1]
+    if not shared:
+        return True
+    split = [_by_element(one, min(shared)) for one in places]
+    for index in {index for elements, _ in split for index in elements}:
+        narrowed = [elements.get(index, set()) | elsewhere for elements, elsewhere in split]
+        if all(narrowed) and _together(narrowed):
+            return True
+    return False
 
 
-def _agree(left: Place, right: Place) -> bool:
-    elements = dict(left)
-    return all(elements.get(array, index) == index for array, index in right)
+def _by_element(places: set[Place], array: int) -> tuple[dict[int, set[Place]], set[Place]]:
+    """The places by their element of an array, which they lose, and those that are not in it."""
+    elements: dict[int, set[Place]] = defaultdict(set)
+    elsewhere = set()
+    for place in places:
+        inside = next((entry for entry in place if entry[0] == array), None)
+        if inside is None:
+            elsewhere.add(place)
+        else:
+            elements[inside[1]].add(place - {inside})
+    return elements, elsewhere

@@ -9,6 +9,7 @@ other; and makes a group visible with the first of its messages that returns. Re
 `requeue_inflight_messages` and `_put_message` of `FifoQueue`.
 """
 
+import itertools
 import threading
 from collections import defaultdict
 from typing import Any, Final
@@ -48,9 +49,12 @@ def stop(self: Any) -> None:
 
 
 def _run(worker: Any, stopped: threading.Event) -> None:
-    while not stopped.wait(_SECONDS):
-        # An engine without waiting messages does nothing here that a pause would have to wait for.
-        if any(queue.inflight or queue.delayed for queue in list(worker.iter_queues())):
+    for turn in itertools.count():
+        if stopped.wait(_SECONDS):
+            return
+        # An engine without waiting messages does next to nothing here that a pause would have to wait for; retention
+        # periods are whole minutes, so that their ends are looked for once a second.
+        if not turn % 10 or any(queue.inflight or queue.delayed for queue in list(worker.iter_queues())):
             worker.do_update_all_queues()
 
 
