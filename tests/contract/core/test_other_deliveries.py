@@ -31,7 +31,9 @@ def deployed(engine: Engine, function: Function) -> str:
     made = api.create_rest_api(name=f"api-{uuid.uuid4().hex[:8]}")
     method = {"restApiId": made["id"], "resourceId": made["rootResourceId"], "httpMethod": "GET"}
     api.put_method(**method, authorizationType="NONE")
-    api.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=f"{where}/invocations")
+    api.put_integration(
+        **method, type="AWS_PROXY", integrationHttpMethod="POST", uri=f"{invocations}/{function.arn}/invocations"
+    )
     api.create_deployment(restApiId=made["id"], stageName="live")
     return str(made["id"])
 
