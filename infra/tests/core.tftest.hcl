@@ -120,6 +120,14 @@ override_resource {
 }
 
 override_resource {
+  target = module.event_dlq.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-events-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-events-dlq"
+  }
+}
+
+override_resource {
   target = module.ingest_dlq.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-ingest-dlq"
@@ -474,8 +482,8 @@ run "the_core_stack" {
   }
 
   assert {
-    condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_dlq_url] == [
-      for thing in ["chunks", "chunks-dlq", "ingest-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
+    condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_dlq_url, output.event_dlq_url] == [
+      for thing in ["chunks", "chunks-dlq", "ingest-dlq", "events-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
     ]
     error_message = "the queues must be distinct"
   }

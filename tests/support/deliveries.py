@@ -25,7 +25,7 @@ def denying(action: str, resource: str, condition: dict[str, Any]) -> dict[str, 
 
 
 def permit(queue: Queue, service: str, source: str) -> None:
-    """Let a service send to the queue for this source, and nobody else."""
+    """Let a service send to the queue for this source, and no other caller."""
     condition = {"ArnEquals": {"aws:SourceArn": source}}
     statement = allowing(f"{service}.amazonaws.com", "sqs:SendMessage", queue.arn, Condition=condition)
     queue.sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={"Policy": document(statement)})

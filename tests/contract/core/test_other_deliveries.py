@@ -24,14 +24,14 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def deployed(engine: Engine, function: Function) -> str:
     """A REST API whose root invokes the function on GET; returns its id."""
-    api, where = (
-        engine.client("apigateway"),
-        f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function.arn}",
-    )
+    api = engine.client("apigateway")
+    invocations = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
     made = api.create_rest_api(name=f"api-{uuid.uuid4().hex[:8]}")
     method = {"restApiId": made["id"], "resourceId": made["rootResourceId"], "httpMethod": "GET"}
     api.put_method(**method, authorizationType="NONE")
-    api.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=f"{where}/invocations")
+    api.put_integration(
+        **method, type="AWS_PROXY", integrationHttpMethod="POST", uri=f"{invocations}/{function.arn}/invocations"
+    )
     api.create_deployment(restApiId=made["id"], stageName="live")
     return str(made["id"])
 

@@ -1,4 +1,4 @@
-"""An event goes to a target: again after an error that may pass, otherwise to the target's dead-letter queue.
+"""An event goes to a target: again after a transient error, otherwise to the target's dead-letter queue.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html

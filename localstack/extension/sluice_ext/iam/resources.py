@@ -4,6 +4,7 @@ Each function returns JSON text, or None where there is no policy. A resource th
 """
 
 import json
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from localstack.constants import AWS_REGION_US_EAST_1, DEFAULT_AWS_ACCOUNT_ID
 
 from sluice_ext.iam import policy
 
-# Keys that AWS manages: no service but the one that they are named after may use them, and nobody can change that.
+# Keys that AWS manages: no service but the one that they are named after may use them, whatever is set.
 # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 MANAGED: Final = "alias/aws/"
 
@@ -70,6 +71,12 @@ def owner_of(arn: str) -> str:
     return str(s3_stores[DEFAULT_AWS_ACCOUNT_ID][AWS_REGION_US_EAST_1].global_bucket_map.get(name) or "")
 
 
+def _store(stores: Any, account: str, region: str) -> Any:
+    """The store of a service, None when it has none. Without the checks of LocalStack's lookup, which take longer."""
+    regions = dict.get(stores, account)
+    return dict.get(regions, region) if regions is not None else None
+
+
 def _parts(arn: str) -> tuple[str, str, str]:
     """Region, account and the rest of an ARN."""
     _, _, _, region, account, rest = arn.split(":", 5)
@@ -80,7 +87,8 @@ def _queue(arn: str) -> Mapping[str, Any]:
     from localstack.services.sqs.models import sqs_stores
 
     region, account, name = _parts(arn)
-    queue = sqs_stores[account][region].queues.get(name)
+    store = _store(sqs_stores, account, region)
+    queue = store.queues.get(name) if store else None
     return queue.attributes if queue else {}
 
 
@@ -88,7 +96,8 @@ def _topic(arn: str) -> Mapping[str, Any]:
     from localstack.services.sns.models import sns_stores
 
     region, account, _ = _parts(arn)
-    topic = sns_stores[account][region].topics.get(arn)
+    store = _store(sns_stores, account, region)
+    topic = store.topics.get(arn) if store else None
     return topic["attributes"] if topic else {}
 
 
@@ -98,9 +107,26 @@ def _function(arn: str) -> str | None:
 
     region, account, rest = _parts(arn)
     name, _, qualifier = rest.removeprefix("function:").partition(":")
-    function = lambda_stores[account][region].functions.get(name)
+    store = _store(lambda_stores, account, region)
+    function = store.functions.get(name) if store else None
     found = function.permissions.get(qualifier or "$LATEST") if function else None
-    return json.dumps({"Statement": found.policy.Statement}) if found else None
+    return _written(arn, found.policy.Statement) if found else None
+
+
+_texts: dict[str, tuple[list[Any], str]] = {}
+_MAX_TEXTS: Final = 4096
+
+
+def _written(arn: str, statements: list[Any]) -> str:
+    """The statements as JSON. Lambda stores them parsed and changes none of them, so they are written once."""
+    former, text = _texts.get(arn, ([], ""))
+    if text and len(former) == len(statements) and all(map(operator.is_, former, statements)):
+        return text
+    if len(_texts) >= _MAX_TEXTS:
+        _texts.clear()
+    text = json.dumps({"Statement": statements})
+    _texts[arn] = list(statements), text
+    return text
 
 
 def _bucket(arn: str) -> str | None:
