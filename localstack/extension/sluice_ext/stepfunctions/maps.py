@@ -103,9 +103,9 @@ def install() -> None:
     replace(worker, "_eval_pool", _distributed_pool, expect=expect)
 
 
-def _workers(wanted: int, items: int, most: int) -> int:
+def _workers(wanted: int, items: int, maximum: int) -> int:
     """How many work at once: as many as wanted (0: as many as can), and no more than there are items."""
-    return max(1, min(wanted or most, most, items))
+    return max(1, min(wanted or maximum, maximum, items))
 
 
 def _inline_pool(self: Any, job: Any, worker_frame: Any) -> None:
@@ -156,7 +156,7 @@ def exceeds(record: Any, total: int) -> bool:
     by_count = failed > count
     by_percentage = total > 0 and failed * 100 / total > percentage
     if isinstance(count, _UnsetCount) and isinstance(percentage, _UnsetPercentage):
-        return failed > 0
+        return bool(failed > 0)
     if isinstance(count, _UnsetCount):
         return bool(by_percentage)
     return bool(by_count) or (bool(by_percentage) and not isinstance(percentage, _UnsetPercentage))
