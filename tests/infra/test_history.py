@@ -76,8 +76,8 @@ def test_no_history_can_be_full(mocked_resources: Resources, workflow: str) -> N
     if name == "taxi":  # a redriven execution goes on at the state that failed, and has the same history
         visits = dict.fromkeys(again, REPEATS)
     assert set(visits) == again, "the table above names the states of every loop"
-    most = 2 + sum(visits.get(n, 1) * events(n, state) for n, state in machine["States"].items())
-    assert most < MAX_EVENTS, json.dumps({n: visits.get(n, 1) * events(n, s) for n, s in machine["States"].items()})
+    maximum = 2 + sum(visits.get(n, 1) * events(n, state) for n, state in machine["States"].items())
+    assert maximum < MAX_EVENTS, json.dumps({n: visits.get(n, 1) * events(n, s) for n, s in machine["States"].items()})
 
 
 def test_a_loop_waits_for_what_its_function_says(mocked_resources: Resources) -> None:

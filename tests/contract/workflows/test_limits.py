@@ -66,8 +66,8 @@ def test_starting_again_with_the_same_name_and_input_gives_the_running_execution
 
 def test_an_input_of_256_kib_is_taken_and_one_more_byte_is_not(run: Runner) -> None:
     machine = run.machine({"P": {"Type": "Pass", "End": True}})
-    most = json.dumps("x" * (262_144 - 2))
-    arn = run.client.start_execution(stateMachineArn=machine, input=most)["executionArn"]
+    largest = json.dumps("x" * (262_144 - 2))
+    arn = run.client.start_execution(stateMachineArn=machine, input=largest)["executionArn"]
     assert run.ended(arn).status == "SUCCEEDED"
     with pytest.raises(botocore.exceptions.ClientError, match="less than or equal to 262144"):
         run.client.start_execution(stateMachineArn=machine, input=json.dumps("x" * (262_144 - 1)))

@@ -1,7 +1,7 @@
 r"""Intrinsic functions: escapes, types and edges as on AWS.
 
 LocalStack reads the text of a call with JSON's escapes in it (``\\'`` ends a string), formats braces of values, merges
-what is no object, takes true for 1, counts from the end for a negative index, and knows no letters beyond ASCII.
+what is no object, takes true for 1, counts from the end for a negative index, and knows no characters beyond ASCII.
 Replaced: the reading of a call and of its literals, and the functions named in `_FUNCTIONS`.
 https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html
 """

@@ -103,9 +103,9 @@ def install() -> None:
     replace(worker, "_eval_pool", _distributed_pool, expect=expect)
 
 
-def _workers(wanted: int, items: int, most: int) -> int:
+def _workers(wanted: int, items: int, maximum: int) -> int:
     """How many work at once: as many as wanted (0: as many as can), and no more than there are items."""
-    return max(1, min(wanted or most, most, items))
+    return max(1, min(wanted or maximum, maximum, items))
 
 
 def _inline_pool(self: Any, job: Any, worker_frame: Any) -> None:
