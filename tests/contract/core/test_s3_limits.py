@@ -15,7 +15,7 @@ from tests.support.engine_harness import Engine, Function, call, eventually
 
 @pytest.fixture(scope="module")
 def s3(engine: Engine) -> Any:
-    """A client that sends a checksum only when it is told to."""
+    """A client that sends a checksum only when it is asked to."""
     return engine.client("s3", s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
 
 

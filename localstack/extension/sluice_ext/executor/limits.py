@@ -20,7 +20,7 @@ from localstack.services.lambda_.invocation.models import lambda_stores
 
 UNZIPPED_BYTES = 262_144_000
 _OPERATIONS = frozenset({"CreateFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode"})
-# Field and its name in messages -> least and greatest value.
+# Field and its name in messages -> minimum and maximum value.
 _RANGES = {"Timeout": ("timeout", 1, 900), "MemorySize": ("memorySize", 128, 10_240)}
 _STORAGE = ("ephemeralStorage.size", 512, 10_240)
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
@@ -59,8 +59,8 @@ def _on_request(_chain: Any, context: RequestContext, _response: Response) -> No
     if context.operation is None or context.operation.name not in _OPERATIONS:
         return
     request: Any = context.service_request or {}
-    for field, (name, least, greatest) in _RANGES.items():
-        _check_range(name, request.get(field), least, greatest)
+    for field, (name, minimum, maximum) in _RANGES.items():
+        _check_range(name, request.get(field), minimum, maximum)
     _check_range(_STORAGE[0], (request.get("EphemeralStorage") or {}).get("Size"), *_STORAGE[1:])
     _check_handler(request, context.operation.name)
     if len(request.get("Description") or "") > 256:
@@ -74,11 +74,11 @@ def _invalid(value: Any, field: str, rule: str) -> None:
     raise CommonServiceException("ValidationException", message, status_code=400, sender_fault=True)
 
 
-def _check_range(field: str, value: int | None, least: int, greatest: int) -> None:
-    if value is not None and value < least:
-        _invalid(value, field, f"Member must have value greater than or equal to {least}")
-    if value is not None and value > greatest:
-        _invalid(value, field, f"Member must have value less than or equal to {greatest}")
+def _check_range(field: str, value: int | None, minimum: int, maximum: int) -> None:
+    if value is not None and value < minimum:
+        _invalid(value, field, f"Member must have value greater than or equal to {minimum}")
+    if value is not None and value > maximum:
+        _invalid(value, field, f"Member must have value less than or equal to {maximum}")
 
 
 def _check_handler(request: Any, operation: str) -> None:

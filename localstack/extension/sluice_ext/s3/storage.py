@@ -51,7 +51,7 @@ class StoredObject(EphemeralS3StoredObject):  # type: ignore[misc]
         return int(super().truncate(size))
 
     def _begin(self) -> None:
-        """Write beside the present content. The write lock is held, so nobody reads it."""
+        """Write beside the present content. The write lock is held: there is no reader."""
         if self.place and self.place.before is None:
             file = self.file
             self.place.before = (file._file, file._rolled, file.internal_last_modified)
