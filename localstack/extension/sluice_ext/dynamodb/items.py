@@ -100,16 +100,14 @@ class Items:
     def __init__(self) -> None:
         self.partitions = Partition()
         self.indexes: dict[str, Index] = {}
-        self.bytes = 0
 
     def __deepcopy__(self, _memo: Any) -> "Items":
         made = Items()
         made.partitions.update({name: _partition(entries) for name, entries in self.partitions.items()})
-        made.bytes = self.bytes
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"partitions": self.partitions, "bytes": self.bytes}
+        return {"partitions": self.partitions}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, indexes={})
@@ -134,7 +132,6 @@ class Items:
             partition = Partition()
             self.partitions.set(key[0], partition)
         old = partition.get(key[1])
-        self.bytes += len(stored) - len(old or b"")
         if self.indexes:
             self._follow(key, old, item)
         partition.set(key[1], stored)
@@ -145,7 +142,6 @@ class Items:
         old = partition.get(key[1]) if partition is not None else None
         if partition is None or old is None:
             return
-        self.bytes -= len(old)
         if self.indexes:
             self._follow(key, old, None)
         partition.remove(key[1])

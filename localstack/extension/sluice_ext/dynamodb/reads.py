@@ -10,7 +10,7 @@ from sluice_ext.dynamodb import capacity, tables, values
 from sluice_ext.dynamodb.errors import invalid
 from sluice_ext.dynamodb.expressions.nodes import Path
 from sluice_ext.dynamodb.expressions.paths import project
-from sluice_ext.dynamodb.items import decode, encode
+from sluice_ext.dynamodb.items import decode
 from sluice_ext.dynamodb.requests import Body, Expressions, check, constraint, violated
 
 _KEYS = 100
@@ -106,8 +106,3 @@ def _prepared(backend: Any, name: str, one: Body) -> tuple[Any, ...]:
     if len(set(places)) < len(places):
         raise invalid("Provided list of item keys contains duplicates")
     return name, one, table, places, paths
-
-
-def as_text(answer: str | dict[str, Any]) -> str:
-    """An answer's JSON."""
-    return answer if isinstance(answer, str) else encode(answer)

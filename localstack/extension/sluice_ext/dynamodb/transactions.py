@@ -33,7 +33,6 @@ def transact_write_items(backend: Any, body: Body) -> dict[str, Any]:
     """TransactWriteItems. Raises TransactionCanceledException with a reason for each item, in order."""
     listed = _listed(body)
     found = [_change(backend, one) for one in listed]
-    _check_once([change for change in found if isinstance(change, writes.Change)])
     prepared = commit(found, [next(iter(one.values())) for one in listed])
     return _answer(body, prepared)
 
@@ -45,6 +44,7 @@ def _check_once(changes: list[writes.Change]) -> None:
 
 def commit(changes: Sequence[writes.Change | ItemError], ops: list[Body]) -> list[Prepared]:
     """Make all the changes, or none: raises TransactionCanceledException with a reason for each of them."""
+    _check_once([change for change in changes if isinstance(change, writes.Change)])
     prepared, reasons, total = [], [], 0
     for change, op in zip(changes, ops, strict=True):
         try:
@@ -150,7 +150,7 @@ def transact_get_items(backend: Any, body: Body) -> dict[str, Any]:
         units.append((table, 2 * capacity.read_units(values.size_of(item or {}), consistent=True)))
         responses.append({} if item is None else {"Item": item if paths is None else project(item, paths)})
     if total > _BYTES:
-        raise cancelled([{"Code": "None"} for _ in found])
+        raise invalid("Transaction request size exceeds the limit: 4194304 bytes")
     answer: dict[str, Any] = {"Responses": responses}
     mode = body.get("ReturnConsumedCapacity") or "NONE"
     if mode != "NONE":

@@ -75,7 +75,7 @@ def describe_stream(backend: Any, body: Body) -> dict[str, Any]:
         "KeySchema": table.schema,
         "Shards": shown,
     }
-    view = shard.__dict__.get("sluice_view") or (table.stream_specification or {}).get("StreamViewType")
+    view = (table.stream_specification or {}).get("StreamViewType")
     return {"StreamDescription": described | ({"StreamViewType": view} if view else {})}
 
 
