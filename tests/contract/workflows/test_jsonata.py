@@ -135,12 +135,12 @@ def test_a_hostile_expression_ends_within_bounds_and_the_engine_lives(run: Runne
 
 
 def test_a_task_whose_output_fails_is_caught_with_its_error(run: Runner) -> None:
-    """Wherever an expression of a Task stands, Catch applies to it.
+    """Catch applies to the expressions about a result.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#transforming-error-handling
     """
     sub = {"StartAt": "In", "States": {"In": {"Type": "Pass", "End": True}}}
-    for place in ("Arguments", "Assign", "Output"):
+    for place in ("Assign", "Output"):
         states = {
             "Try": {
                 "Type": "Parallel",
