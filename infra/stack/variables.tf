@@ -35,7 +35,7 @@ variable "region" {
 
   validation {
     condition     = !var.deletion_protection || var.region != null
-    error_message = "region must be set where deletion_protection is on: data that matters is in a region that somebody chose."
+    error_message = "region must be set where deletion_protection is on: data that matters is in a region that its owner chose."
   }
 }
 
@@ -449,7 +449,7 @@ variable "notification_email" {
 
   validation {
     condition     = !var.deletion_protection || var.notification_email != null
-    error_message = "notification_email must be set where deletion_protection is on: somebody has to hear of dead-letter messages."
+    error_message = "notification_email must be set where deletion_protection is on: dead-letter messages need a reader."
   }
 }
 

@@ -63,7 +63,7 @@ resource "aws_rds_cluster_instance" "writer" {
 resource "aws_secretsmanager_secret" "role" {
   for_each = toset(var.roles)
 
-  # A deleted secret keeps its name for 30 days, where it can be restored; the next one of a cluster needs another.
+  # For 30 days a deleted secret can be restored and its name is taken: the next one of a cluster needs another.
   name                    = var.force_destroy ? "${var.name}-${each.key}" : null
   name_prefix             = var.force_destroy ? null : "${var.name}-${each.key}-"
   description             = "Login of the database role ${each.key} of ${var.name}"

@@ -18,4 +18,4 @@ def next_wait(elapsed: float, deadline: float) -> int:
     """
     wait = min(max(_LEAST_CAP, int(deadline // _PARTS)), max(1, int(elapsed // 10)))
     left = deadline - elapsed
-    return min(wait, int(left) + 1) if left > 0 else wait
+    return min(wait, int(left) + 1) if left >= 0 else wait
