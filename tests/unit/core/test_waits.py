@@ -14,7 +14,7 @@ def test_a_run_looks_at_most_so_often_before_its_deadline_and_soon_after_it(dead
         looks += 1
         elapsed += each + next_wait(elapsed, deadline)
     assert looks <= MAX_LOOKS
-    assert elapsed - deadline <= each + 1
+    assert elapsed - deadline <= each + 1 + 1e-6  # sums of floats
 
 
 @given(st.integers(1, 604_800), st.floats(0, 604_800))
