@@ -12,7 +12,7 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 
 from sluice_ext import settings
 from sluice_ext.caller.functions import Caller
-from sluice_ext.executor import environment, isolation, layers, report
+from sluice_ext.executor import bytecode, environment, isolation, layers, report
 from sluice_ext.executor.process import FunctionProcess, remove_tree
 from sluice_ext.executor.runtime_api import Call, Ended, RuntimeApi, TimeUp
 from sluice_ext.faults import rules
@@ -177,6 +177,9 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         opt = layers.merged(config.layers)
         if isolated.task:
             places = isolation.TASK_ROOT, isolation.OPT if opt else None
+            bytecode.make(interpreter, task_root, isolation.TASK_ROOT)
+            if opt:
+                bytecode.make(interpreter, opt, isolation.OPT)
         else:
             places = task_root, opt
         values = environment.paths(self._variables, *places, str(config.runtime))
