@@ -40,6 +40,18 @@ def test_code_is_in_var_task_and_only_tmp_can_be_written(function: Make) -> None
     assert not Path("/var/task/new").exists()
 
 
+def test_bytecode_is_there_at_the_first_cold_start_and_names_var_task(function: Make) -> None:
+    """Code is read-only, so a cold start that has to compile it would do so every time."""
+    code = (
+        "import marshal, os\ndef handler(event, context):\n"
+        "    with open(__spec__.cached, 'rb') as file:\n        stored = marshal.loads(file.read()[16:])\n"
+        "    return [__spec__.cached, stored.co_filename]\n"
+    )
+    cached, compiled_as = function(code).invoke()["payload"]
+    assert cached.startswith("/var/task/__pycache__/handler.")
+    assert compiled_as == "/var/task/handler.py"
+
+
 def test_background_threads_and_children_stop_between_two_invocations(function: Make) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-invoke"""
     code = (
