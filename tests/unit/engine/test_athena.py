@@ -361,6 +361,7 @@ def test_each_statement_has_its_kind(sql: str, kind: tuple[str, str]) -> None:
     assert statements.kind_of(sql) == kind
 
 
+@pytest.mark.timeout(120)  # many examples, beside suites that use all processors
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(

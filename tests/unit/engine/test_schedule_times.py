@@ -178,6 +178,7 @@ MOMENTS = st.one_of(
 )
 
 
+@pytest.mark.timeout(120)  # many examples, beside suites that use all processors
 @settings(max_examples=30, deadline=None)
 @given(number(0, 59), number(0, 23), MOMENTS, st.sampled_from(ZONES))
 def test_times_are_those_of_a_clock_that_is_watched(minutes: Field, hours: Field, moment: datetime, zone: str) -> None:
@@ -243,6 +244,7 @@ def week_days() -> st.SearchStrategy[tuple[str, Callable[[date], bool]]]:
     )
 
 
+@pytest.mark.timeout(120)  # many examples, beside suites that use all processors
 @settings(max_examples=150, deadline=None)
 @given(st.booleans(), month_days(), week_days(), number(1, 12), st.dates(date(2024, 1, 1), date(2030, 1, 1)))
 def test_days_are_those_of_a_calendar(

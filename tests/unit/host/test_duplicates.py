@@ -72,6 +72,7 @@ def test_a_dataset_without_a_key_has_no_duplicates(stack: FakeStack) -> None:
 KEYS = st.tuples(st.none() | st.sampled_from(["", "a", "b"]), st.none() | st.integers(0, 2))
 
 
+@pytest.mark.timeout(120)  # many examples, beside suites that use all processors
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(files=st.lists(st.lists(KEYS, min_size=1, max_size=8), min_size=1, max_size=4), older=st.integers(0, 3))
 def test_the_count_is_that_of_a_counter(files: list[list[Any]], older: int) -> None:
