@@ -618,7 +618,7 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
     } | {
         "POWERTOOLS_SERVICE_NAME": "replay",
         "REPLAY_BUCKET": "sluice-test-artifacts",
-        "REPLAY_BATCH_OBJECTS": "100",
+        "REPLAY_BATCH_OBJECTS": "200",
         "REPLAY_DEADLINE_SECONDS": "21600",
     }
     assert settings("transform") == shared | {
