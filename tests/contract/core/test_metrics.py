@@ -170,11 +170,13 @@ def test_invocations_errors_durations_and_throttles_are_counted(
 
 def test_queues_publish_depth_age_and_messages_without_being_asked(watched: Watched, queue: Make) -> None:
     source: Queue = queue(VisibilityTimeout="60")
-    source.send("a", "b", "c")
-    source.sqs.send_message(QueueUrl=source.url, MessageBody="later", DelaySeconds=60)
+    source.send("a")  # one after the other: whenever the queue is looked at, it has at most one of a kind
     (taken,) = source.sqs.receive_message(QueueUrl=source.url, MaxNumberOfMessages=1)["Messages"]
     source.sqs.delete_message(QueueUrl=source.url, ReceiptHandle=taken["ReceiptHandle"])
+    source.send("b")
     source.sqs.receive_message(QueueUrl=source.url, MaxNumberOfMessages=1)
+    source.send("c")
+    source.sqs.send_message(QueueUrl=source.url, MessageBody="later", DelaySeconds=60)
 
     def stat(name: str, stat: str = "Maximum") -> float | None:
         return watched.stat("AWS/SQS", name, stat, QueueName=source.name)
