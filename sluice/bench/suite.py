@@ -348,7 +348,7 @@ def redshift_figures(own: Stage) -> list[Figure]:
 
 
 def taxi_figures(own: Stage) -> list[Figure]:
-    done = taxi.measure(own.stack)
+    done = taxi.measure(own)
     if done is None:
         return []
     steps = ", ".join(f"{job} {seconds:.0f} s" for job, seconds in done.steps.items())

@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluice.bench.stage import Stage
 from sluice.console import fail
-from sluice.pipeline.stack import Stack
+from sluice.engine import reach
 
 ROWS, MONTH = 3_500_000, "2098-09"
 # A small month first: the first job of a kind installs what it runs in, which is set-up and not the month's work.
@@ -26,23 +27,24 @@ class Taxi:
     steps: dict[str, float]
 
 
-def measure(stack: Stack) -> Taxi | None:
+def measure(own: Stage) -> Taxi | None:
     """None where the branch is off. Raises SluiceError when a month is not loaded as it was made."""
-    if not stack.outputs.get("taxi_state_machine_arn"):
+    if not own.stack.outputs.get("taxi_state_machine_arn"):
         return None
-    _load(stack, WARM_UP_MONTH, WARM_UP_ROWS)
-    return _load(stack, MONTH, ROWS)
+    _load(own, WARM_UP_MONTH, WARM_UP_ROWS)
+    return _load(own, MONTH, ROWS)
 
 
-def _load(stack: Stack, text: str, rows: int) -> Taxi:
+def _load(own: Stage, text: str, rows: int) -> Taxi:
     from fixtures import taxi
     from fixtures.taxi_server import TaxiServer
     from sluice.branches.taxi.months import LOADED, Months, month_of
 
+    stack, here = own.stack, reach.place(own.instance)
     months, month = Months(stack), month_of(text)
     with tempfile.TemporaryDirectory(prefix="sluice-bench-taxi-") as folder:
         truth = taxi.write_month(Path(folder), month.year, month.month, rows)
-        with TaxiServer(Path(folder)) as server:
+        with TaxiServer(Path(folder), bind=here.bind, name=here.name) as server:
             began = time.monotonic()
             done = months.follow(months.start(month, server.url)["batch"])
             took = time.monotonic() - began

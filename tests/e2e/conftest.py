@@ -162,8 +162,8 @@ def embedded_only() -> None:
 @pytest.fixture
 def glue_jobs() -> None:
     """For a test that runs Glue's jobs: the usual image of the Docker engine has nothing that they run in."""
-    if kind() == engine.DOCKER and os.environ.get("SLUICE_IMAGE_TARGET") != images.GLUE:
-        pytest.skip(f"the engine's image has no Java and no Spark: SLUICE_IMAGE_TARGET={images.GLUE} has them")
+    if kind() == engine.DOCKER and os.environ.get(images.TARGET) != images.GLUE:
+        pytest.skip(f"the engine's image has no Java and no Spark: {images.TARGET}={images.GLUE} has them")
 
 
 @pytest.fixture

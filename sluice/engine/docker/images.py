@@ -14,8 +14,8 @@ OURS = "sluice-localstack:"
 INPUTS_LABEL = "sluice.inputs"
 BUILD_SECONDS = 1800.0
 PULL_SECONDS = 600.0
-# The target of the Dockerfile that has Java and what Glue's jobs need; SLUICE_IMAGE_TARGET chooses it.
-GLUE = "glue"
+# What SLUICE_IMAGE_TARGET chooses: the engine alone, or also Java and what Glue's jobs need.
+TARGET, ENGINE, GLUE = "SLUICE_IMAGE_TARGET", "engine", "glue"
 # As localstack/Dockerfile.dockerignore lets them through.
 _FILES = (
     "localstack/Dockerfile", "requirements/build.txt", "requirements/uv.txt", "sluice/__init__.py",
@@ -25,9 +25,9 @@ _FILES = (
 _FOLDERS = ("sluice/setup", "localstack/extension")
 
 
-def inputs_of(root: Path = ROOT, target: str = "engine") -> str:
-    """Hash of everything our image is made of, for a target of the Dockerfile."""
-    digest = hashlib.sha256(b"" if target != GLUE else GLUE.encode())
+def inputs_of(root: Path = ROOT, target: str = ENGINE) -> str:
+    """Hash of everything our image is made of."""
+    digest = hashlib.sha256(target.encode())
     for path in _inputs(root, (*_FOLDERS, "localstack/glue") if target == GLUE else _FOLDERS):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -52,9 +52,7 @@ def ensure(services: Mapping[str, Mapping[str, object]], compose: Compose, repor
         image = str(settings["image"])
         found = containers.inspect("image", image)
         if image.startswith(OURS):
-            build = settings.get("build")
-            target = build.get("target", "") if isinstance(build, dict) else ""
-            inputs = inputs_of(target=str(target))
+            inputs = inputs_of(target=_target(settings))
             labels = (found or {}).get("Config", {}).get("Labels") or {}
             if labels.get(INPUTS_LABEL) != inputs:
                 report(f"engine  building {image} ({'the code changed' if found else 'once, a minute or two'})")
@@ -65,6 +63,15 @@ def ensure(services: Mapping[str, Mapping[str, object]], compose: Compose, repor
                 docker("pull", "--quiet", image, seconds=PULL_SECONDS)
             except DockerError as error:
                 raise DockerError(f"the image {image} cannot be had: {error}", error.said) from None
+
+
+def _target(settings: Mapping[str, object]) -> str:
+    """Docker would look for an unknown one in a registry."""
+    build = settings.get("build")
+    target = str(build["args"][TARGET]) if isinstance(build, dict) else ENGINE
+    if target not in (ENGINE, GLUE):
+        raise DockerError(f"{TARGET} is {target!r}; it may be {ENGINE} or {GLUE}")
+    return target
 
 
 Compose = Callable[..., str]

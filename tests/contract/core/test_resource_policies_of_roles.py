@@ -10,25 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.actor import Actor
 from tests.support.deliveries import Rule, Topic, allowing, document, permit
 from tests.support.engine_harness import ACCOUNT, Engine, Function, Queue, eventually
 
-CODE = """
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-def handler(event, context):
-    answers = []
-    for service, operation, parameters in event["calls"]:
-        try:
-            getattr(boto3.client(service, config=CONFIG), operation)(**parameters)
-            answers.append("ok")
-        except ClientError as error:
-            answers.append(error.response["Error"]["Code"] + " " + error.response["Error"].get("Message", ""))
-    return answers
-"""
-LOGS = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
 ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
@@ -38,30 +23,6 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     running = Engine(tmp_path_factory.mktemp("of-roles"), SLUICE_IAM="enforce", SLUICE_METRIC_SECONDS="1")
     yield running
     running.stop()
-
-
-class Actor:
-    """A function with a role of its own, whose calls `does` makes."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.iam, self.role = engine.client("iam"), f"role-{uuid.uuid4().hex[:8]}"
-        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        self.arn: str = self.iam.create_role(RoleName=self.role, AssumeRolePolicyDocument=document(trust))["Role"][
-            "Arn"
-        ]
-        self.may()
-        self.function = Function(engine, CODE, Role=self.arn, Timeout=20)
-
-    def may(self, *statements: dict[str, Any]) -> None:
-        """These statements and no others (but its log)."""
-        self.iam.put_role_policy(RoleName=self.role, PolicyName="own", PolicyDocument=document(LOGS, *statements))
-
-    def does(self, service: str, operation: str, **parameters: Any) -> str:
-        """ "ok", or code and message of the refusal."""
-        answer = self.function.invoke({"calls": [[service, operation, parameters]]})
-        assert answer["error"] is None, answer
-        [found] = answer["payload"]
-        return str(found)
 
 
 @pytest.fixture(scope="module")
@@ -90,35 +51,35 @@ def bucket(strict: Engine) -> Bucket:
 
 def test_a_bucket_that_denies_denies_who_may_do_everything(strict: Engine, actor: Actor, bucket: Bucket) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html"""
-    actor.may(ANYTHING)
+    actor.allow(ANYTHING)
     bucket.policy("Deny", "*", "s3:PutObject")
-    refused = actor.does("s3", "put_object", Bucket=bucket.name, Key="in/two", Body="x")
+    refused = actor.does_one("s3", "put_object", Bucket=bucket.name, Key="in/two", Body="x")
     assert refused.startswith("AccessDenied")
     assert "with an explicit deny in a resource-based policy" in refused
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
 
 
 def test_the_bucket_that_denies_plain_http_lets_tls_in(strict: Engine, actor: Actor, bucket: Bucket) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html"""
-    actor.may({"Effect": "Allow", "Action": "s3:GetObject", "Resource": bucket.objects})
+    actor.allow({"Effect": "Allow", "Action": "s3:GetObject", "Resource": bucket.objects})
     bucket.policy("Deny", "*", "s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}})
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
     bucket.policy("Deny", "*", "s3:*", Condition={"Bool": {"aws:SecureTransport": "true"}})
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
 
 
 def test_a_bucket_that_names_the_role_lets_it_in_and_one_that_names_the_account_does_not(
     strict: Engine, actor: Actor, bucket: Bucket
 ) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-accounts"""
-    actor.may()
+    actor.allow()
     bucket.policy("Allow", {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "s3:GetObject")
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
     bucket.policy("Allow", {"AWS": actor.arn}, "s3:GetObject")
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
-    assert actor.does("s3", "put_object", Bucket=bucket.name, Key="in/two", Body="x").startswith("AccessDenied")
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
+    assert actor.does_one("s3", "put_object", Bucket=bucket.name, Key="in/two", Body="x").startswith("AccessDenied")
     bucket.policy("Allow", {"AWS": actor.arn + "x"}, "s3:GetObject")
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
 
 
 @pytest.mark.parametrize(
@@ -133,39 +94,39 @@ def test_a_bucket_that_names_the_role_lets_it_in_and_one_that_names_the_account_
 def test_an_unknown_condition_lets_no_allow_hold(
     strict: Engine, actor: Actor, bucket: Bucket, condition: dict[str, Any]
 ) -> None:
-    actor.may()
+    actor.allow()
     bucket.policy("Allow", {"AWS": actor.arn}, "s3:GetObject", Condition=condition)
-    assert actor.does("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
+    assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
 
 
 def test_a_bucket_that_denies_uploads_without_encryption(strict: Engine, actor: Actor, bucket: Bucket) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms"""
-    actor.may(ANYTHING)
+    actor.allow(ANYTHING)
     bucket.policy(
         "Deny", "*", "s3:PutObject", Condition={"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}}
     )
     upload = {"Bucket": bucket.name, "Key": "in/two", "Body": "x"}
-    assert actor.does("s3", "put_object", **upload).startswith("AccessDenied")
-    assert actor.does("s3", "put_object", **upload, ServerSideEncryption="AES256") == "ok"
+    assert actor.does_one("s3", "put_object", **upload).startswith("AccessDenied")
+    assert actor.does_one("s3", "put_object", **upload, ServerSideEncryption="AES256") == "ok"
 
 
 def test_a_queue_and_a_function_let_a_role_in_that_they_name(strict: Engine, actor: Actor) -> None:
-    actor.may()
+    actor.allow()
     queue, called = (
         Queue(strict, Policy=""),
         Function(strict, "def handler(event, context):\n    return 1\n", Role=actor.arn),
     )
     send = {"QueueUrl": queue.url, "MessageBody": "x"}
-    assert actor.does("sqs", "send_message", **send).startswith("AccessDenied")
+    assert actor.does_one("sqs", "send_message", **send).startswith("AccessDenied")
     statement = {"Effect": "Allow", "Principal": {"AWS": actor.arn}, "Action": "sqs:SendMessage", "Resource": queue.arn}
     queue.sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={"Policy": document(statement)})
-    assert actor.does("sqs", "send_message", **send) == "ok"
+    assert actor.does_one("sqs", "send_message", **send) == "ok"
     assert queue.depth() == (1, 0)
-    assert actor.does("lambda", "invoke", FunctionName=called.name).startswith("AccessDeniedException")
+    assert actor.does_one("lambda", "invoke", FunctionName=called.name).startswith("AccessDeniedException")
     strict.client("lambda").add_permission(
         FunctionName=called.name, StatementId="r", Action="lambda:InvokeFunction", Principal=actor.arn
     )
-    assert actor.does("lambda", "invoke", FunctionName=called.name) == "ok"
+    assert actor.does_one("lambda", "invoke", FunctionName=called.name) == "ok"
 
 
 # KMS: https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
@@ -189,16 +150,18 @@ def test_a_key_is_used_only_as_its_policy_or_a_grant_says(strict: Engine, actor:
     """https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html"""
     key = Key(strict)
     use = {"KeyId": key.id, "Plaintext": "x"}
-    actor.may(ANYTHING)
-    assert actor.does("kms", "encrypt", **use) == "ok"
+    actor.allow(ANYTHING)
+    assert actor.does_one("kms", "encrypt", **use) == "ok"
     key.policy({"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "kms:*", "Resource": "*"})
-    assert actor.does("kms", "encrypt", **use).startswith("AccessDeniedException")
-    actor.may()
+    assert actor.does_one("kms", "encrypt", **use).startswith("AccessDeniedException")
+    actor.allow()
     key.kms.create_grant(KeyId=key.id, GranteePrincipal=actor.arn, Operations=["Encrypt"])
-    assert actor.does("kms", "encrypt", **use) == "ok"
-    assert actor.does("kms", "generate_data_key", KeyId=key.id, KeySpec="AES_256").startswith("AccessDeniedException")
+    assert actor.does_one("kms", "encrypt", **use) == "ok"
+    assert actor.does_one("kms", "generate_data_key", KeyId=key.id, KeySpec="AES_256").startswith(
+        "AccessDeniedException"
+    )
     key.policy(key.account)
-    assert actor.does("kms", "describe_key", KeyId=key.id).startswith("AccessDeniedException")
+    assert actor.does_one("kms", "describe_key", KeyId=key.id).startswith("AccessDeniedException")
 
 
 def test_an_encrypted_queue_gets_from_a_topic_only_with_the_keys_policy(strict: Engine) -> None:

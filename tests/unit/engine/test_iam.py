@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from sluice_ext.iam import actions, s3_actions
+from sluice_ext.iam import actions, condition_keys, s3_actions
 from sluice_ext.iam.policy import ALLOWED, DENIED, NOT_ALLOWED, UNKNOWN, decide, statements
 
 HERE = actions.Where("aws", "eu-central-1", "123456789012")
@@ -309,7 +309,7 @@ def test_a_call_needs(prefix: str, operation: str, parameters: dict[str, Any], n
     ],
 )
 def test_a_call_has_condition_keys(action: str, service: str, parameters: dict[str, Any], keys: dict[str, str]) -> None:
-    assert actions.keys_of(action, service, parameters) == keys
+    assert condition_keys.of(action, service, parameters) == keys
 
 
 def test_the_tables_name_operations_that_exist() -> None:

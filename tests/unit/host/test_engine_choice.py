@@ -174,11 +174,22 @@ def test_the_image_with_glue_follows_its_locks_and_the_other_does_not(tmp_path: 
     for name in (*images._FILES, "localstack/glue/spark.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    plain, glue = (images.inputs_of(tmp_path, target) for target in ("engine", images.GLUE))
+    plain, glue = (images.inputs_of(tmp_path, target) for target in (images.ENGINE, images.GLUE))
     assert plain != glue
     (tmp_path / "localstack/glue/spark.txt").write_text("another")
     assert images.inputs_of(tmp_path) == plain
     assert images.inputs_of(tmp_path, images.GLUE) != glue
+
+
+def test_an_image_that_there_is_not_is_named_and_nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images.containers, "inspect", lambda *_: None)
+    service = {"image": "sluice-localstack:1", "build": {"args": {"SLUICE_IMAGE_TARGET": "gleu"}}}
+
+    def compose(*words: str, **_: object) -> str:
+        pytest.fail(" ".join(words))
+
+    with pytest.raises(SluiceError, match="SLUICE_IMAGE_TARGET is 'gleu'; it may be engine or glue"):
+        images.ensure({"localstack": service}, compose, print)
 
 
 def test_the_image_gets_every_file_that_its_hash_covers() -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice_ext.iam import s3_actions
+from sluice_ext.iam.condition_keys import PASS_ROLE
 from sluice_ext.iam.policy import UNKNOWN
 
-PASS_ROLE = "iam:PassRole"
 Needed = tuple[str, str]
 Parameters = Mapping[str, Any]
 
@@ -39,16 +39,6 @@ def needed(prefix: str, operation: str, parameters: Parameters, where: Where) ->
         return []
     find = _SERVICES.get(prefix)
     return list(find(operation, parameters, where)) if find else [_other(prefix, operation, parameters)]
-
-
-def keys_of(action: str, service: str, parameters: Parameters) -> dict[str, str]:
-    """Condition keys, in lower case, that only some actions have. ``service``: the name that a call is signed with."""
-    if action == PASS_ROLE:
-        return {"iam:passedtoservice": f"{service}.amazonaws.com"}
-    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html
-    if action == "cloudwatch:PutMetricData" and parameters.get("Namespace"):
-        return {"cloudwatch:namespace": str(parameters["Namespace"])}
-    return {}
 
 
 # Every caller with credentials may make these calls, even if a policy denies them.

@@ -21,14 +21,27 @@ _S3: Final = {
 }
 _SNS: Final = {"Protocol": "protocol", "Endpoint": "endpoint"}
 _OF: Final = {"s3": _S3, "sns": _SNS}
+PASS_ROLE: Final = "iam:PassRole"
+_PASSED_TO, _NAMESPACE = "iam:passedtoservice", "cloudwatch:namespace"
 # Known, so that a call without them does not have them.
 KNOWN: Final = frozenset(f"{service}:{key}" for service, keys in _OF.items() for key in keys.values())
 
 
-def of(action: str, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Keys in lower case and their values, for example {"s3:prefix": "bronze/"}."""
-    service = action.split(":", 1)[0]
-    keys = _OF.get(service)
-    if keys is None:
-        return {}
-    return {f"{service}:{key}": str(parameters[name]) for name, key in keys.items() if parameters.get(name) is not None}
+def of(action: str, service: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Keys in lower case and their values, for example {"s3:prefix": "bronze/"}.
+
+    service: the name that the call is signed with.
+    """
+    if action == PASS_ROLE:
+        return {_PASSED_TO: f"{service}.amazonaws.com"}
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html
+    if action == "cloudwatch:PutMetricData" and parameters.get("Namespace"):
+        return {_NAMESPACE: str(parameters["Namespace"])}
+    own = action.split(":", 1)[0]
+    keys = _OF.get(own, {})
+    return {f"{own}:{key}": str(parameters[name]) for name, key in keys.items() if parameters.get(name) is not None}
+
+
+def recorded(keys: Mapping[str, str]) -> dict[str, str]:
+    """Those that the record of roles has: of few values. A prefix or a version would be a use of its own each time."""
+    return {name: value for name, value in keys.items() if name in (_PASSED_TO, _NAMESPACE)}

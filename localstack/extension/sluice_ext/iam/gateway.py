@@ -17,7 +17,7 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 from sluice_ext import settings
 from sluice_ext.caller import sessions
 from sluice_ext.iam import condition_keys, policy, principals, resources, roles
-from sluice_ext.iam.actions import PREFIXES, Where, keys_of, needed
+from sluice_ext.iam.actions import PREFIXES, Where, needed
 from sluice_ext.iam.record import RECORD
 from sluice_ext.iam.s3_actions import bucket_of
 
@@ -44,9 +44,8 @@ def _on_request(_chain: Any, context: RequestContext, _response: Response) -> No
     for action, resource in needed(
         PREFIXES.get(signed, signed), context.operation.name, context.service_request or {}, where
     ):
-        parameters = context.service_request or {}
-        keys = keys_of(action, signed, parameters)
-        decision = decide(session, action, resource, where.region, keys, condition_keys.of(action, parameters))
+        keys = condition_keys.of(action, signed, context.service_request or {})
+        decision = decide(session, action, resource, where.region, keys)
         if decision != policy.ALLOWED:
             raise refusal(context, session, action, resource, decision)
 
@@ -79,19 +78,14 @@ def _on_response(_chain: Any, context: RequestContext, response: Response) -> No
 
 
 def decide(
-    session: sessions.Session,
-    action: str,
-    resource: str,
-    region: str,
-    more: Mapping[str, str] | None = None,
-    unrecorded: Mapping[str, str] | None = None,
+    session: sessions.Session, action: str, resource: str, region: str, more: Mapping[str, str] | None = None
 ) -> str:
     """Record the use; the decision if policies are enforced, otherwise ALLOWED.
 
     A decision is ALLOWED, DENIED, DENIED_BY_RESOURCE or NOT_ALLOWED.
-    more, unrecorded: condition keys of the call, beside those that every call has; the record has the first ones.
+    more: condition keys of the call, beside those that every call has.
     """
-    decision = policy.ALLOWED
+    more, decision = more or {}, policy.ALLOWED
     if settings.IAM_ENFORCED:
         keys = {
             # AWS's endpoints use TLS; the engine takes their place.
@@ -104,8 +98,9 @@ def decide(
             "aws:principaltype": "AssumedRole",
             "aws:viaawsservice": "false",
         }
-        decision = _judge(session, action, resource, keys | dict(more or {}) | dict(unrecorded or {}))
-    RECORD.add(session.role_arn, action, resource, more, refused=decision != policy.ALLOWED)
+        decision = _judge(session, action, resource, keys | dict(more))
+    recorded = condition_keys.recorded(more)
+    RECORD.add(session.role_arn, action, resource, recorded, refused=decision != policy.ALLOWED)
     return decision
 
 

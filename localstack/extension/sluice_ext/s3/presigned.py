@@ -4,6 +4,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 """
 
 import hmac
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from localstack.aws.api.s3 import SignatureDoesNotMatch
@@ -14,11 +16,9 @@ from sluice_ext.patching import replace
 
 def install() -> None:
     """Replace the look-up: LocalStack's knows users' keys only, not roles', and remembers that it found none."""
-    original = replace(
-        presigned_url, "get_secret_access_key_from_access_key_id", _secret, expect="(access_key_id, region)"
-    )
-    global _users_secret
-    _users_secret = original.__wrapped__
+    name = "get_secret_access_key_from_access_key_id"
+    users = getattr(presigned_url, name).__wrapped__  # without its memory
+    replace(presigned_url, name, partial(_secret, users), expect="(access_key_id, region)")
 
 
 def check_post(form: Any) -> None:
@@ -44,15 +44,11 @@ def check_post(form: Any) -> None:
         )
 
 
-def _users_secret(access_key_id: str, region: str) -> str | None:
-    raise NotImplementedError("install was not called")
-
-
-def _secret(access_key_id: str, region: str) -> str | None:
+def _secret(users: Callable[[str, str], str | None], access_key_id: str, region: str) -> str | None:
     """Secret of a user's access key or of an assumed role's; None for keys that the engine did not make."""
     from moto.sts.models import sts_backends
 
-    if secret := _users_secret(access_key_id, region):
+    if secret := users(access_key_id, region):
         return secret
     for backends in list(sts_backends.values()):
         for backend in list(backends.values()):
