@@ -19,13 +19,16 @@ def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
     return _STARTER.submit(functools.partial(subprocess.Popen, command, start_new_session=True, **options)).result()
 
 
-def kill(process: subprocess.Popen[Any]) -> int:
-    """Kill a process and everything in its session. Returns its exit status (negative = signal)."""
+def kill(process: Any) -> int:
+    """Kill a process (a Popen, or what has its methods) and everything in its session.
+
+    Returns its exit status (negative = signal).
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     if process.poll() is None:
         process.kill()
-    return process.wait()
+    return int(process.wait())
 
 
 def cpu_seconds(pid: int) -> float:

@@ -14,6 +14,7 @@ already set wins) before LocalStack is imported. The rest are read by the extens
 | SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
 | SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the memory size, as on AWS |
 | SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = each environment has its own /tmp (mount namespace) where the kernel allows it |
+| SLUICE_LAMBDA_FORK | 1 | 1 = cold starts but a version's first begin with its libraries imported |
 | SLUICE_TTL_SWEEP_SECONDS | 5 | how often expired DynamoDB items are removed (s) |
 | SLUICE_LOG_FLUSH_MS | 200 | how long function logs are collected for one PutLogEvents (ms) |
 | SLUICE_LOG_MB | 16 | how much of the functions' logs is stored, the newest lines (MB) |
@@ -135,6 +136,7 @@ IDLE_MEMORY = max(0, int(_number("SLUICE_IDLE_MB", 512))) * 1_000_000
 INIT_SECONDS = _number("SLUICE_LAMBDA_INIT_SECONDS", 10)
 MEMORY_LIMIT = _flag("SLUICE_LAMBDA_MEMORY_LIMIT", True)
 PRIVATE_TMP = _flag("SLUICE_LAMBDA_PRIVATE_TMP", True)
+FORK_SERVERS = _flag("SLUICE_LAMBDA_FORK", True)
 TTL_SWEEP_SECONDS = _number("SLUICE_TTL_SWEEP_SECONDS", 5)
 LOG_FLUSH_SECONDS = _number("SLUICE_LOG_FLUSH_MS", 200) / 1000
 LOG_BYTES = max(1, int(_number("SLUICE_LOG_MB", 16))) * 1_000_000

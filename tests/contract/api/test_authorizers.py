@@ -58,7 +58,14 @@ class Api:
     """A REST API whose methods /one and /two ask an authorizer, or IAM."""
 
     def __init__(
-        self, engine: Engine, echo: Function, judge: Function, kind: str = "CUSTOM", **authorizer: Any
+        self,
+        engine: Engine,
+        echo: Function,
+        judge: Function,
+        kind: str = "CUSTOM",
+        *,
+        milliseconds: int = 29000,
+        **authorizer: Any,
     ) -> None:
         self.client, self.engine = engine.client("apigateway"), engine
         self.id = self.client.create_rest_api(name=f"api-{uuid.uuid4().hex[:8]}")["id"]
@@ -83,7 +90,11 @@ class Api:
             where = {"restApiId": self.id, "resourceId": resource, "httpMethod": "GET"}
             self.client.put_method(**where, authorizationType=kind, **options)
             self.client.put_integration(
-                **where, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri.format(echo.arn), timeoutInMillis=1500
+                **where,
+                type="AWS_PROXY",
+                integrationHttpMethod="POST",
+                uri=uri.format(echo.arn),
+                timeoutInMillis=milliseconds,
             )
         self.client.create_deployment(restApiId=self.id, stageName="v1")
 
@@ -239,7 +250,7 @@ def test_an_integration_that_takes_too_long_is_answered_with_504(
 ) -> None:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html"""
     slow = function("import time\ndef handler(event, context):\n    time.sleep(4)\n", Timeout=10)
-    one = Api(engine, slow, slow, "AWS_IAM")
+    one = Api(engine, slow, slow, "AWS_IAM", milliseconds=1500)
     assert one.get(**signed(one)) == (504, {"message": "Endpoint request timed out"}, "InternalServerErrorException")
 
 

@@ -7,8 +7,10 @@ and starts awslambdaric, AWS's runtime interface client.
 Arguments: engine pid, folder for /tmp, folder for /var/task, folder for /opt, other paths to keep visible
 (os.pathsep-joined), handler. An empty folder for /tmp: no file system of its own; an empty one for /var/task: only
 /tmp.
-The handler "--probe": end after the file system is made (status 0). A further argument: the wrapper has run
-(the folder of /tmp, by which the host finds the process).
+The handler "--probe": end after the file system is made (status 0). A further argument: "report:" and a descriptor to
+which the names of the modules go that were imported with the handler; "serve:" and a socket's descriptor for a process
+that forks environments (fork_server.py); anything else says that the wrapper has run (the folder of /tmp, by which the
+host finds the process).
 """
 
 import os
@@ -122,13 +124,41 @@ def _wrap(wrapper: str, command: "list[str]") -> None:
     os.execv(wrapper, [wrapper, *command])
 
 
+def _report(handle: int) -> None:
+    """Tell the engine, once the handler is imported, which modules there are: "a\\nb\\n\\n"."""
+    import contextlib
+
+    from awslambdaric import bootstrap
+
+    get_handler = bootstrap._get_handler
+
+    def get(handler: str) -> object:
+        found = get_handler(handler)
+        os.set_blocking(handle, False)  # very many names are cut off; then the engine does not use them
+        with contextlib.suppress(OSError):  # the engine has stopped reading
+            os.write(handle, "".join(f"{name}\n" for name in [*sys.modules, ""]).encode())
+        os.close(handle)
+        return found
+
+    bootstrap._get_handler = get
+
+
 def main() -> None:
     engine, tmp, task, opt, keep, handler = sys.argv[1:7]
+    mode, _, handle = sys.argv[7].partition(":") if len(sys.argv) > 7 else ("", "", "")
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
+    kept = [path for path in keep.split(os.pathsep) if path]
+    if mode == "serve":
+        import fork_server  # type: ignore[import-not-found]  # from this script's folder
+
+        del sys.modules[fork_server.__name__]  # a function may have a module of that name
+
+        os.chdir(os.path.dirname(tmp))  # noqa: PTH120
     if tmp:
-        _isolate(libc, tmp, task, opt, [path for path in keep.split(os.pathsep) if path])
+        _isolate(libc, tmp, task, opt, kept)
+    environments = os.open(".", os.O_PATH) if mode == "serve" else -1
     # After unshare: changing credentials clears the parent-death signal.
     libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if handler == "--probe":
@@ -138,13 +168,18 @@ def main() -> None:
     task_root = os.environ["LAMBDA_TASK_ROOT"]
     os.chdir(task_root)
     wrapper = os.environ.get("AWS_LAMBDA_EXEC_WRAPPER")
-    if wrapper and len(sys.argv) == 7:
+    if wrapper and not mode:
         _wrap(wrapper, [sys.executable, "-s", sys.argv[0], engine, "", "", "", "", handler, tmp or "wrapped"])
     # The interpreter put this script's folder first; on AWS the task root is first.
     sys.path[0] = task_root
     # What was not there before the mounts is looked for again.
     sys.path_importer_cache.clear()
     sys.argv = ["/var/runtime/bootstrap.py", handler]
+
+    if mode == "serve":
+        fork_server.serve(libc, int(handle), environments, [path for path in kept if path.startswith(f"{_TMP}/")])
+    elif mode == "report":
+        _report(int(handle))
 
     from awslambdaric import __main__ as runtime
 

@@ -13,6 +13,7 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 from sluice_ext import settings
 from sluice_ext.caller.functions import Caller
 from sluice_ext.executor import bytecode, environment, isolation, layers, report
+from sluice_ext.executor.fork_servers import Start
 from sluice_ext.executor.process import FunctionProcess, remove_tree
 from sluice_ext.executor.runtime_api import Call, Ended, RuntimeApi, TimeUp
 from sluice_ext.faults import rules
@@ -195,8 +196,9 @@ class ProcessRuntimeExecutor(RuntimeExecutor):  # type: ignore[misc]
         else:
             values["TMPDIR"] = str(self._tmp)
         self._next, self._served, self._init_outcome = None, False, None
+        tmp, task, layer = folders
+        self._process = FunctionProcess(Start(interpreter, values, (tmp, task, layer), keep, config.handler or ""))
         self._started = time.monotonic()
-        self._process = FunctionProcess(interpreter, values, folders, keep, config.handler or "")
         self._api.attach(self._process.pid, self._process.output)
 
     def _relaunch(self) -> None:

@@ -20,7 +20,7 @@ from localstack.services.lambda_.invocation.execution_environment import Runtime
 from localstack.services.lambda_.invocation.lambda_models import InitializationType
 
 from sluice_ext import settings
-from sluice_ext.executor import idle, nesting
+from sluice_ext.executor import fork_servers, idle, nesting
 from sluice_ext.executor.execution_environment import Environment
 
 LOG = logging.getLogger(__name__)
@@ -287,6 +287,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
         tick = min(5.0, max(0.1, settings.IDLE_SECONDS / 4))
         while not self._closed.wait(tick):
             self.expire()
+            fork_servers.expire()
 
     def expire(self) -> int:
         """End environments that are idle for too long, or too many; returns how many. See `idle`."""

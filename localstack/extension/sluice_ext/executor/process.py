@@ -4,12 +4,11 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
 from sluice_ext import processes
-from sluice_ext.executor.isolation import BOOTSTRAP
+from sluice_ext.executor import fork_servers
 
 _alive: set["FunctionProcess"] = set()
 _lock = threading.Lock()
@@ -18,25 +17,15 @@ _lock = threading.Lock()
 class FunctionProcess:
     """One function process and the session (process group) it leads."""
 
-    def __init__(
-        self, interpreter: Path, environment: dict[str, str], folders: list[str], keep: list[str], handler: str
-    ):
-        """Start it. ``folders`` become its /tmp, /var/task and /opt ("": none); ``keep``: what it must still see."""
-        arguments = [str(os.getpid()), *folders, os.pathsep.join(keep), handler]
-        command = [str(interpreter), "-s", str(BOOTSTRAP), *arguments]
-        self._process = processes.start(
-            command,
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self.pid = self._process.pid
-        assert self._process.stdout is not None
+    def __init__(self, wanted: fork_servers.Start) -> None:
+        """Start it."""
         # The runtime API reads this descriptor and closes it.
-        self.output = os.dup(self._process.stdout.fileno())
-        self._process.stdout.close()
+        self.output, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._process = fork_servers.start(wanted, theirs)
+        finally:
+            os.close(theirs)
+        self.pid: int = self._process.pid
         with _lock:
             _alive.add(self)
 
@@ -95,6 +84,7 @@ def kill_all() -> None:
         processes = list(_alive)
     for process in processes:
         process.kill()
+    fork_servers.end_all()
 
 
 def remove_tree(path: Path) -> None:

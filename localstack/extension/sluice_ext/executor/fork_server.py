@@ -1,0 +1,184 @@
+"""A process of a function version that has imported the libraries already, and forks execution environments.
+
+It runs in the Lambda runtime's interpreter, started by bootstrap.py, and uses the standard library only. Each cold
+start but the first of a version is a fork of it, so that a start costs the function's own modules and not those of
+boto3 and Arrow again. What is the function's own (its code, and modules of layers that no package installed) is never
+imported here, and neither are credentials known: an environment has nothing of another's.
+
+Requests come over a socket as JSON, one at a time: at first ``{"load": modules}`` -> ``{"ready"}`` or ``{"unsafe"}``;
+then ``{"fork": {"name", "variables"}}``, with the descriptor for the output, -> ``{"pid"}``, and ``{"reap": pid}`` ->
+``{"status"}``. The end of the socket ends this process, and with it all that it forked.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import socket
+import sys
+import warnings
+
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+_CLONE_NEWNS, _MS_BIND, _MS_REC = 0x00020000, 4096, 16384
+_OPT, _TMP, _TASK = "/opt/", "/tmp", "/var/task"
+_REQUEST = 1 << 20
+# AWS's runtime interface client reads the address of its environment's Runtime API when it is imported.
+_RUNTIME = {"awslambdaric", "runtime_client", "snapshot_restore_py"}
+# The allocator of Arrow starts one, and knows how to go on in a fork: https://jemalloc.net/jemalloc.3.html
+_HARMLESS_THREADS = {"jemalloc_bg_thd"}
+
+
+class Unsafe(Exception):
+    """A fork of this process would not be what a new process is."""
+
+
+def modules_of_packages(names: "list[str]") -> "list[str]":
+    """Of the modules that a cold start imported, in order: those of the interpreter and of installed packages."""
+    packages = _packages()
+    return [name for name in names if _is_shared(name.partition(".")[0], packages)]
+
+
+def _is_shared(package: str, installed: "set[str]") -> bool:
+    if package == "__main__" or package in _RUNTIME:
+        return False
+    spec = importlib.util.find_spec(package)
+    origin = (spec and spec.origin) or ""
+    if origin in ("built-in", "frozen") or origin.startswith((sys.prefix, sys.base_prefix)):
+        return True
+    return origin.startswith(_OPT) and package in installed
+
+
+def _packages() -> "set[str]":
+    """Top-level modules that packages installed in the layers.
+
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
+    """
+    found = set()
+    for folder in (path for path in sys.path if path.startswith(_OPT) and os.path.isdir(path)):  # noqa: PTH112
+        for entry in os.listdir(folder):  # noqa: PTH208
+            if entry.endswith(".dist-info"):
+                with open(f"{folder}/{entry}/RECORD", encoding="utf-8") as record:  # noqa: PTH123
+                    found |= {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in record}
+    return found
+
+
+def load(names: "list[str]") -> bytes:
+    """Import modules; returns what they printed, which every fork prints again.
+
+    Raises Unsafe when they left a thread or a connection behind, which would not work in a fork.
+    """
+    printed, sockets = os.memfd_create("printed"), _sockets()
+    real = [os.dup(1), os.dup(2)]
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    for name in names:
+        with contextlib.suppress(Exception):  # the function meets it, too, where it imports the module
+            importlib.import_module(name)
+    sys.stdout.flush()
+    for number, handle in enumerate(real, start=1):
+        os.dup2(handle, number)
+        os.close(handle)
+    threads = _threads() - _HARMLESS_THREADS
+    if threads or _sockets() != sockets:
+        raise Unsafe(f"the imports left threads ({', '.join(sorted(threads))}) or connections behind")
+    os.lseek(printed, 0, os.SEEK_SET)
+    with open(printed, "rb") as file:  # noqa: PTH123
+        return file.read()
+
+
+def _threads() -> "set[str]":
+    """Names of this process's threads but the first."""
+    found = set()
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208
+        if int(thread) != os.getpid():
+            with open(f"/proc/self/task/{thread}/comm") as file:  # noqa: PTH123
+                found.add(file.read().strip())
+    return found
+
+
+def _sockets() -> int:
+    """How many connections this process has."""
+    found = 0
+    for handle in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        with contextlib.suppress(OSError):  # the listing's own
+            found += os.readlink(f"/proc/self/fd/{handle}").startswith("socket:")  # noqa: PTH115
+    return found
+
+
+def serve(libc: ctypes.CDLL, handle: int, environments: int, keep: "list[str]") -> None:
+    """Answer requests. Returns in each fork, ready to start the runtime, and never in this process.
+
+    handle: the socket's descriptor; environments: that of the folder with the environments' /tmp; keep: folders below
+    /tmp that stay visible.
+    """
+    server = os.getpid()
+    channel = socket.socket(fileno=handle)
+    names = json.loads(channel.recv(_REQUEST))["load"]
+    try:
+        printed = load(modules_of_packages(names))
+    except Unsafe as unsafe:
+        channel.send(json.dumps({"unsafe": str(unsafe)}).encode())
+        os._exit(0)
+    gc.collect()
+    gc.freeze()  # what all forks share is not looked at by any, so that it stays shared
+    channel.send(b'{"ready": true}')
+    while True:
+        message, handles, _, _ = socket.recv_fds(channel, _REQUEST, 1)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        if "reap" in request:
+            _, status = os.waitpid(request["reap"], 0)
+            channel.send(json.dumps({"status": os.waitstatus_to_exitcode(status)}).encode())
+            continue
+        with warnings.catch_warnings(action="ignore"):  # of the harmless threads
+            pid = os.fork()
+        if not pid:
+            channel.close()
+            _become(libc, server, request["fork"], handles[0], environments, keep)
+            os.write(1, printed)
+            return
+        os.close(handles[0])
+        channel.send(json.dumps({"pid": pid}).encode())
+
+
+def _become(
+    libc: ctypes.CDLL, server: int, wanted: "dict[str, object]", output: int, environments: int, keep: "list[str]"
+) -> None:
+    """Make a fork an environment of its own: session, output, /tmp and variables."""
+    os.setsid()
+    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    if os.getppid() != server:
+        os._exit(1)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    # A new namespace goes on with this process's folder, and with no other descriptor of the old one.
+    os.fchdir(environments)
+    _check(libc.unshare(_CLONE_NEWNS), "unshare")
+    held = {path: os.open(path, os.O_PATH) for path in keep}
+    _show(libc, f"./{wanted['name']}", _TMP)
+    for path, handle in held.items():
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103
+        _show(libc, f"/proc/self/fd/{handle}", path)
+        os.close(handle)
+    os.close(environments)
+    os.chdir(_TASK)
+    os.environ.update(wanted["variables"])  # type: ignore[call-overload]
+    if "numpy" in sys.modules:  # Python's own generator has a new seed in each fork; that of numpy has not
+        sys.modules["numpy"].random.seed()
+
+
+def _show(libc: ctypes.CDLL, source: str, target: str) -> None:
+    answer = libc.mount(os.fsencode(source), os.fsencode(target), None, _MS_BIND | _MS_REC, None)
+    _check(answer, f"mount on {target}")
+
+
+def _check(answer: int, call: str) -> None:
+    if answer != 0:
+        why = os.strerror(ctypes.get_errno())
+        print(f"an execution environment could not be made: {call} failed: {why}", flush=True)
+        os._exit(1)
