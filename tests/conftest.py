@@ -84,6 +84,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("half", HALVES if "PYTEST_XDIST_WORKER" in os.environ else ["whole"])
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What failed is named at once: a run that is stopped before its summary has said it."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        sys.stdout.write(f"\n{report.outcome} ({report.when}, {report.duration:.0f} s): {report.nodeid}\n")
+        sys.stdout.flush()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Figures that tests recorded with ``record_property("figure", text)``."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]

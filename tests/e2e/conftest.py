@@ -32,11 +32,20 @@ def snapshot() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def instance(snapshot: Path | None) -> Iterator[Instance]:
+def turn(snapshot: Path | None) -> Iterator[deployed.Turn]:
+    """The session's turn to deploy, unless there is a snapshot by then."""
+    turn = deployed.Turn(snapshot)
+    yield turn
+    turn.end()
+
+
+@pytest.fixture(scope="session")
+def instance(snapshot: Path | None, turn: deployed.Turn) -> Iterator[Instance]:
     """The engine under test; what it printed is shown when a test fails."""
     if snapshot is None:
         yield Instance.default()
         return
+    del turn  # waited for
     homes.remove_orphans()
     home = homes.new()
     own = Instance(home)
@@ -67,13 +76,16 @@ def infra(instance: Instance) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(instance: Instance, infra: Path, snapshot: Path | None) -> Stack:
+def stack(instance: Instance, infra: Path, snapshot: Path | None, turn: deployed.Turn) -> Stack:
     if snapshot is not None:
         info = instance.info()
         began_deployed = bool(terraform.outputs(instance))
         if not began_deployed:
-            terraform.apply(instance, DEV, TEST_VARS, infra)
-            deployed.store(instance, snapshot)
+            try:
+                terraform.apply(instance, DEV, TEST_VARS, infra)
+                deployed.store(instance, snapshot)
+            finally:
+                turn.end()
         elif info is not None and info.moved:  # the stack's settings name the ports of the engine that was saved
             terraform.apply(instance, DEV, TEST_VARS, infra)
             instance.write_info(replace(info, moved=False))

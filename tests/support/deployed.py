@@ -6,13 +6,14 @@ any of it deploys from nothing. PERSISTENCE=0 deploys from nothing, too.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sluice.build import Manifest
 from sluice.console import SluiceError
@@ -55,6 +56,27 @@ def place(built: Manifest, variables: Mapping[str, Any], kind: str) -> Path:
     return FOLDER / f"{digest(artifacts, variables, kind)[:32]}.tar"
 
 
+class Turn:
+    """One session deploys from nothing and the others wait for its snapshot: two at once take twice as long."""
+
+    def __init__(self, snapshot: Path | None) -> None:
+        """Waits while another session makes this snapshot."""
+        self._file: IO[bytes] | None = None
+        if snapshot is None or not persists_state():
+            return
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        self._file = snapshot.with_suffix(".turn").open("ab")
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # ends with its process
+        if snapshot.exists():
+            self.end()
+
+    def end(self) -> None:
+        """Others go on."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
 def offer(instance: Instance, snapshot: Path) -> bool:
     """Makes the instance's next start begin with the snapshot. False when there is none that can be used."""
     if not persists_state() or not snapshot.exists():
@@ -85,3 +107,4 @@ def store(instance: Instance, snapshot: Path) -> None:
     by_age = sorted(FOLDER.glob("*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in by_age[_STORED:]:
         old.unlink(missing_ok=True)
+        old.with_suffix(".turn").unlink(missing_ok=True)
