@@ -105,7 +105,7 @@ USER = (
     "    with open(f'/proc/{{os.getppid()}}/cmdline') as file:\n        parent = file.read()\n"
     "    return ['serve:' in parent, {module}.PID == os.getpid(), {module}.KEY == os.environ['AWS_ACCESS_KEY_ID']]\n"
 )
-KEEPS = "import os\nPID, KEY = os.getpid(), os.environ.get('AWS_ACCESS_KEY_ID')\n"
+REMEMBERS = "import os\nPID, KEY = os.getpid(), os.environ.get('AWS_ACCESS_KEY_ID')\n"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ KEEPS = "import os\nPID, KEY = os.getpid(), os.environ.get('AWS_ACCESS_KEY_ID')\
 def test_only_installed_packages_that_can_be_forked_are_shared(
     engine: Engine, function: Make, extra: str, packaged: bool, forked: bool, shared: bool
 ) -> None:
-    files = {"shared_thing.py": KEEPS + extra}
+    files = {"shared_thing.py": REMEMBERS + extra}
     if packaged:
         files["shared_thing-1.dist-info/RECORD"] = "shared_thing.py,,\n"
     looked = function(USER.format(module="shared_thing"), Layers=[_layer(engine, files)])
