@@ -10,7 +10,7 @@ from localstack.services.plugins import Service
 from localstack.services.s3.models import S3DeleteMarker
 from localstack.services.s3.provider import S3Provider
 
-from sluice_ext.s3 import limits, notifications, presigned, sequence
+from sluice_ext.s3 import limits, listing, notifications, presigned, sequence
 from sluice_ext.s3.sequence import SEQUENCE
 from sluice_ext.s3.storage import Store
 
@@ -46,6 +46,70 @@ class Provider(S3Provider):  # type: ignore[misc]
         if errors:
             answer["Errors"] = errors + list(answer.get("Errors") or [])
         return answer
+
+    def list_objects(
+        self,
+        context: Any,
+        bucket: str,
+        delimiter: str | None = None,
+        encoding_type: str | None = None,
+        marker: str | None = None,
+        max_keys: int | None = None,
+        prefix: str | None = None,
+        **_: Any,
+    ) -> Any:
+        _, found = self._get_cross_account_bucket(context, bucket)
+        return listing.list_objects(
+            found, marker=marker, prefix=prefix, delimiter=delimiter, encoding=encoding_type, limit=max_keys
+        )
+
+    def list_objects_v2(
+        self,
+        context: Any,
+        bucket: str,
+        delimiter: str | None = None,
+        encoding_type: str | None = None,
+        max_keys: int | None = None,
+        prefix: str | None = None,
+        continuation_token: str | None = None,
+        fetch_owner: bool | None = None,
+        start_after: str | None = None,
+        **_: Any,
+    ) -> Any:
+        _, found = self._get_cross_account_bucket(context, bucket)
+        return listing.list_objects_v2(
+            found,
+            token=continuation_token,
+            start_after=start_after,
+            fetch_owner=fetch_owner,
+            prefix=prefix,
+            delimiter=delimiter,
+            encoding=encoding_type,
+            limit=max_keys,
+        )
+
+    def list_object_versions(
+        self,
+        context: Any,
+        bucket: str,
+        delimiter: str | None = None,
+        encoding_type: str | None = None,
+        key_marker: str | None = None,
+        max_keys: int | None = None,
+        prefix: str | None = None,
+        version_id_marker: str | None = None,
+        **_: Any,
+    ) -> Any:
+        _, found = self._get_cross_account_bucket(context, bucket)
+        return listing.list_object_versions(
+            found,
+            key_marker=key_marker,
+            version_marker=version_id_marker,
+            prefix=prefix,
+            delimiter=delimiter,
+            encoding=encoding_type,
+            limit=max_keys,
+        )
 
     def _demand(self, context: Any, bucket: str, key: str, condition: str) -> None:
         """Raises NoSuchKey, or PreconditionFailed when the current version has another ETag."""

@@ -11,6 +11,7 @@ from typing import Any
 from localstack.services.s3.models import KeyStore, VersionedKeyStore
 
 from sluice_ext.patching import replace
+from sluice_ext.s3.sorted_keys import SORTED_KEYS
 
 _BILLION = 1_000_000_000
 
@@ -61,6 +62,8 @@ def _count(store: Any, name: str, expect: str) -> None:
     def change(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Under one lock: the change with the greater number is the later one.
         with SEQUENCE.lock:
+            if name == "set":
+                SORTED_KEYS.adds(self, args[0] if args else kwargs["object_key"])
             changed = original(self, *args, **kwargs)
             SEQUENCE.step()
         return changed
