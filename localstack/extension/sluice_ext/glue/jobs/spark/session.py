@@ -101,5 +101,10 @@ def file_system(python: Path, java: str) -> Path:
         )  # fmt: skip
         if done.returncode != 0:
             raise NotRunnable(f"the file system s3:// cannot be compiled: {done.stdout[-500:]}")
-        building.rename(target)
+        try:
+            building.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            shutil.rmtree(building, ignore_errors=True)  # another engine was sooner
     return target
