@@ -109,12 +109,14 @@ def s3_event(ref: ObjectRef) -> dict[str, Any]:
     entity: dict[str, Any] = {"key": quote_plus(ref.key, safe="/"), "size": ref.size, "eTag": ref.etag}
     if ref.version_id:
         entity["versionId"] = ref.version_id
-    record = {
+    record: dict[str, Any] = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
         "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": ref.bucket}, "object": entity},
     }
+    if ref.since:
+        record["eventTime"] = ref.since
     return {"Records": [record]}
 
 

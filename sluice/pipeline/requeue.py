@@ -102,7 +102,7 @@ def rules_of(stack: Stack) -> RulesVersion:
 def _deliver(stack: Stack, item: Item) -> None:
     from sluice.pipeline.message_formats import s3_event
 
-    ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+    ref = ObjectRef.from_item(item)
     stack.client("lambda").invoke(
         FunctionName=stack["ingest_function"], InvocationType="Event", Payload=json.dumps(s3_event(ref)).encode()
     )

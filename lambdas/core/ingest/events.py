@@ -40,4 +40,5 @@ def _object(record: Mapping[str, Any]) -> ObjectRef:
         version_id=str(entity.get("versionId") or ""),
         etag=str(entity["eTag"]).strip('"'),
         size=int(entity.get("size", 0)),
+        since=str(record.get("eventTime", "")),
     )

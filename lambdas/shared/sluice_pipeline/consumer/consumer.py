@@ -21,6 +21,7 @@ from sluice_pipeline.consumer.deadline import Deadline, OutOfTime
 from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.messages import MalformedMessage
 from sluice_pipeline.notices.notices import Notices
+from sluice_pipeline.objects.failures import ObjectUnseen
 from sluice_pipeline.runtime.telemetry import correlate
 
 _REMEMBERED: Final = 1000  # messages whose last receive an execution environment remembers
@@ -149,6 +150,8 @@ class Consumer[M]:
                 self._remember(record.message_id)
             if self._work.is_permanent(error):
                 self._redelivery.now(record.receipt_handle)
+            elif isinstance(error, ObjectUnseen):
+                self._redelivery.until_seen(record.receipt_handle, delivery.receives)
             else:
                 self._redelivery.later(record.receipt_handle, delivery.receives)
             raise

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Final
 
+from sluice_pipeline.objects.failures import UNSEEN_AT_MOST
+
 _BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html
 
 
@@ -38,6 +40,11 @@ class Redelivery:
     def later(self, handle: str, receives: int) -> None:
         """For a transient error: after 1, base, base², ... seconds; after the last receive at once."""
         self._after(handle, 0 if receives >= self.max_receives else min(self.longest, self.base ** (receives - 1)))
+
+    def until_seen(self, handle: str, receives: int) -> None:
+        """For what S3 may not show yet: soon at first, and the last receive is when S3 shows whatever is there."""
+        left = self.max_receives - 1 - receives
+        self._after(handle, max(1, int(UNSEEN_AT_MOST.total_seconds()) >> (3 * left)) if left >= 0 else 0)
 
     def lease(self, seconds: Mapping[str, int]) -> None:
         """Sets after how many seconds each of these messages, by receipt handle, comes again when this worker dies.

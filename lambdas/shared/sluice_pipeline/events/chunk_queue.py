@@ -27,7 +27,7 @@ class ChunkQueue:
         Raises:
             RuntimeError: SQS rejected a message; the caller's retry sends all open chunks again.
         """
-        ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+        ref = ObjectRef.from_item(item)
         origin = Origin(**item["origin"])
         count, run = int(item["chunk_count"]), int(item["run"])
         rules = RulesVersion.from_dict(item.get("rules"))

@@ -47,7 +47,8 @@ class ChunkMessage:
             raise MalformedMessage(f"schema is not {SCHEMA}")
         message = cls(
             object=ObjectRef(
-                **_fields(raw, "object", {"bucket": str, "key": str, "version_id": str, "etag": str, "size": int})
+                **_fields(raw, "object", {"bucket": str, "key": str, "version_id": str, "etag": str, "size": int}),
+                since=str(raw["object"].get("since", "")),  # none in messages of earlier releases
             ),
             origin=Origin(**_fields(raw, "origin", {"bucket": str, "key": str, "etag": str, "version_id": str})),
             dataset=_typed(raw, "dataset", str),

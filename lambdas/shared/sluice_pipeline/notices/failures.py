@@ -35,7 +35,7 @@ def record_failed_chunk(
 
 def send_due_notice(ledger: Ledger, notices: Notices, item: ObjectItem) -> None:
     """The notice of an object whose failure is recorded."""
-    ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+    ref = ObjectRef.from_item(item)
     what = State(item["state"]), item["failed_reason"], item["error"]
     _notify(ledger, notices, ref, Origin(**item["origin"]), item["dataset"], *what)
 

@@ -120,7 +120,7 @@ def _shortened(value: Any, limit: int) -> Any:
 
 def about_object(item: ObjectItem) -> dict[str, Any]:
     """What a notice says of an object of the ledger."""
-    ref = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+    ref = ObjectRef.from_item(item)
     return _about(ref, Origin(**item["origin"]), item["dataset"])
 
 

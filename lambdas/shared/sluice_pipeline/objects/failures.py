@@ -1,6 +1,14 @@
 """Why an object, or one row of it, could not be ingested: the codes in ledger, quarantine and notices."""
 
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
+
+UNSEEN_AT_MOST: Final = timedelta(minutes=15)
+"""For as long, after versioning of a bucket was first enabled, NoSuchKey may be S3's answer to a version that is there.
+
+One that is gone is NoSuchVersion: https://docs.aws.amazon.com/AmazonS3/latest/userguide/manage-versioning-examples.html
+"""
 
 
 class Reason(StrEnum):
@@ -48,3 +56,7 @@ class ObjectFailed(Exception):
 
 class ObjectMissing(Exception):
     """The version that the event named was deleted before it could be read."""
+
+
+class ObjectUnseen(Exception):
+    """S3 does not show the version yet: versioning of its bucket was enabled minutes ago. A later try finds it."""

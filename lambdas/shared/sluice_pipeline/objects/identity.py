@@ -3,8 +3,8 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Self
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
 from urllib.parse import quote, unquote
 
 ORIGIN_BUCKET: Final = "sluice-origin-bucket"
@@ -77,13 +77,24 @@ def _key_in(metadata: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRef:
-    """One version of one S3 object, exactly as its event named it; size in bytes."""
+    """One version of one S3 object, exactly as its event named it; size in bytes.
+
+    ``since``: when it was announced, or its run began, in ISO 8601; empty when nobody knows. It says nothing of who the
+    object is.
+    """
 
     bucket: str
     key: str
     version_id: str
     etag: str
     size: int
+    since: str = field(default="", compare=False)
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """What the present run of an object in the ledger reads."""
+        since = str(item.get("began_at") or item.get("received_at") or "")
+        return cls(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]), since)
 
     @property
     def uri(self) -> str:

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from sluice_pipeline.objects.failures import Failure, ObjectFailed, ObjectMissing
+from sluice_pipeline.objects.failures import UNSEEN_AT_MOST, Failure, ObjectFailed, ObjectMissing, ObjectUnseen
 from sluice_pipeline.objects.identity import ObjectRef
 
 _BLOCK: Final = 1024 * 1024
 # A version that was deleted, or a delete marker: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-_GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
+_GONE: Final = {"NoSuchVersion", "MethodNotAllowed", "405"}
+_NO_KEY: Final = "NoSuchKey"  # of no version, and of one that is not shown yet
+_NOT_FOUND: Final = "404"  # HEAD has no body, and so no code
 # Of GLACIER, DEEP_ARCHIVE and the archive tiers of INTELLIGENT_TIERING, unless a copy is restored:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _ARCHIVED: Final = "InvalidObjectState"
@@ -26,7 +29,10 @@ class Head:
 
 
 class Storage:
-    """Every call raises ObjectMissing when the version is gone, and ObjectFailed when it is in an archive."""
+    """Every call raises ObjectMissing when the version is gone, and ObjectFailed when it is in an archive.
+
+    While S3 may not show a version that is there, it raises ObjectUnseen instead of ObjectMissing.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -37,10 +43,8 @@ class Storage:
         Raises:
             ObjectMissing: the version is gone.
         """
-        if not ref.size:  # an empty object has no satisfiable range
-            answer = self._call(self._client.head_object, ref)
-            return Head(b"", answer["Metadata"])
-        answer = self._call(self._client.get_object, ref, Range=f"bytes=0-{size - 1}")
+        some = {"Range": f"bytes=0-{size - 1}"} if ref.size else {}  # an empty object has no satisfiable range
+        answer = self._call(self._client.get_object, ref, **some)
         return Head(answer["Body"].read(), answer["Metadata"])
 
     def read(self, ref: ObjectRef, start: int, end: int) -> bytes:
@@ -74,11 +78,22 @@ class Storage:
             return operation(Bucket=ref.bucket, Key=ref.key, **version, **options)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code")
-            if code in _GONE:
+            if code == _NOT_FOUND and ref.version_id:
+                return self._call(self._client.get_object, ref)["Body"].close()  # GET has a code
+            if code == _NO_KEY and ref.version_id and _is_fresh(ref):
+                raise ObjectUnseen(f"S3 does not show {ref.uri} version {ref.version_id} yet") from error
+            if code in (*_GONE, _NO_KEY, _NOT_FOUND):
                 raise ObjectMissing(f"{ref.uri} version {ref.version_id or '(none)'} is gone") from error
             if code == _ARCHIVED:
                 raise ObjectFailed(Failure.ARCHIVED, _archived(ref, error)) from error
             raise
+
+
+def _is_fresh(ref: ObjectRef) -> bool:
+    try:
+        return datetime.now(UTC) - datetime.fromisoformat(ref.since) < UNSEEN_AT_MOST
+    except (ValueError, TypeError):  # nobody knows since when
+        return False
 
 
 def _archived(ref: ObjectRef, error: ClientError) -> str:

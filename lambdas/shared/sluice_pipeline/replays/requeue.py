@@ -49,9 +49,9 @@ class Requeuer:
 
     def _source(self, item: ObjectItem) -> ObjectRef:
         """The version that the plan reads, or the origin's when that one is gone (it may have been a copy)."""
-        planned = ObjectRef(item["bucket"], item["key"], item["version_id"], item["etag"], int(item["size"]))
+        planned = ObjectRef.from_item(item)
         origin = Origin(**item["origin"])
-        first = ObjectRef(origin.bucket, origin.key, origin.version_id, origin.etag, planned.size)
+        first = ObjectRef(origin.bucket, origin.key, origin.version_id, origin.etag, planned.size, planned.since)
         for ref in dict.fromkeys((planned, first)):
             if self._storage.exists(ref):
                 return ref
