@@ -146,6 +146,7 @@ ALLOWED = {
         "logs:PutLogEvents": {logs("load")},
         "s3:DeleteObject": {QUARANTINE},
         "s3:GetObject": {DATASETS, SILVER},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-silver"},
         "s3:PutObject": {QUARANTINE},
         "secretsmanager:GetSecretValue": {LOADER_SECRET},
         "sns:Publish": {TOPIC},
@@ -173,6 +174,7 @@ ALLOWED = {
         "logs:CreateLogStream": {logs("feedback")},
         "logs:PutLogEvents": {logs("feedback")},
         "s3:GetObject": {DATASETS, SILVER},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-silver"},
         "sns:Publish": {TOPIC},
         "sqs:ChangeMessageVisibility": {FEEDBACK_QUEUE},
         "sqs:DeleteMessage": {FEEDBACK_QUEUE},
@@ -245,6 +247,7 @@ ALLOWED = {
         "logs:CreateLogStream": {logs("checkins")},
         "logs:PutLogEvents": {logs("checkins")},
         "s3:GetObject": {DATASETS, SILVER, CHECKS},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-silver", "arn:aws:s3:::sluice-test-quarantine"},
         "s3:PutObject": {CHECKS},
     },
     "checkins[0].module.workflow": {
@@ -283,6 +286,7 @@ ALLOWED = {
         "logs:PutLogEvents": {logs("quality-audit")},
         "s3:GetObject": {STAGED},
         "s3:GetObjectVersion": {DATASETS},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-staging"},
         "s3:PutObject": {VERDICTS, PAGES},
     },
     "quality[0].module.publish": {
@@ -434,6 +438,24 @@ def test_a_function_may_do_exactly_what_it_does(mocked_resources: Resources, fun
             for action in listed(statement["Action"]):
                 granted.setdefault(action, set()).update(listed(statement["Resource"]))
     assert granted == ALLOWED[function]
+
+
+def test_who_reads_data_is_told_what_is_gone(mocked_resources: Resources) -> None:
+    """Without s3:ListBucket, S3 answers 403 for what is not there, and a deleted file would look like a lost right.
+
+    What is beside the code (the artifacts bucket) is written before its reader runs, and never deleted by the pipeline.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    roles: dict[str, dict[str, set[str]]] = {}
+    for address, statement in statements(mocked_resources, "aws_iam_role_policy"):
+        role = roles.setdefault(mocked_resources[address]["values"]["role"], {"reads": set(), "lists": set()})
+        for action in listed(statement["Action"]):
+            kind = {"s3:GetObject": "reads", "s3:GetObjectVersion": "reads", "s3:ListBucket": "lists"}.get(action)
+            if kind and not (kind == "lists" and statement.get("Condition")):  # S3 meets no condition on a prefix then
+                role[kind] |= {resource.split("/")[0] for resource in listed(statement["Resource"])}
+    reading = {name: role["reads"] - {"arn:aws:s3:::sluice-test-artifacts"} for name, role in roles.items()}
+    assert sum(map(bool, reading.values())) > 8
+    assert {name: gap for name, buckets in reading.items() if (gap := buckets - roles[name]["lists"])} == {}
 
 
 def test_no_role_holds_a_wildcard(mocked_resources: Resources) -> None:

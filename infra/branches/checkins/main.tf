@@ -66,6 +66,13 @@ module "function" {
       resources = [var.core.objects.silver]
     },
     {
+      # Without it S3 answers 403 instead of 404 for what a newer run no longer writes, and for a run without a test:
+      # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+      sid       = "DistinguishMissingFromForbidden"
+      actions   = ["s3:ListBucket"]
+      resources = [var.core.buckets.silver.arn, var.core.buckets.quarantine.arn]
+    },
+    {
       # Rows that failed a test. Not below quarantine/: the ledger lists every file there.
       sid       = "StoreFailedRows"
       actions   = ["s3:GetObject", "s3:PutObject"]

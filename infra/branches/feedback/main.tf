@@ -67,6 +67,13 @@ module "function" {
       resources = [var.core.objects.silver]
     },
     {
+      # Without it S3 answers 403 instead of 404 for what a newer run no longer writes:
+      # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+      sid       = "DistinguishMissingFromForbidden"
+      actions   = ["s3:ListBucket"]
+      resources = [var.core.buckets.silver.arn]
+    },
+    {
       sid       = "ReadOutputs"
       actions   = ["dynamodb:GetItem", "dynamodb:Query"]
       resources = [var.core.tables.ledger.arn]

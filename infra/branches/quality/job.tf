@@ -35,6 +35,13 @@ locals {
       resources = [var.core.objects.staged]
     },
     {
+      # Without it S3 answers 403 instead of 404 for what is gone:
+      # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+      sid       = "DistinguishMissingFromForbidden"
+      actions   = ["s3:ListBucket"]
+      resources = [var.core.buckets.staging.arn]
+    },
+    {
       sid       = "WriteVerdicts"
       actions   = ["s3:PutObject"]
       resources = ["${module.bucket.arn}/${local.results_prefix}*", "${module.bucket.arn}/${local.pages_prefix}*"]

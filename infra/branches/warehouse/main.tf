@@ -142,6 +142,13 @@ module "load" {
       resources = [var.core.objects.silver]
     },
     {
+      # Without it S3 answers 403 instead of 404 for what a newer run no longer writes:
+      # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+      sid       = "DistinguishMissingFromForbidden"
+      actions   = ["s3:ListBucket"]
+      resources = [var.core.buckets.silver.arn]
+    },
+    {
       sid       = "ReadOutputsAndRecordLoads"
       actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources = [var.core.tables.ledger.arn]

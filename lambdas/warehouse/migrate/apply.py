@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+import psycopg
 from psycopg import sql
 from yoyo import get_backend, read_migrations
 
 from warehouse.database import CONTROL, Login
+from warehouse.migrate.locks import LOCK_TIMEOUT
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 
@@ -25,6 +27,7 @@ def apply(master: Login) -> list[str]:
 
     Raises:
         MigrationFailed: a migration failed, or yoyo skipped one that it could not read; those before it are applied.
+        psycopg.errors.LockNotAvailable: a table was in use; those before it are applied.
     """
     os.environ.setdefault("USER", "migrate")  # yoyo logs who it was; a function's user has no name
     with master.connect("migrate") as connection:
@@ -49,11 +52,13 @@ def _apply(backend: Any, migrations: Any, name: str) -> None:
     """Applies one migration; PostgreSQL's error does not say in which file it is."""
     try:
         backend.apply_migrations(migrations)
+    except psycopg.errors.LockNotAvailable:
+        raise
     except Exception as error:
         raise MigrationFailed(f"migration {name} failed: {' '.join(str(error).split())}") from error
 
 
 def _uri(master: Login) -> str:
     user, password = quote(master.username, safe=""), quote(master.password, safe="")
-    options = urlencode({"schema": CONTROL})
+    options = urlencode({"schema": CONTROL, "options": f"-c lock_timeout={LOCK_TIMEOUT}"})
     return f"postgresql+psycopg://{user}:{password}@{master.host}:{master.port}/{master.dbname}?{options}"

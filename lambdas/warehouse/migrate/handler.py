@@ -5,6 +5,7 @@ One at a time: an advisory lock, which PostgreSQL releases when its holder dies,
 
 import json
 import os
+from functools import partial
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger
@@ -16,6 +17,7 @@ from sluice_pipeline.runtime.telemetry import failure_logged, traced
 from warehouse.database import Login
 from warehouse.migrate import apply as migrations
 from warehouse.migrate import roles, tables, views
+from warehouse.migrate.locks import limit_waits, patiently
 
 logger = Logger()
 secrets = client("secretsmanager")
@@ -41,13 +43,14 @@ def _migrate() -> dict[str, Any]:
     master = master_login()
     with master.connect("migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        limit_waits(connection)  # not of the lock before: whoever holds it is a migration, and ends
         logins = {}
         for role, arn in json.loads(os.environ["ROLE_SECRET_ARNS"]).items():
-            logins[role] = roles.ensure(connection, secrets, arn, role, master)
-        applied = migrations.apply(master)
+            logins[role] = patiently(partial(roles.ensure, connection, secrets, arn, role, master))
+        applied = patiently(lambda: migrations.apply(master))
         catalog = load_catalog()
-        changed = tables.ensure(connection, catalog)
-        viewed = views.ensure(connection, catalog)
+        changed = patiently(lambda: tables.ensure(connection, catalog))
+        viewed = patiently(lambda: views.ensure(connection, catalog))
     done = {"roles": logins, "migrations": applied, "tables": changed, "views": viewed}
     logger.info("up to date", extra=done)
     return done

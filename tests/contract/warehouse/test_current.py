@@ -23,7 +23,7 @@ from sluice_pipeline.catalog.current import current_name
 from sluice_pipeline.catalog.datasets import Catalog, Dataset, parse_dataset
 from tests.support.postgres import own_server
 from warehouse.database import OBJECT_ID
-from warehouse.migrate import tables, views
+from warehouse.migrate import locks, tables, views
 
 MIGRATIONS = Path(__file__).parents[3] / "lambdas/warehouse/migrate/migrations"
 FIELDS = {
@@ -204,3 +204,35 @@ def test_a_view_in_use_is_named_with_what_needs_it(database: psycopg.Connection[
     with pytest.raises(views.ViewInUse, match=r"silver\.used_current must change .* view (public\.)?report depends on"):
         ensure(database, dataset("used", current_by="version"))
     assert database.execute("SELECT * FROM public.report").fetchall() == []
+
+
+def test_a_table_in_use_holds_a_migration_up_and_the_migration_holds_nobody_up(
+    database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that waits is one that all later ones wait behind, also those that do not conflict with the holder's.
+
+    https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT
+    """
+    tables.ensure(database, Catalog({"busy": dataset("busy", key=[])}))
+    added = dataset("busy", key=[], fields={"new": {"type": "string"}} | FIELDS)
+    monkeypatch.setattr(locks, "LOCK_TIMEOUT", "50ms")
+    info = database.info
+    own = f"host={info.host} port={info.port} user={info.user} dbname={info.dbname}"
+    loads = psycopg.connect(own, password=info.password)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        loads.execute("SELECT count(*) FROM silver.busy")  # the migration has given the table free
+        if len(pauses) == 2:
+            loads.commit()
+
+    monkeypatch.setattr("time.sleep", pause)
+    with loads:
+        loads.execute("SELECT count(*) FROM silver.busy")
+        locks.limit_waits(database)
+        try:
+            assert locks.patiently(lambda: tables.ensure(database, Catalog({"busy": added})))
+        finally:
+            database.execute("SET lock_timeout = 0")
+    assert len(pauses) == 2

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
+import psycopg
 import pytest
 
 from sluice_pipeline.catalog.datasets import parse_dataset
 from tests.support.handlers import Context, loaded, project_catalog
-from warehouse.migrate import tables
+from warehouse.migrate import locks, tables
 
 
 class Function:
@@ -27,7 +29,7 @@ class Function:
         patch.setenv("ROLE_SECRET_ARNS", json.dumps({"loader": "arn:loader", "reader": "arn:reader"}))
         connection = MagicMock()
         connection.__enter__.return_value = connection
-        connection.execute.side_effect = lambda statement, _: self.steps.append(statement)
+        connection.execute.side_effect = lambda statement, *_: self.steps.append(statement)
         connection.__exit__.side_effect = lambda *_: self.steps.append("closed")
         patch.setattr(module.Login, "connect", lambda login, _: connection if login.username == "master" else None)
         patch.setattr(module.roles, "ensure", lambda _c, _s, arn, role, _m: self.step(f"{role} {arn}", "made"))
@@ -62,6 +64,7 @@ def test_the_warehouse_is_brought_up_to_date_under_one_lock(function: Function) 
     answer = function.invoke()
     assert function.steps == [
         "SELECT pg_advisory_lock(%s)",
+        "SET lock_timeout = '5s'",
         "loader arn:loader",
         "reader arn:reader",
         "migrations",
@@ -98,3 +101,37 @@ def test_a_dataset_that_evolves_has_a_column_for_what_no_field_names() -> None:
     assert "_unnamed" not in tables.wanted(parse_dataset(raw, "d.yaml"))
     evolving = parse_dataset(raw | {"contract": {"columns": "evolve"}}, "d.yaml")
     assert list(tables.wanted(evolving).items())[:2] == [("day", "date"), ("_unnamed", "jsonb")]
+
+
+@pytest.mark.parametrize("step", ["migrations", "tables", "views"])
+def test_a_step_that_does_not_get_its_lock_in_time_is_tried_again(function: Function, step: str) -> None:
+    """A load that runs for minutes must not fail a deployment, nor a deployment hold up all loads."""
+    answers = {"migrations": ["0001.schemas"], "tables": {}, "views": {}}
+    tries: list[str] = []
+
+    def busy(*_: Any) -> Any:
+        tries.append(step)
+        if len(tries) < 3:
+            raise psycopg.errors.LockNotAvailable
+        return answers[step]
+
+    module = getattr(function.module, step)
+    function.patch.setattr(module, "apply" if step == "migrations" else "ensure", busy)
+    pauses: list[float] = []
+    function.patch.setattr(time, "sleep", pauses.append)
+    assert function.invoke()[step] == answers[step]
+    assert len(tries) == 3
+    assert len(pauses) == 2
+
+
+def test_a_lock_that_never_comes_is_an_error_within_the_functions_time(function: Function) -> None:
+    def never(*_: Any) -> Any:
+        raise psycopg.errors.LockNotAvailable
+
+    function.patch.setattr(function.module.views, "ensure", never)
+    pauses: list[float] = []
+    function.patch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(psycopg.errors.LockNotAvailable):
+        function.invoke()
+    waited = sum(pauses) + locks.TRIES * int(locks.LOCK_TIMEOUT.removesuffix("s"))
+    assert 60 < waited < 200
