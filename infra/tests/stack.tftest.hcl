@@ -120,6 +120,7 @@ run "a_concurrency_outside_lambdas_limits_is_refused" {
 
   variables {
     transform_maximum_concurrency = 1001
+    account_concurrency           = 5000
   }
 
   module {
@@ -127,6 +128,38 @@ run "a_concurrency_outside_lambdas_limits_is_refused" {
   }
 
   expect_failures = [var.transform_maximum_concurrency]
+}
+
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#compute-and-storage
+run "a_new_account_cannot_run_what_the_queues_may_have_running" {
+  command = plan
+
+  variables {
+    account_concurrency           = 10
+    transform_maximum_concurrency = 10 # and ingest
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.account_concurrency]
+}
+
+run "lambda_reserves_all_but_a_hundred" {
+  command = plan
+
+  variables {
+    account_concurrency            = 200
+    transform_maximum_concurrency  = 4
+    transform_reserved_concurrency = 101
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.account_concurrency]
 }
 
 run "a_reservation_below_the_queues_concurrency_is_refused" {

@@ -27,9 +27,10 @@ from warehouse.notices import notify_load_failed
 logger = Logger()
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
 notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
-# 1, 4, 16 and 64 s: longer than a database takes to fail over.
+# 1, 5, 25 and 120 s: more than twice the 60 s within which Aurora fails over to a reader.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.AuroraHighAvailability.html
 redelivery = Redelivery(
-    client("sqs"), os.environ["LOAD_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]), base=4, longest=120
+    client("sqs"), os.environ["LOAD_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]), base=5, longest=120
 )
 warehouse = Warehouse(client("secretsmanager"), os.environ["DATABASE_SECRET_ARN"], "load")
 s3 = client("s3")

@@ -83,7 +83,18 @@ def test_a_run_that_a_newer_one_has_replaced_is_acknowledged(function: Function)
 def test_a_transient_error_leaves_the_message_for_later(function: Function) -> None:
     function.fails(psycopg.OperationalError("the server does not answer"))
     assert [function.receive(receives=receives) for receives in (1, 2, 3)] == [["m0"]] * 3
-    assert function.waits() == [1, 4, 16]
+    assert function.waits() == [1, 5, 25]
+    assert notices(function.sns) == []
+
+
+def test_a_database_that_fails_over_costs_no_load(function: Function) -> None:
+    """Aurora is back within 60 seconds, when it has a reader:
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.AuroraHighAvailability.html
+    """
+    function.fails(psycopg.OperationalError("the server does not answer"))
+    for receives in (1, 2, 3, 4):
+        function.receive(receives=receives)
+    assert sum(function.waits()) > 120
     assert notices(function.sns) == []
 
 
@@ -97,7 +108,7 @@ def test_a_permanent_error_is_tried_again_at_once_so_that_its_message_is_dead_so
 def test_what_a_deployment_is_about_to_make_is_waited_for(function: Function, missing: type[psycopg.Error]) -> None:
     function.fails(missing("it does not exist"))
     assert [function.receive(receives=receives) for receives in (1, 2, 3)] == [["m0"]] * 3
-    assert function.waits() == [1, 4, 16]
+    assert function.waits() == [1, 5, 25]
 
 
 def test_the_last_try_is_recorded_and_notified(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
