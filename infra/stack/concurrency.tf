@@ -30,6 +30,6 @@ variable "account_concurrency" {
 
   validation {
     condition     = local.reserved_concurrency == 0 || local.reserved_concurrency <= var.account_concurrency - local.unreservable_concurrency
-    error_message = "Lambda keeps ${local.unreservable_concurrency} of account_concurrency (${var.account_concurrency}) unreserved, and this stack reserves ${local.reserved_concurrency}: ask AWS for more (quota L-B99A9384), or set *_reserved_concurrency to null."
+    error_message = "Lambda leaves ${local.unreservable_concurrency} of account_concurrency (${var.account_concurrency}) unreserved, and this stack reserves ${local.reserved_concurrency}: ask AWS for more (quota L-B99A9384), or set *_reserved_concurrency to null."
   }
 }

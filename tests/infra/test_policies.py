@@ -440,7 +440,7 @@ def test_a_function_may_do_exactly_what_it_does(mocked_resources: Resources, fun
     assert granted == ALLOWED[function]
 
 
-def test_who_reads_data_is_told_what_is_gone(mocked_resources: Resources) -> None:
+def test_a_role_that_reads_data_learns_what_is_gone(mocked_resources: Resources) -> None:
     """Without s3:ListBucket, S3 answers 403 for what is not there, and a deleted file would look like a lost right.
 
     What is beside the code (the artifacts bucket) is written before its reader runs, and never deleted by the pipeline.

@@ -43,7 +43,7 @@ def _migrate() -> dict[str, Any]:
     master = master_login()
     with master.connect("migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        limit_waits(connection)  # not of the lock before: whoever holds it is a migration, and ends
+        limit_waits(connection)  # not for the lock before: its holder is a migration, and ends
         logins = {}
         for role, arn in json.loads(os.environ["ROLE_SECRET_ARNS"]).items():
             logins[role] = patiently(partial(roles.ensure, connection, secrets, arn, role, master))

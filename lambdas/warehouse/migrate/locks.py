@@ -18,7 +18,7 @@ _logger = Logger(child=True)
 
 
 def limit_waits(connection: psycopg.Connection[Any]) -> None:
-    """From here on the connection gives up a lock that it does not get in time; the session's, so it ends with it."""
+    """From here on a statement fails that does not get a lock in time; the setting ends with the session."""
     connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
 
 

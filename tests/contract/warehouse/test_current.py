@@ -206,7 +206,7 @@ def test_a_view_in_use_is_named_with_what_needs_it(database: psycopg.Connection[
     assert database.execute("SELECT * FROM public.report").fetchall() == []
 
 
-def test_a_table_in_use_holds_a_migration_up_and_the_migration_holds_nobody_up(
+def test_a_table_in_use_holds_a_migration_up_and_the_migration_does_not_hold_up_others(
     database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock that waits is one that all later ones wait behind, also those that do not conflict with the holder's.

@@ -99,7 +99,7 @@ def test_when_an_object_was_announced_travels_from_its_event_to_its_chunks_and_b
 
 @given(st.integers(5, 1000))
 def test_receives_follow_one_another_soon_and_the_last_one_after_s3_shows_everything(limit: int) -> None:
-    """No version is given up, or taken for deleted, before AWS says that it must be there."""
+    """No version has failed, or is taken for deleted, before AWS says that it must be there."""
     waits: list[int] = []
     sqs = MagicMock()
     sqs.change_message_visibility.side_effect = lambda **call: waits.append(call["VisibilityTimeout"])

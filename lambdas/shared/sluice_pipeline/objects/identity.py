@@ -79,8 +79,8 @@ def _key_in(metadata: Mapping[str, str]) -> str:
 class ObjectRef:
     """One version of one S3 object, exactly as its event named it; size in bytes.
 
-    ``since``: when it was announced, or its run began, in ISO 8601; empty when nobody knows. It says nothing of who the
-    object is.
+    ``since``: when it was announced, or its run began, in ISO 8601; empty when that is not known. It is no part of
+    the identity.
     """
 
     bucket: str

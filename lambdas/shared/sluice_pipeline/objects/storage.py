@@ -92,7 +92,7 @@ class Storage:
 def _is_fresh(ref: ObjectRef) -> bool:
     try:
         return datetime.now(UTC) - datetime.fromisoformat(ref.since) < UNSEEN_AT_MOST
-    except (ValueError, TypeError):  # nobody knows since when
+    except (ValueError, TypeError):  # it is not known since when
         return False
 
 
