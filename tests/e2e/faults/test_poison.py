@@ -112,3 +112,16 @@ def test_an_event_that_is_no_s3_notification_ends_in_the_ingest_dead_letter_queu
     assert body["requestPayload"] == {"hello": pipe.run}
     assert body["requestContext"]["approximateInvokeCount"] == 3
     assert "UnknownEvent" in body["responsePayload"]["errorType"]
+
+
+def test_a_version_that_s3_does_not_show_yet_is_not_taken_for_deleted(breakable: Pipeline) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/manage-versioning-examples.html"""
+    pipe = breakable
+    key = pipe.key("shipments", "fresh.jsonl")
+    with pipe.fault("transform", "s3", "GetObject", "error:NoSuchKey", about=[key], times=1):
+        put = pipe.put_key(key, good(pipe, 48))
+        [item] = pipe.wait(put)
+        assert pipe.fault_hits() == 1
+    assert (item["state"], item["rows_silver"]) == ("committed", ROWS)
+    assert pipe.mail.notices(object_id=put.object_id) == []
+    pipe.verified(pipe.key("shipments", ""))
