@@ -91,7 +91,7 @@ e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=runni
 fuzz: bootstrap ## Tries the readers with random rows, formats and damage for some minutes (FUZZ_EXAMPLES=2000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTEST) -n 2 tests/unit/core/test_row_properties.py tests/unit/core/test_field_checks.py $(ARGS)
 
-sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e, a branch's calls in one way each)
+sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e, in one or two ways each)
 	@SWEEP=full $(PYTEST) $(if $(filter running,$(STACK)),,-n 2) -m sweep tests/e2e $(ARGS)
 
 soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; HOURS=1: memory under a steady load

@@ -24,7 +24,7 @@ from tests.support.pipeline import Pipeline, until
 WAYS: Final = ("kill-before", "kill-after", "throttle", "hang")
 BASELINE: Final = "base"  # as long as the names of the other copies, so that their input is equally long
 FULL: Final = os.environ.get("SWEEP") == "full"
-"""Every way for every call of every branch; otherwise the calls of branches are broken in one way each, in rotation."""
+"""Every way for every call; otherwise a call is broken in one way, those of the core in two, in rotation."""
 
 SDK_ATTEMPTS: Final = 5  # of the functions' clients; a throttle that ends sooner never reaches the code
 DATASETS: Final = ("s3", "GetObject")
@@ -94,15 +94,15 @@ class Plan:
         for number, calls in sorted(Counter(ways.values()).items(), reverse=True):
             parts.append(
                 f"{calls} call{'s' * (calls > 1)} x "
-                + (f"{number} ways" if number > 1 else f"1 of {len(WAYS)} ways in turn")
+                + (f"{number} ways" if number > 2 else f"{number} of {len(WAYS)} ways in turn")
             )
         if answers:
             parts.append(f"{len(answers)} answer{'s' * (len(answers) > 1)} killed")
         return f"{' + '.join(parts)} = {len(self.points)} points"
 
 
-def plan(calls: Calls, *, rotated: bool = False, operations: frozenset[tuple[str, str]] | None = None) -> Plan:
-    """All points: each call in all ways, or in one way, in rotation, where ``rotated``.
+def plan(calls: Calls, *, ways: int = len(WAYS), operations: frozenset[tuple[str, str]] | None = None) -> Plan:
+    """All points: each call in so many ways, 1, 2 or all, in rotation.
 
     operations: those (service, operation) alone are broken, and no answers.
 
@@ -118,10 +118,10 @@ def plan(calls: Calls, *, rotated: bool = False, operations: frozenset[tuple[str
             if operations is not None and operation[1:] not in operations:
                 continue
             for nth in range(1, count + 1):
-                in_turn = rotated and (named or nth > 1 or operation[1:] != DATASETS)
-                ways = WAYS[turn % len(WAYS) :][:1] if in_turn else WAYS
+                number = ways if named or nth > 1 or operation[1:] != DATASETS else len(WAYS)
+                chosen = [way for at, way in enumerate(WAYS) if (at - turn) % (len(WAYS) // number) == 0]
                 turn += 1
-                yield from (Point(Call(*operation, nth, named), way) for way in ways)
+                yield from (Point(Call(*operation, nth, named), way) for way in chosen)
 
     answers = [
         Point(Call(function, *RETURN, nth), "kill-after")
@@ -190,6 +190,9 @@ class Scenario(ABC):
     once: frozenset[str] = frozenset()
     """Functions that read the datasets once in each environment, however many there are: one read is broken."""
 
+    ways = 1
+    """In how many ways each call is broken, unless SWEEP=full."""
+
     side_by_side = True
     """Whether copies run at once; where they share what the calls are about, each runs alone."""
 
@@ -219,9 +222,10 @@ class Scenario(ABC):
     def outcomes(self, names: Sequence[str]) -> list[Outcome]:
         """What became of each, without anything that only its name explains."""
 
-    def rotates(self) -> bool:
-        """Whether each call is broken in one way only, unless SWEEP=full."""
-        return not FULL
+    @property
+    def number_of_ways(self) -> int:
+        """In how many ways each call is broken."""
+        return len(WAYS) if FULL else self.ways
 
 
 @dataclass(frozen=True)
@@ -358,7 +362,7 @@ def assert_all_survive(scenario: Scenario, record_property: RecordProperty) -> S
     """The whole sweep of a scenario, with its line in the summary."""
     sweep = Sweep(scenario)
     sweep.baseline()
-    result = sweep.run(plan(sweep.calls, rotated=scenario.rotates(), operations=scenario.operations))
+    result = sweep.run(plan(sweep.calls, ways=scenario.number_of_ways, operations=scenario.operations))
     record_property("figure", result.summary)
     assert not result.lost, "\n".join(result.lost)
     return sweep

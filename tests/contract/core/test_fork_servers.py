@@ -111,24 +111,29 @@ REMEMBERS = "import os\nPID, KEY = os.getpid(), os.environ.get('AWS_ACCESS_KEY_I
 @pytest.mark.parametrize(
     ("extra", "packaged", "forked", "shared"),
     [
-        pytest.param("", False, True, False, id="own-module-is-imported-by-each"),
-        pytest.param("", True, True, True, id="installed-package-is-imported-once"),
+        pytest.param("", "", True, False, id="own-module-is-imported-by-each"),
+        pytest.param("", "other-1", True, True, id="installed-package-is-imported-once"),
+        pytest.param("", "shared_thing-1", True, True, id="package-without-a-record-is-known-by-its-name"),
         pytest.param(
             "import threading, time\nthreading.Thread(target=time.sleep, args=(99,), daemon=True).start()\n",
-            True,
+            "other-1",
             False,
             False,
             id="package-with-a-thread",
         ),
-        pytest.param("import socket\nS = socket.socketpair()\n", True, False, False, id="package-with-a-connection"),
+        pytest.param(
+            "import socket\nS = socket.socketpair()\n", "other-1", False, False, id="package-with-a-connection"
+        ),
     ],
 )
 def test_only_installed_packages_that_can_be_forked_are_shared(
-    engine: Engine, function: Make, extra: str, packaged: bool, forked: bool, shared: bool
+    engine: Engine, function: Make, extra: str, packaged: str, forked: bool, shared: bool
 ) -> None:
     files = {"shared_thing.py": REMEMBERS + extra}
     if packaged:
-        files["shared_thing-1.dist-info/RECORD"] = "shared_thing.py,,\n"
+        files[f"{packaged}.dist-info/METADATA"] = "Metadata-Version: 2.1\n"
+    if packaged == "other-1":
+        files["other-1.dist-info/RECORD"] = "shared_thing.py,,\n"
     looked = function(USER.format(module="shared_thing"), Layers=[_layer(engine, files)])
     assert looked.invoke()["payload"] == [False, True, True]
     looked.invoke({"exit": True})

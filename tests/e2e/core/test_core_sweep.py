@@ -54,6 +54,7 @@ class Core(Scenario):
     branch = "core"
     functions = ("ingest", "transform")
     once = frozenset({"transform"})
+    ways = 2
     # Sent again by the next worker when the first died after sending and before recording it.
     repeats = sent_before_it_is_recorded("events", "PutEvents")
 
@@ -104,9 +105,6 @@ class Core(Scenario):
         sent = Counter({"object.committed": len(self.pipe.mail.committed(put.object_id))})
         sent.update(str(notice["kind"]) for notice in self.pipe.mail.notices(object_id=put.object_id))
         return Outcome(state | {name: entry.number(name) for name in COUNTS}, sent)
-
-    def rotates(self) -> bool:
-        return False
 
     def chunks_done(self, put: Put) -> bool:
         return all(chunk["chunk_state"] == "done" for chunk in self.pipe.entry(put).chunks)
@@ -162,7 +160,7 @@ def test_no_call_that_dies_loses_or_doubles_a_row(core: Core, record_property: R
     assert (state["chunk_count"], len(state["silver"]), len(state["quarantine"])) == (3, 6, 3)
     assert (state["rows_in"], state["rows_quarantined"]) == (ROWS, 2 * len(BAD))
     assert sweep.calls.unnamed == {(function, *DATASETS): 1 for function in core.functions}
-    result = sweep.run(plan(sweep.calls))
+    result = sweep.run(plan(sweep.calls, ways=core.number_of_ways))
     record_property("figure", result.summary)
     assert result.lost == []
     pipe.verified(pipe.key("shipments", ""))
@@ -177,7 +175,7 @@ def test_a_column_that_no_field_names_is_seen_once_whatever_dies(core: Core, rec
     calls = [(*call[1:], count) for call, count in sorted(sweep.calls.named.items()) if call[1:] in scenario.operations]
     assert calls == [("dynamodb", "TransactWriteItems", 3), ("sns", "Publish", 1)]
     assert sweep.calls.unnamed == {("transform", *DATASETS): 1, ("transform", "dynamodb", "Query"): 2}
-    result = sweep.run(plan(sweep.calls, operations=scenario.operations))
+    result = sweep.run(plan(sweep.calls, ways=scenario.number_of_ways, operations=scenario.operations))
     record_property("figure", result.summary)
     assert result.lost == []
 

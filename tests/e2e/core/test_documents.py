@@ -72,6 +72,8 @@ ELSEWHERE = {
     "sluice dev": "runs until ctrl-C, and serves changed files: test_dev.py, in a checkout of its own",
     "sluice deploy --function ingest": "its variables are not this session's: test_dev.py, in a checkout of its own",
     "make scaffold DATASET=orders SAMPLE=orders.csv": "tests/e2e/lake/test_scaffold.py, in a checkout of its own",
+    "sluice compact": "would compact all dates of all suites; one date is compacted here, and in test_compaction.py",
+    "sluice compact --json": "as `sluice compact`: tests/unit/lake/test_compact_verb.py has what it prints",
     'sluice compact --show "$NAME"': "tests/unit/lake/test_compact_verb.py; a compaction takes Spark minutes",
     "sluice taxi run 2024-09": PUBLIC_FILE,
     "sluice taxi backfill --from 2024-07 --to 2024-09": PUBLIC_FILE,

@@ -13,7 +13,7 @@ from tests.support.changes import timeouts, visibility
 from tests.support.pipeline import Pipeline, until
 from tests.support.warehouse import Warehouse
 
-DATES = 4000
+DATES = 1500
 
 
 def rows_of_many_dates(count: int) -> list[dict[str, Any]]:

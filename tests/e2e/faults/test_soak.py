@@ -20,7 +20,7 @@ from fixtures import formats, shipping
 from sluice.pipeline.replay import Replays, request
 from tests.support.pipeline import Pipeline, Put, until
 
-OBJECTS = int(os.environ.get("SOAK_OBJECTS", "150"))
+OBJECTS = int(os.environ.get("SOAK_OBJECTS", "100"))
 SEED = os.environ.get("SOAK_SEED", "sluice")
 DUPLICATES, BAD, POISON = 0.20, 0.05, 0.02
 # Together a tenth of all calls. A kill costs a cold start and a visibility timeout, so kills are few.

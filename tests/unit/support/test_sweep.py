@@ -33,14 +33,22 @@ def test_every_call_is_broken_in_all_four_ways_and_every_answer_is_killed() -> N
 
 
 def test_in_rotation_every_call_is_broken_once_and_each_way_comes_in_turn() -> None:
-    points = plan(calls(), rotated=True)
+    points = plan(calls(), ways=1)
     broken = [point for point in points.points if not point.call.is_answer]
     assert [point.call for point in broken] == [Call(*WRITE), Call(*READ, 1), Call(*READ, 2), Call(*LOGIN, named=False)]
     assert {point.way for point in broken} == set(WAYS)
 
 
+def test_in_two_ways_every_call_is_killed_and_meets_an_error_or_a_wait() -> None:
+    ways: dict[Call, set[str]] = {}
+    for point in plan(calls(), ways=2).points:
+        ways.setdefault(point.call, set()).add(point.way)
+    broken = [found for call, found in ways.items() if not call.is_answer]
+    assert broken == [{"kill-before", "throttle"}, {"kill-after", "hang"}] * 2
+
+
 def test_the_first_read_of_the_datasets_is_broken_in_all_ways_in_rotation_too() -> None:
-    points = plan(Calls(Counter({READ: 1}), Counter({READ: 2, LOGIN: 1})), rotated=True).points
+    points = plan(Calls(Counter({READ: 1}), Counter({READ: 2, LOGIN: 1})), ways=1).points
     assert [point.way for point in points if point.call == Call(*READ, named=False)] == list(WAYS)
     assert len(points) == 1 + len(WAYS) + 1 + 1
 
@@ -54,7 +62,7 @@ def test_the_summary_says_what_was_tried() -> None:
     assert Result("load", plan(calls()), []).summary == (
         "load: 4 calls x 4 ways + 1 answer killed = 17 points, 17 survived"
     )
-    assert Result("load", plan(calls(), rotated=True), ["one"]).summary == (
+    assert Result("load", plan(calls(), ways=1), ["one"]).summary == (
         "load: 4 calls x 1 of 4 ways in turn + 1 answer killed = 5 points, 4 survived"
     )
     plain = plan(Calls(Counter({READ: 18})))

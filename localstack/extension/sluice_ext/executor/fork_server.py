@@ -44,7 +44,10 @@ def modules_of_packages(names: "list[str]") -> "list[str]":
 def _is_shared(package: str, installed: "set[str]") -> bool:
     if package == "__main__" or package in _RUNTIME:
         return False
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # a module that was made by hand
+        return False
     origin = (spec and spec.origin) or ""
     if origin in ("built-in", "frozen") or origin.startswith((sys.prefix, sys.base_prefix)):
         return True
@@ -52,16 +55,19 @@ def _is_shared(package: str, installed: "set[str]") -> bool:
 
 
 def _packages() -> "set[str]":
-    """Top-level modules that packages installed in the layers.
+    """Top-level modules that packages installed in the layers; of one without a RECORD, that of the package's name.
 
     https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file
     """
     found = set()
     for folder in (path for path in sys.path if path.startswith(_OPT) and os.path.isdir(path)):  # noqa: PTH112
         for entry in os.listdir(folder):  # noqa: PTH208
-            if entry.endswith(".dist-info"):
-                with open(f"{folder}/{entry}/RECORD", encoding="utf-8") as record:  # noqa: PTH123
-                    found |= {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in record}
+            name, _, ending = entry.rpartition(".")
+            if ending != "dist-info":
+                continue
+            found.add(name.partition("-")[0])
+            with contextlib.suppress(FileNotFoundError), open(f"{folder}/{entry}/RECORD", encoding="utf-8") as record:  # noqa: PTH123
+                found |= {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in record}
     return found
 
 
@@ -119,8 +125,8 @@ def serve(libc: ctypes.CDLL, handle: int, environments: int, keep: "list[str]") 
     names = json.loads(channel.recv(_REQUEST))["load"]
     try:
         printed = load(modules_of_packages(names))
-    except Unsafe as unsafe:
-        channel.send(json.dumps({"unsafe": str(unsafe)}).encode())
+    except Exception as unsafe:  # noqa: BLE001 - environments begin without a fork then, and the engine says why
+        channel.send(json.dumps({"unsafe": repr(unsafe)}).encode())
         os._exit(0)
     gc.collect()
     gc.freeze()  # what all forks share is not looked at by any, so that it stays shared
