@@ -107,7 +107,7 @@ def _since(began: float) -> float:
 def handle_api_error(error: ApiError) -> Response[str]:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning(error.message, exc_info=error.__cause__ or error)
-        measure(Failures=1)
+        measure(Failures=1, HandledErrors=1)
     return answered(error.body(), error.status)
 
 
@@ -137,7 +137,7 @@ def handle_not_found(_: NotFoundError) -> Response[str]:
 def handle_unexpected(error: Exception) -> Response[str]:
     """An error of the API itself: the log has its text, the answer has not."""
     logger.exception("the request failed", exc_info=error)
-    measure(Failures=1)
+    measure(Failures=1, HandledErrors=1)
     return answered(error_body("InternalError", "the request failed", [f"name the request {_request_id()}"]), 500)
 
 
