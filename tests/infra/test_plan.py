@@ -36,7 +36,7 @@ OPS = {
 }
 OBSERVABILITY = {
     "aws_cloudwatch_dashboard": 1,
-    "aws_cloudwatch_metric_alarm": 17,
+    "aws_cloudwatch_metric_alarm": 19,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
@@ -71,14 +71,14 @@ WAREHOUSE = {
     "aws_sqs_queue": 2,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
-    # with observability: errors and throttles of load, its dead-letter messages
-    "aws_cloudwatch_metric_alarm": 3,
+    # with observability: errors and throttles of load, its queue's age and dead-letter messages, two of the database
+    "aws_cloudwatch_metric_alarm": 6,
 }
 FEEDBACK = {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
-    "aws_cloudwatch_metric_alarm": 3,  # errors, throttles, dead-letter messages
+    "aws_cloudwatch_metric_alarm": 5,  # errors, throttles, queue's age, dead-letter messages, throttles of the table
     "aws_dynamodb_table": 1,
     "aws_iam_role": 1,
     "aws_iam_role_policy": 2,
@@ -111,15 +111,15 @@ API = {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 2,
     "aws_vpc_endpoint": 1,
-    # with observability: errors and throttles of the function
-    "aws_cloudwatch_metric_alarm": 2,
+    # with observability: errors and throttles of the function and of the table, 5xx, latency
+    "aws_cloudwatch_metric_alarm": 5,
 }
 CHECKINS = {
     "aws_sfn_state_machine": 1,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 3,
-    "aws_cloudwatch_metric_alarm": 5,  # errors and throttles of two functions, failures of the workflow
+    "aws_cloudwatch_metric_alarm": 7,  # errors and throttles of two functions and two tables, failures of the workflow
     "aws_dynamodb_table": 2,
     "aws_iam_role": 3,
     "aws_iam_role_policy": 3,
@@ -139,7 +139,7 @@ LAKE = dict.fromkeys(BUCKET, 1) | {
     "aws_cloudwatch_event_rule": 2,  # committed objects; aborted compactions
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 2,
-    "aws_cloudwatch_metric_alarm": 4,  # errors, throttles, dead-letter messages; failed compactions
+    "aws_cloudwatch_metric_alarm": 5,  # errors, throttles, queue's age, dead-letter messages; failed compactions
     "aws_iam_role": 3,
     "aws_iam_role_policy": 4,
     "aws_lambda_event_source_mapping": 1,
@@ -153,7 +153,7 @@ QUALITY = dict.fromkeys(BUCKET, 2) | {  # the branch's own, and the core's for s
     "aws_cloudwatch_event_rule": 2,  # staged objects; aborted runs
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 4,
-    "aws_cloudwatch_metric_alarm": 8,  # errors and throttles of three functions, dead-letter messages, failed runs
+    "aws_cloudwatch_metric_alarm": 9,  # errors and throttles of three functions, queue's age, dead-letter messages, failed runs
     "aws_iam_role": 5,
     "aws_iam_role_policy": 6,
     "aws_lambda_event_source_mapping": 1,
@@ -165,7 +165,7 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 4,
-    "aws_cloudwatch_metric_alarm": 5,  # errors and throttles of two functions, failed runs
+    "aws_cloudwatch_metric_alarm": 6,  # errors and throttles of two functions, throttles of the table, failed runs
     "aws_default_security_group": 1,
     "aws_dynamodb_table": 1,
     "aws_glue_job": 3,
