@@ -189,6 +189,7 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
 
 PROD = {
     "terraform_data": 1,  # the time in the name of the warehouse's last snapshot
+    "aws_rds_cluster_instance": 1,  # the reader
     "aws_cloudwatch_event_archive": 1,
     "aws_sns_topic_subscription": 1,
     "aws_cloudwatch_event_rule": 2,
@@ -262,6 +263,7 @@ def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
         "module.event_bus.aws_cloudwatch_event_archive.this[0]",
         "module.notifications.aws_sns_topic_subscription.email[0]",
         "module.warehouse[0].module.database.terraform_data.made[0]",
+        "module.warehouse[0].module.database.aws_rds_cluster_instance.reader[0]",
         "module.api[0].module.jobs.aws_iam_role.schedule[0]",
         "module.api[0].module.jobs.aws_iam_role_policy.schedule[0]",
         *(

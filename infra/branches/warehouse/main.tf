@@ -24,6 +24,7 @@ module "database" {
   engine_version        = var.settings.engine_version
   min_capacity          = var.settings.min_capacity
   max_capacity          = var.settings.max_capacity
+  readers               = var.settings.readers
   backup_retention_days = var.settings.backup_retention_days
   kms_key_arn           = var.deployment.kms_key_arn
   deletion_protection   = var.deployment.deletion_protection
