@@ -153,7 +153,7 @@ QUALITY = dict.fromkeys(BUCKET, 2) | {  # the branch's own, and the core's for s
     "aws_cloudwatch_event_rule": 2,  # staged objects; aborted runs
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 4,
-    "aws_cloudwatch_metric_alarm": 9,  # errors and throttles of three functions, queue's age, dead-letter messages, failed runs
+    "aws_cloudwatch_metric_alarm": 9,  # errors and throttles of three functions, the queue's two, failed runs
     "aws_iam_role": 5,
     "aws_iam_role_policy": 6,
     "aws_lambda_event_source_mapping": 1,

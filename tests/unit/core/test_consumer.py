@@ -118,7 +118,9 @@ def test_a_malformed_message_is_retried_at_once_and_reported_at_its_last_receive
     assert calls.made == [again, ("notice", "chunks", "m", "not JSON", "malformed"), again]
 
 
-@pytest.mark.parametrize(("body", "counted"), [("good", 0), ("foreign", 0), *[(b, 1) for b in ("malformed", "permanent", "transient")]])
+@pytest.mark.parametrize(
+    ("body", "counted"), [("good", 0), ("foreign", 0), ("malformed", 1), ("permanent", 1), ("transient", 1)]
+)
 def test_each_failure_of_a_message_is_counted_once(body: str, counted: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The function answers, so Lambda's metric Errors does not: the alarm needs one of our own."""
     received(consumer(Calls()), body, 1)
