@@ -110,7 +110,7 @@ def consumers(stack: Stack) -> dict[str, dict[str, Any]]:
 
 
 # Alarms whose cause the scenario has not: a queue whose message is half an hour old, DynamoDB's throttling, a full
-# database, an answer of 5xx or a slow one. They stay OK. Which metric each follows: infra/tests/observability.tftest.hcl.
+# database, a 5xx or a slow answer. They stay OK. Their metrics: infra/tests/observability.tftest.hcl.
 NOT_FIRED = ("-table-throttles", "-capacity", "-connections", "-5xx", "-latency")
 
 
