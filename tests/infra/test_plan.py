@@ -256,6 +256,22 @@ def test_every_target_of_eventbridge_has_a_dead_letter_queue(env_plan: tuple[str
     assert without == []
 
 
+def test_tables_come_after_the_network_and_before_what_uses_them(env_plan: tuple[str, OfflinePlan]) -> None:
+    """Migrations run when endpoints and rules are there; loads and answers begin when the migrations have run."""
+    _, plan = env_plan
+    calls = plan.document["configuration"]["root_module"]["module_calls"]
+    warehouse = calls["warehouse"]["module"]
+    [migrate] = [one for one in warehouse["resources"] if one["address"] == "aws_lambda_invocation.migrate"]
+    assert migrate["depends_on"] == ["module.database"]
+    endpoints = {one["type"] for one in warehouse["module_calls"]["database"]["module"]["resources"]}
+    assert {"aws_vpc_endpoint", "aws_vpc_security_group_ingress_rule", "aws_route_table_association"} <= endpoints
+    assert warehouse["module_calls"]["load_trigger"]["depends_on"] == ["aws_lambda_invocation.migrate"]
+    rest_api = calls["api"]["module"]["module_calls"]["rest_api"]
+    assert rest_api["expressions"]["opened_after"]["references"] == ["var.migrated"]
+    stages = [one for one in rest_api["module"]["resources"] if one["type"] == "aws_api_gateway_stage"]
+    assert [one["depends_on"] for one in stages] == [["var.opened_after"]]
+
+
 def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
     dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
     assert dev - prod == set()

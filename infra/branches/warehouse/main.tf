@@ -93,6 +93,9 @@ resource "aws_lambda_invocation" "migrate" {
     # The logins in the secrets name the port. AWS's own adds nothing, so that an older deployment's trigger holds.
     database = module.database.port == 5432 ? module.database.writer : "${module.database.writer}:${module.database.port}"
   }
+
+  # The function reaches Secrets Manager by an endpoint, and the database by rules: all of the network first.
+  depends_on = [module.database]
 }
 
 # --- load ------------------------------------------------------------------------------------------------------------
