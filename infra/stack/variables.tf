@@ -139,7 +139,7 @@ variable "noncurrent_version_days" {
 }
 
 variable "bronze_expire_days" {
-  description = "Days after which raw objects are deleted; null keeps them for good. A replay needs them: what is gone cannot be replayed."
+  description = "Days after which raw objects are deleted; null retains them for good. A replay needs them: what is gone cannot be replayed."
   type        = number
   default     = null
 

@@ -50,7 +50,7 @@ app.include_router(router)
 
 @app.get("/health", summary="Whether the API answers", responses=answers_of("health"))
 def health() -> Response[str]:
-    """Opens no connection: it needs no key, and whoever asks often does not take the database from others."""
+    """Opens no connection: it needs no key, and a client that asks often does not take the database from others."""
     return answered(plain_body(status="ok"))
 
 
