@@ -195,6 +195,7 @@ run "bad_settings_are_refused" {
   command = plan
 
   variables {
+    bronze_expire_days      = 0
     quarantine_notice_ratio = 1.1
     log_level               = "LOUD"
     log_retention_days      = 8
@@ -210,7 +211,7 @@ run "bad_settings_are_refused" {
     source = "./stack"
   }
 
-  expect_failures = [var.quarantine_notice_ratio, var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.kms_key_arn, var.topic_kms_key_arn]
+  expect_failures = [var.quarantine_notice_ratio, var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.bronze_expire_days, var.kms_key_arn, var.topic_kms_key_arn]
 }
 
 run "bad_function_sizes_are_refused" {
@@ -512,16 +513,15 @@ run "what_cannot_be_read_again_is_no_place_for_raw_objects" {
   command = plan
 
   variables {
-    bronze_transition  = { days = 29, storage_class = "GLACIER" }
-    bronze_expire_days = 0
-    warehouse_readers  = 2
+    bronze_transition = { days = 29, storage_class = "GLACIER" }
+    warehouse_readers = 2
   }
 
   module {
     source = "./stack"
   }
 
-  expect_failures = [var.bronze_transition, var.bronze_expire_days, var.warehouse_readers]
+  expect_failures = [var.bronze_transition, var.warehouse_readers]
 }
 
 run "check_ins_are_off_unless_switched_on" {
