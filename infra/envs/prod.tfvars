@@ -28,6 +28,12 @@ load_maximum_concurrency      = 8
 checkin_timeout_seconds       = 300
 checkin_deadline_seconds      = 3600
 
+warehouse_readers = 1 # takes over when the writer's zone fails
+
+# Needs a quota of the account of at least 200 concurrent executions. The throttle fits it: what is above is answered 429.
+api_reserved_concurrency = 100
+api_throttle             = { rate = 200, burst = 100 }
+
 api_key_throttle = { rate = 20, burst = 40 }
 api_key_quota    = { limit = 50000, period = "DAY" }
 api_schedules = {

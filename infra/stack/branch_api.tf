@@ -13,6 +13,7 @@ module "api" {
 
   settings = {
     memory_mb                 = var.api_memory_mb
+    reserved_concurrency      = var.api_reserved_concurrency
     statement_timeout_seconds = var.api_statement_timeout_seconds
     cache_ttl_seconds         = var.api_cache_ttl_seconds
     job_timeout_seconds       = var.api_job_timeout_seconds
@@ -45,6 +46,43 @@ variable "api_memory_mb" {
   validation {
     condition     = var.api_memory_mb >= 256 && var.api_memory_mb <= 10240
     error_message = "api_memory_mb must be between 256 and 10240."
+  }
+}
+
+variable "api_reserved_concurrency" {
+  description = <<-EOT
+    Concurrent executions kept for the API's function, which is also its limit; null for none. Each holds a connection
+    to the database. The account's unreserved concurrency must stay at 100 or more, which a new account's quota of 10
+    does not allow: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+  EOT
+  type        = number
+  default     = null
+
+  validation {
+    condition = var.api_reserved_concurrency == null ? true : (
+      var.api_reserved_concurrency >= 1 && floor(var.api_reserved_concurrency) == var.api_reserved_concurrency
+    )
+    error_message = "api_reserved_concurrency must be a whole number of at least 1, or null for no limit."
+  }
+
+  validation {
+    # Above its concurrency Lambda refuses, and API Gateway answers 5xx; below it API Gateway itself answers 429. A warm
+    # environment takes ten requests a second: https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+    condition = var.api_reserved_concurrency == null ? true : (
+      var.api_throttle.burst <= var.api_reserved_concurrency && var.api_throttle.rate <= 10 * var.api_reserved_concurrency
+    )
+    error_message = "api_throttle must fit api_reserved_concurrency: a burst of at most that many requests, a rate of at most ten times as many a second."
+  }
+
+  validation {
+    # 189 connections for a capacity unit, 2,000 at most where the least capacity is below 1, else 5,000. Ten are left to
+    # migrations, jobs and people:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html
+    condition = !var.api_enabled || var.api_reserved_concurrency == null ? true : (
+      var.api_reserved_concurrency + var.load_maximum_concurrency + 10
+      <= min(floor(189 * var.warehouse_max_capacity), var.warehouse_min_capacity < 1 ? 2000 : 5000)
+    )
+    error_message = "api_reserved_concurrency and load_maximum_concurrency, with 10 to spare, must be at most the connections of the warehouse: 189 for each unit of warehouse_max_capacity (2,000 at most where warehouse_min_capacity is below 1, else 5,000)."
   }
 }
 

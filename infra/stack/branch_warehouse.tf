@@ -13,6 +13,7 @@ module "warehouse" {
     engine_version           = var.warehouse_engine_version
     min_capacity             = var.warehouse_min_capacity
     max_capacity             = var.warehouse_max_capacity
+    readers                  = var.warehouse_readers
     backup_retention_days    = var.warehouse_backup_retention_days
     load_timeout_seconds     = var.load_timeout_seconds
     load_memory_mb           = var.load_memory_mb
@@ -66,6 +67,17 @@ variable "warehouse_max_capacity" {
   description = "Most Aurora capacity units."
   type        = number
   default     = 4
+}
+
+variable "warehouse_readers" {
+  description = "Database instances in a second zone (0 or 1) that take over when the first fails; one costs as much again."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = contains([0, 1], var.warehouse_readers)
+    error_message = "warehouse_readers must be 0 or 1."
+  }
 }
 
 variable "warehouse_backup_retention_days" {

@@ -10,6 +10,7 @@ locals {
   # Files of runs that were not published, and lists of what they replace: bronze still has their rows.
   expire_days = {
     artifacts = local.artifacts_expire_days
+    bronze    = var.bronze_expire_days == null ? {} : { "bronze/" = var.bronze_expire_days }
     staging   = { "staged/" = var.quality_withheld_keep_days }
   }
 }
@@ -26,6 +27,7 @@ module "bucket" {
   # Runs name versions of the datasets (config/), so those never expire.
   noncurrent_prefixes = each.key == "artifacts" ? concat(["functions/", "layers/"], keys(local.artifacts_expire_days)) : [""]
   expire_days         = lookup(local.expire_days, each.key, {})
+  transitions         = each.key == "bronze" && var.bronze_transition != null ? { "bronze/" = var.bronze_transition } : {}
 }
 
 # The datasets: which fields rows have, their rules, and what branches do with them. Functions read the object, whose key never

@@ -138,6 +138,43 @@ variable "noncurrent_version_days" {
   }
 }
 
+variable "bronze_expire_days" {
+  description = "Days after which raw objects are deleted; null retains them for good. A replay needs them: what is gone cannot be replayed."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.bronze_expire_days == null ? true : var.bronze_expire_days >= 1 && floor(var.bronze_expire_days) == var.bronze_expire_days
+    error_message = "bronze_expire_days must be a whole number of days, at least 1, or null."
+  }
+}
+
+variable "bronze_transition" {
+  description = <<-EOT
+    Storage class that raw objects move to, and after how many days; null for none: { days = 90, storage_class =
+    "GLACIER_IR" }. Classes whose objects have to be restored before they can be read are refused: a replay reads them.
+  EOT
+  type        = object({ days = number, storage_class = string })
+  default     = null
+
+  validation {
+    condition = var.bronze_transition == null ? true : contains(
+      ["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"], var.bronze_transition.storage_class
+    )
+    error_message = "bronze_transition.storage_class must be STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING or GLACIER_IR."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+    condition = var.bronze_transition == null ? true : (
+      floor(var.bronze_transition.days) == var.bronze_transition.days
+      && var.bronze_transition.days >= (endswith(var.bronze_transition.storage_class, "_IA") ? 30 : 1)
+      && (var.bronze_expire_days == null ? true : var.bronze_transition.days < var.bronze_expire_days)
+    )
+    error_message = "bronze_transition.days must be a whole number, at least 30 for the IA classes (S3's own limit), and less than bronze_expire_days."
+  }
+}
+
 variable "abort_multipart_days" {
   description = "Days after which the parts of an unfinished upload are removed."
   type        = number

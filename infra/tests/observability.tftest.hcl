@@ -12,6 +12,10 @@ variables {
   workflows        = { replay = "arn:aws:states:eu-west-1:210987654321:stateMachine:sluice-test-replay" }
   watch            = { name = "sluice-test-watch", arn = "arn:aws:lambda:eu-west-1:210987654321:function:sluice-test-watch" }
   chunk_queue_name = "sluice-test-chunks"
+  queue_names      = { chunk = "sluice-test-chunks", load = "sluice-test-loads" }
+  tables           = { ledger = "sluice-test-ledger" }
+  databases        = { warehouse = { cluster_id = "sluice-test-warehouse", max_connections = 189 } }
+  apis             = { api = { name = "sluice-test-api", stage = "v1" } }
   dead_letter_queue_names = {
     chunk  = "sluice-test-chunks-dlq"
     ingest = "sluice-test-ingest-dlq"
@@ -26,8 +30,9 @@ run "every_alarm_is_named_and_notifies_the_topic_when_it_fires_and_when_it_is_ov
   assert {
     condition = output.alarm_names == sort([
       for thing in [
-        "ingest-errors", "ingest-throttles", "watch-errors", "watch-throttles", "chunk-queue-age", "chunk-dead-letters",
-        "ingest-dead-letters", "quarantine-ratio", "objects-unfinished", "replay-failures",
+        "ingest-errors", "ingest-throttles", "watch-errors", "watch-throttles", "chunk-queue-age", "load-queue-age",
+        "chunk-dead-letters", "ingest-dead-letters", "quarantine-ratio", "objects-unfinished", "replay-failures",
+        "ledger-table-throttles", "warehouse-capacity", "warehouse-connections", "api-5xx", "api-latency",
       ] : "sluice-test-${thing}"
     ])
     error_message = "alarms must be named <project>-<env>-<what>"
@@ -50,15 +55,18 @@ run "every_alarm_is_named_and_notifies_the_topic_when_it_fires_and_when_it_is_ov
   }
 
   assert {
-    condition = { for key, alarm in aws_cloudwatch_metric_alarm.metric : key => [alarm.namespace, alarm.metric_name, alarm.statistic, tostring(alarm.threshold), tostring(alarm.period)] } == {
-      ingest-errors       = ["AWS/Lambda", "Errors", "Sum", "1", "60"]
-      ingest-throttles    = ["AWS/Lambda", "Throttles", "Sum", "1", "60"]
-      watch-errors        = ["AWS/Lambda", "Errors", "Sum", "1", "60"]
-      watch-throttles     = ["AWS/Lambda", "Throttles", "Sum", "1", "60"]
-      chunk-queue-age     = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "900", "60"]
-      chunk-dead-letters  = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "1", "60"]
-      ingest-dead-letters = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "1", "60"]
-      objects-unfinished  = ["sluice-test", "OldestUnfinishedSeconds", "Maximum", "1800", "60"]
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.metric : key => [alarm.namespace, alarm.metric_name, coalesce(alarm.statistic, alarm.extended_statistic), tostring(alarm.threshold), tostring(alarm.period)] if length(alarm.metric_query) == 0 } == {
+      ingest-throttles      = ["AWS/Lambda", "Throttles", "Sum", "1", "60"]
+      watch-throttles       = ["AWS/Lambda", "Throttles", "Sum", "1", "60"]
+      chunk-queue-age       = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "900", "60"]
+      load-queue-age        = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "1800", "60"]
+      chunk-dead-letters    = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "1", "60"]
+      ingest-dead-letters   = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "1", "60"]
+      objects-unfinished    = ["sluice-test", "OldestUnfinishedSeconds", "Maximum", "1800", "60"]
+      warehouse-capacity    = ["AWS/RDS", "ACUUtilization", "Average", "90", "300"]
+      warehouse-connections = ["AWS/RDS", "DatabaseConnections", "Maximum", "151", "300"]
+      api-5xx               = ["AWS/ApiGateway", "5XXError", "Sum", "1", "60"]
+      api-latency           = ["AWS/ApiGateway", "Latency", "p95", "10000", "300"]
     }
     error_message = "metrics, statistics, thresholds and periods must have their defaults"
   }
@@ -74,6 +82,35 @@ run "every_alarm_is_named_and_notifies_the_topic_when_it_fires_and_when_it_is_ov
       && aws_cloudwatch_metric_alarm.metric["objects-unfinished"].treat_missing_data == "missing"
     )
     error_message = "a watch that reports nothing must raise its alarm"
+  }
+}
+
+run "errors_that_a_function_handles_count_as_its_errors_and_tables_have_both_throttles" {
+  module {
+    source = "./modules/alarms"
+  }
+
+  assert {
+    condition = {
+      for key in ["ingest-errors", "ledger-table-throttles"] : key => {
+        for query in aws_cloudwatch_metric_alarm.metric[key].metric_query : query.id => coalesce(
+          query.expression,
+          try("${query.metric[0].namespace} ${query.metric[0].metric_name} ${join(",", values(query.metric[0].dimensions))} ${query.metric[0].stat} ${query.metric[0].period}", null),
+        )
+      }
+      } == {
+      ingest-errors = {
+        sum     = "FILL(handled, 0) + FILL(raised, 0)"
+        raised  = "AWS/Lambda Errors sluice-test-ingest Sum 60"
+        handled = "sluice-test HandledErrors ingest Sum 60"
+      }
+      ledger-table-throttles = {
+        sum    = "FILL(reads, 0) + FILL(writes, 0)"
+        reads  = "AWS/DynamoDB ReadThrottleEvents sluice-test-ledger Sum 60"
+        writes = "AWS/DynamoDB WriteThrottleEvents sluice-test-ledger Sum 60"
+      }
+    }
+    error_message = "the sum must have each of its metrics once, and nothing else"
   }
 }
 
@@ -162,7 +199,7 @@ run "bad_settings_are_refused" {
 
   variables {
     watch_schedule = "every minute"
-    alarms         = { queue_period_seconds = 30, evaluation_periods = 0, quarantine_percent = 0 }
+    alarms         = { queue_period_seconds = 30, evaluation_periods = 0, quarantine_percent = 0, database_capacity_percent = 101 }
   }
 
   module {

@@ -228,6 +228,7 @@ run "bad_settings_are_refused" {
   command = plan
 
   variables {
+    bronze_expire_days      = 0
     quarantine_notice_ratio = 1.1
     log_level               = "LOUD"
     log_retention_days      = 8
@@ -243,7 +244,7 @@ run "bad_settings_are_refused" {
     source = "./stack"
   }
 
-  expect_failures = [var.quarantine_notice_ratio, var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.kms_key_arn, var.topic_kms_key_arn]
+  expect_failures = [var.quarantine_notice_ratio, var.log_level, var.log_retention_days, var.tracing_mode, var.notification_email, var.event_archive_days, var.idempotency_ttl_days, var.bronze_expire_days, var.kms_key_arn, var.topic_kms_key_arn]
 }
 
 run "bad_function_sizes_are_refused" {
@@ -459,6 +460,101 @@ run "bad_api_settings_are_refused" {
   }
 
   expect_failures = [var.api_memory_mb, var.api_statement_timeout_seconds, var.api_cache_ttl_seconds, var.api_job_timeout_seconds, var.api_job_keep_days, var.api_schedules, var.api_keys, var.api_throttle, var.api_key_throttle, var.api_key_quota, var.api_cors_origins]
+}
+
+run "throttles_of_the_api_fit_its_concurrency_and_that_fits_the_connections" {
+  command = plan
+
+  variables {
+    warehouse_enabled        = true
+    api_enabled              = true
+    warehouse_max_capacity   = 1
+    load_maximum_concurrency = 2
+    # 189 connections, of which 10 are left to others
+    api_reserved_concurrency = 177
+    api_throttle             = { rate = 1770, burst = 177 }
+  }
+
+  module {
+    source = "./stack"
+  }
+}
+
+run "throttles_above_the_concurrency_are_refused" {
+  command = plan
+
+  variables {
+    api_reserved_concurrency = 10
+    api_throttle             = { rate = 100, burst = 11 }
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.api_reserved_concurrency]
+}
+
+run "more_connections_than_the_database_takes_are_refused" {
+  command = plan
+
+  variables {
+    warehouse_enabled        = true
+    api_enabled              = true
+    warehouse_max_capacity   = 1
+    load_maximum_concurrency = 2
+    api_reserved_concurrency = 178
+    api_throttle             = { rate = 1, burst = 1 }
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.api_reserved_concurrency]
+}
+
+run "raw_objects_move_and_expire_as_their_variables_say" {
+  variables {
+    bronze_expire_days = 400
+    bronze_transition  = { days = 90, storage_class = "GLACIER_IR" }
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  assert {
+    condition = {
+      for rule in module.bucket["bronze"].lifecycle_rules : rule.id => [
+        rule.filter[0].prefix, try(tostring(rule.expiration[0].days), null), try(one(rule.transition).storage_class, null)
+      ] if startswith(rule.id, "expire-bronze") || startswith(rule.id, "move-")
+      } == {
+      expire-bronze = ["bronze/", "400", null]
+      move-bronze   = ["bronze/", null, "GLACIER_IR"]
+    }
+    error_message = "the rules must follow the variables"
+  }
+
+  assert {
+    condition     = length([for rule in module.bucket["silver"].lifecycle_rules : rule if startswith(rule.id, "move-")]) == 0
+    error_message = "only raw objects move"
+  }
+}
+
+run "what_cannot_be_read_again_is_no_place_for_raw_objects" {
+  command = plan
+
+  variables {
+    bronze_transition = { days = 29, storage_class = "GLACIER" }
+    warehouse_readers = 2
+  }
+
+  module {
+    source = "./stack"
+  }
+
+  expect_failures = [var.bronze_transition, var.warehouse_readers]
 }
 
 run "check_ins_are_off_unless_switched_on" {

@@ -91,6 +91,9 @@ def pipeline_part(seen: Overview) -> RenderableType:
         parts.append(
             Text(f"{seen.passed_over:,} objects passed over in the last day: they are no data (passed_over_keys)")
         )
+    if seen.unconfirmed:
+        addresses = ", ".join(seen.unconfirmed)
+        parts.append(Text(f"notices do not reach {addresses}: confirm the subscription by the link in AWS's mail"))
     if not seen.unfinished and not seen.failures:
         parts.append(Text("nothing is unfinished, nothing has failed"))
     return Group(*parts)

@@ -62,6 +62,8 @@ class Overview:
     """Rows whose key occurs more than once, as `verify` counted them; None when it has not since the last commit."""
     unmanaged: list[str] = field(default_factory=list)
     """Keys of bronze that are not ingested."""
+    unconfirmed: list[str] = field(default_factory=list)
+    """Addresses that notices are to go to and that have not agreed to it: they get none."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -113,6 +115,7 @@ class Collector:
             rows_per_minute=round(sum(int(item["rows_in"]) for item in done) / RATE_MINUTES, 1),
             duplicates=remembered(self.stack),
             unmanaged=unmanaged(self.stack.client("s3"), self.stack["bronze_bucket"], failed),
+            unconfirmed=self._unconfirmed(),
         )  # fmt: skip
 
     def _look(self, name: str, depth: queues.Depth) -> list[DeadLetterMessage]:
@@ -157,6 +160,18 @@ class Collector:
             Statistics=["Sum"],
         )
         return int(sum(point["Sum"] for point in answer.get("Datapoints", [])))
+
+    def _unconfirmed(self) -> list[str]:
+        """Subscriptions of the topic whose link in the first mail was not followed; AWS forgets them after two days.
+
+        https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
+        """
+        topic = self.stack.outputs.get("notifications_topic_arn")
+        if topic is None:
+            return []
+        pages = self.stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        found = [one for page in pages for one in page["Subscriptions"]]
+        return sorted(str(one["Endpoint"]) for one in found if one["SubscriptionArn"] == "PendingConfirmation")
 
     def _quarantine(self) -> Counter[str]:
         """Rows by dataset and reason; a file is read again only when its content is another."""

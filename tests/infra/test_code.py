@@ -1,5 +1,6 @@
 """The Terraform code itself: formatted, valid, its own tests pass, every variable typed and described."""
 
+import json
 import re
 from pathlib import Path
 
@@ -20,13 +21,23 @@ def test_code_is_formatted(tmp_path: Path) -> None:
     assert done.returncode == 0, f"run `terraform fmt -recursive infra`:\n{done.stdout}{done.stderr}"
 
 
-def test_stack_is_valid(tmp_path: Path) -> None:
+def test_stack_is_valid_and_uses_nothing_that_the_next_major_of_the_provider_removes(tmp_path: Path) -> None:
+    """Version 5.100, the last of its major, warns of it. Version 6 itself is planned where a mirror has it.
+
+    https://registry.terraform.io/providers/hashicorp/aws/latest/docs/guides/version-6-upgrade
+    """
     stack = copy_infra(tmp_path / "infra") / "stack"
     env = environment(tmp_path)
     made = terraform(stack, "init", "-backend=false", "-input=false", "-no-color", env=env)
     assert made.returncode == 0, made.stderr
-    done = terraform(stack, "validate", "-no-color", env=env)
-    assert done.returncode == 0, done.stderr
+    done = terraform(stack, "validate", "-json", env=env)
+    assert json.loads(done.stdout)["diagnostics"] == [], done.stdout
+
+
+def test_every_module_takes_both_majors_of_the_provider() -> None:
+    versions = [path for path in SOURCES if "required_providers" in path.read_text()]
+    assert len(versions) > 20
+    assert [str(path) for path in versions if 'version = ">= 5.100, < 7"' not in path.read_text()] == []
 
 
 @pytest.mark.slow

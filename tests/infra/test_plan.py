@@ -36,7 +36,7 @@ OPS = {
 }
 OBSERVABILITY = {
     "aws_cloudwatch_dashboard": 1,
-    "aws_cloudwatch_metric_alarm": 17,
+    "aws_cloudwatch_metric_alarm": 19,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
@@ -71,14 +71,14 @@ WAREHOUSE = {
     "aws_sqs_queue": 2,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
-    # with observability: errors and throttles of load, its dead-letter messages
-    "aws_cloudwatch_metric_alarm": 3,
+    # with observability: errors and throttles of load, its queue's age and dead-letter messages, two of the database
+    "aws_cloudwatch_metric_alarm": 6,
 }
 FEEDBACK = {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
-    "aws_cloudwatch_metric_alarm": 3,  # errors, throttles, dead-letter messages
+    "aws_cloudwatch_metric_alarm": 5,  # errors, throttles, queue's age, dead-letter messages, throttles of the table
     "aws_dynamodb_table": 1,
     "aws_iam_role": 1,
     "aws_iam_role_policy": 2,
@@ -111,15 +111,15 @@ API = {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 2,
     "aws_vpc_endpoint": 1,
-    # with observability: errors and throttles of the function
-    "aws_cloudwatch_metric_alarm": 2,
+    # with observability: errors and throttles of the function and of the table, 5xx, latency
+    "aws_cloudwatch_metric_alarm": 5,
 }
 CHECKINS = {
     "aws_sfn_state_machine": 1,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 3,
-    "aws_cloudwatch_metric_alarm": 5,  # errors and throttles of two functions, failures of the workflow
+    "aws_cloudwatch_metric_alarm": 7,  # errors and throttles of two functions and two tables, failures of the workflow
     "aws_dynamodb_table": 2,
     "aws_iam_role": 3,
     "aws_iam_role_policy": 3,
@@ -139,7 +139,7 @@ LAKE = dict.fromkeys(BUCKET, 1) | {
     "aws_cloudwatch_event_rule": 2,  # committed objects; aborted compactions
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 2,
-    "aws_cloudwatch_metric_alarm": 4,  # errors, throttles, dead-letter messages; failed compactions
+    "aws_cloudwatch_metric_alarm": 5,  # errors, throttles, queue's age, dead-letter messages; failed compactions
     "aws_iam_role": 3,
     "aws_iam_role_policy": 4,
     "aws_lambda_event_source_mapping": 1,
@@ -153,7 +153,7 @@ QUALITY = dict.fromkeys(BUCKET, 2) | {  # the branch's own, and the core's for s
     "aws_cloudwatch_event_rule": 2,  # staged objects; aborted runs
     "aws_cloudwatch_event_target": 2,
     "aws_cloudwatch_log_group": 4,
-    "aws_cloudwatch_metric_alarm": 8,  # errors and throttles of three functions, dead-letter messages, failed runs
+    "aws_cloudwatch_metric_alarm": 9,  # errors and throttles of three functions, the queue's two, failed runs
     "aws_iam_role": 5,
     "aws_iam_role_policy": 6,
     "aws_lambda_event_source_mapping": 1,
@@ -165,7 +165,7 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 4,
-    "aws_cloudwatch_metric_alarm": 5,  # errors and throttles of two functions, failed runs
+    "aws_cloudwatch_metric_alarm": 6,  # errors and throttles of two functions, throttles of the table, failed runs
     "aws_default_security_group": 1,
     "aws_dynamodb_table": 1,
     "aws_glue_job": 3,
@@ -189,6 +189,7 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
 
 PROD = {
     "terraform_data": 1,  # the time in the name of the warehouse's last snapshot
+    "aws_rds_cluster_instance": 1,  # the reader
     "aws_cloudwatch_event_archive": 1,
     "aws_sns_topic_subscription": 1,
     "aws_cloudwatch_event_rule": 2,
@@ -255,6 +256,22 @@ def test_every_target_of_eventbridge_has_a_dead_letter_queue(env_plan: tuple[str
     assert without == []
 
 
+def test_tables_come_after_the_network_and_before_what_uses_them(env_plan: tuple[str, OfflinePlan]) -> None:
+    """Migrations run when endpoints and rules are there; loads and answers begin when the migrations have run."""
+    _, plan = env_plan
+    calls = plan.document["configuration"]["root_module"]["module_calls"]
+    warehouse = calls["warehouse"]["module"]
+    [migrate] = [one for one in warehouse["resources"] if one["address"] == "aws_lambda_invocation.migrate"]
+    assert migrate["depends_on"] == ["module.database"]
+    endpoints = {one["type"] for one in warehouse["module_calls"]["database"]["module"]["resources"]}
+    assert {"aws_vpc_endpoint", "aws_vpc_security_group_ingress_rule", "aws_route_table_association"} <= endpoints
+    assert warehouse["module_calls"]["load_trigger"]["depends_on"] == ["aws_lambda_invocation.migrate"]
+    rest_api = calls["api"]["module"]["module_calls"]["rest_api"]
+    assert rest_api["expressions"]["opened_after"]["references"] == ["var.migrated"]
+    stages = [one for one in rest_api["module"]["resources"] if one["type"] == "aws_api_gateway_stage"]
+    assert [one["depends_on"] for one in stages] == [["var.opened_after"]]
+
+
 def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
     dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
     assert dev - prod == set()
@@ -262,6 +279,7 @@ def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
         "module.event_bus.aws_cloudwatch_event_archive.this[0]",
         "module.notifications.aws_sns_topic_subscription.email[0]",
         "module.warehouse[0].module.database.terraform_data.made[0]",
+        "module.warehouse[0].module.database.aws_rds_cluster_instance.reader[0]",
         "module.api[0].module.jobs.aws_iam_role.schedule[0]",
         "module.api[0].module.jobs.aws_iam_role_policy.schedule[0]",
         *(

@@ -28,6 +28,11 @@ def workflows(stack: Stack) -> dict[str, dict[str, Any]]:
     return dict(_parts(stack, "workflows"))
 
 
+def tables(stack: Stack) -> dict[str, str]:
+    """Names of all tables by key (``ledger``)."""
+    return dict(_parts(stack, "tables"))
+
+
 def notices(stack: Stack) -> set[str]:
     """The kinds of all notices."""
     return {kind for branch in stack.outputs["branches"].values() for kind in branch["notices"]}

@@ -45,17 +45,18 @@ module "table" {
 module "function" {
   source = "../../modules/function"
 
-  name               = local.name
-  description        = "Answers the analytics API"
-  artifacts_bucket   = var.core.buckets.artifacts.name
-  code               = "api/gateway"
-  artifacts_dir      = var.deployment.artifacts_dir
-  layers             = local.layers
-  memory_mb          = var.settings.memory_mb
-  timeout_seconds    = 29 # what API Gateway waits
-  tracing_mode       = var.deployment.tracing_mode
-  log_retention_days = var.deployment.log_retention_days
-  network            = var.warehouse.network
+  name                 = local.name
+  description          = "Answers the analytics API"
+  artifacts_bucket     = var.core.buckets.artifacts.name
+  code                 = "api/gateway"
+  artifacts_dir        = var.deployment.artifacts_dir
+  layers               = local.layers
+  memory_mb            = var.settings.memory_mb
+  timeout_seconds      = 29 # what API Gateway waits
+  reserved_concurrency = var.settings.reserved_concurrency
+  tracing_mode         = var.deployment.tracing_mode
+  log_retention_days   = var.deployment.log_retention_days
+  network              = var.warehouse.network
 
   environment = merge(var.deployment.environment, var.core.datasets.environment, {
     POWERTOOLS_SERVICE_NAME   = "api"

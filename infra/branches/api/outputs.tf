@@ -13,6 +13,7 @@ output "branch" {
       api_id      = module.rest_api.id
       api_stage   = module.rest_api.stage
       api_key_ids = module.rest_api.key_ids
+      apis        = { api = { name = local.name, stage = module.rest_api.stage } }
     }
   }
 }

@@ -36,6 +36,7 @@ variable "settings" {
   description = "Settings of the branch; infra/stack/branch_api.tf describes them, checks them and has their defaults."
   type = object({
     memory_mb                 = number
+    reserved_concurrency      = number
     statement_timeout_seconds = number
     cache_ttl_seconds         = number
     job_timeout_seconds       = number

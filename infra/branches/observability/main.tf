@@ -5,6 +5,7 @@ locals {
   functions = merge({ watch = module.watch.branch_entry }, [for branch in values(var.branches) : branch.functions]...)
   queues    = merge([for branch in values(var.branches) : branch.queues]...)
   workflows = merge([for branch in values(var.branches) : branch.workflows]...)
+  tables    = merge([for branch in values(var.branches) : branch.tables]...)
 }
 
 module "watch" {
@@ -57,5 +58,9 @@ module "alarms" {
 
   chunk_queue_name        = var.chunk_queue_name
   event_dlq_arn           = var.core.event_dlq_arn
+  queue_names             = { for queue in values(local.queues) : queue.label => queue.name if queue.name != null }
+  tables                  = local.tables
+  databases               = merge([for branch in values(var.branches) : branch.outputs.databases]...)
+  apis                    = merge([for branch in values(var.branches) : branch.outputs.apis]...)
   dead_letter_queue_names = { for queue in values(local.queues) : queue.label => queue.dlq_name }
 }

@@ -61,7 +61,7 @@ module "gate" {
   log_retention_days = var.deployment.log_retention_days
 
   environment = merge(var.deployment.environment, {
-    POWERTOOLS_SERVICE_NAME = "quality-gate"
+    POWERTOOLS_SERVICE_NAME = "quality"
     LEDGER_TABLE            = var.core.tables.ledger.name
     QUALITY_QUEUE_URL       = module.queue.url
     STATE_MACHINE_ARN       = module.workflow.arn

@@ -24,6 +24,7 @@ module "database" {
   engine_version        = var.settings.engine_version
   min_capacity          = var.settings.min_capacity
   max_capacity          = var.settings.max_capacity
+  readers               = var.settings.readers
   backup_retention_days = var.settings.backup_retention_days
   kms_key_arn           = var.deployment.kms_key_arn
   deletion_protection   = var.deployment.deletion_protection
@@ -92,6 +93,9 @@ resource "aws_lambda_invocation" "migrate" {
     # The logins in the secrets name the port. AWS's own adds nothing, so that an older deployment's trigger holds.
     database = module.database.port == 5432 ? module.database.writer : "${module.database.writer}:${module.database.port}"
   }
+
+  # The function reaches Secrets Manager by an endpoint, and the database by rules: all of the network first.
+  depends_on = [module.database]
 }
 
 # --- load ------------------------------------------------------------------------------------------------------------

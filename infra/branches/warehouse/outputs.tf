@@ -12,6 +12,7 @@ output "branch" {
     outputs = {
       warehouse_host        = module.database.host
       warehouse_secret_arns = module.database.role_secret_arns
+      databases             = { warehouse = { cluster_id = local.name, max_connections = module.database.max_connections } }
     }
   }
 }

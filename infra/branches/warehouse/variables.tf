@@ -47,6 +47,7 @@ variable "settings" {
     engine_version           = string
     min_capacity             = number
     max_capacity             = number
+    readers                  = number
     backup_retention_days    = number
     load_timeout_seconds     = number
     load_memory_mb           = number

@@ -5,13 +5,15 @@ locals {
   functions_alarms = merge([
     for key, name in var.functions : {
       "${key}-errors" = {
-        namespace   = "AWS/Lambda"
-        metric      = "Errors"
-        dimensions  = { FunctionName = name }
+        parts = {
+          raised  = { namespace = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = name } }
+          handled = { namespace = var.namespace, metric = "HandledErrors", dimensions = { service = key } }
+        }
+        label       = "Errors, raised and handled"
         statistic   = "Sum"
         period      = var.alarms.function_period_seconds
         threshold   = var.alarms.function_errors
-        description = "${name} raised, crashed or ran out of time. Look: sluice logs ${key}. Lambda retries events, SQS redelivers messages; what exhausts its retries goes to a dead-letter queue."
+        description = "${name} raised, crashed or ran out of time, failed a message of a batch or answered 5xx. Look: sluice logs ${key}. Lambda retries events, SQS redelivers messages; what exhausts its retries goes to a dead-letter queue."
       }
       "${key}-throttles" = {
         namespace   = "AWS/Lambda"
@@ -37,16 +39,20 @@ locals {
     }
   }
 
-  metric_alarms = merge(local.functions_alarms, local.dead_letter_alarms, {
-    "chunk-queue-age" = {
+  # Queues that a function empties: a message waits while its function fails, is throttled, or is too slow.
+  queue_alarms = {
+    for key, name in var.queue_names : "${key}-queue-age" => {
       namespace   = "AWS/SQS"
       metric      = "ApproximateAgeOfOldestMessage"
-      dimensions  = { QueueName = var.chunk_queue_name }
+      dimensions  = { QueueName = name }
       statistic   = "Maximum"
       period      = var.alarms.queue_period_seconds
-      threshold   = var.alarms.oldest_chunk_seconds
-      description = "A chunk has waited too long in ${var.chunk_queue_name}: transform fails, is throttled, or is too slow. Look: sluice status."
+      threshold   = name == var.chunk_queue_name ? var.alarms.oldest_chunk_seconds : var.alarms.oldest_message_seconds
+      description = "A message has waited too long in ${name}: its function fails, is throttled, or is too slow. Look: sluice status, then sluice logs of the function."
     }
+  }
+
+  metric_alarms = merge(local.functions_alarms, local.dead_letter_alarms, local.queue_alarms, local.service_alarms, {
     "objects-unfinished" = {
       namespace   = var.namespace
       metric      = "OldestUnfinishedSeconds"
@@ -64,11 +70,12 @@ resource "aws_cloudwatch_metric_alarm" "metric" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
-  namespace           = each.value.namespace
-  metric_name         = each.value.metric
-  dimensions          = each.value.dimensions
-  statistic           = each.value.statistic
-  period              = each.value.period
+  namespace           = try(each.value.namespace, null)
+  metric_name         = try(each.value.metric, null)
+  dimensions          = try(each.value.dimensions, null)
+  statistic           = try(each.value.parts, null) == null ? try(each.value.statistic, null) : null
+  extended_statistic  = try(each.value.percentile, null)
+  period              = try(each.value.parts, null) == null ? each.value.period : null
   evaluation_periods  = var.alarms.evaluation_periods
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
@@ -78,6 +85,34 @@ resource "aws_cloudwatch_metric_alarm" "metric" {
   # A service without data has nothing to report. The watch reports every minute: missing data means that it does not run.
   treat_missing_data        = each.key == "objects-unfinished" ? "missing" : "notBreaching"
   insufficient_data_actions = each.key == "objects-unfinished" ? [var.topic_arn] : []
+
+  # An alarm of several metrics looks at their sum; one that has no data counts as none.
+  dynamic "metric_query" {
+    for_each = try(each.value.parts, null) == null ? {} : { sum = each.value }
+
+    content {
+      id          = "sum"
+      label       = metric_query.value.label
+      expression  = join(" + ", [for id in keys(metric_query.value.parts) : "FILL(${id}, 0)"])
+      return_data = true
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = try(each.value.parts, {})
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric
+        dimensions  = metric_query.value.dimensions
+        period      = each.value.period
+        stat        = each.value.statistic
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "quarantine" {

@@ -7,3 +7,8 @@ output "arn" {
   description = "ARN of the bucket."
   value       = aws_s3_bucket.this.arn
 }
+
+output "lifecycle_rules" {
+  description = "The bucket's lifecycle rules."
+  value       = aws_s3_bucket_lifecycle_configuration.this.rule
+}

@@ -53,6 +53,12 @@ variable "expire_days" {
   }
 }
 
+variable "transitions" {
+  description = "Storage class that objects below a prefix move to, and after how many days, by prefix; none unless named here."
+  type        = map(object({ days = number, storage_class = string }))
+  default     = {}
+}
+
 variable "abort_multipart_days" {
   description = "Days after which the parts of an unfinished multipart upload are removed."
   type        = number

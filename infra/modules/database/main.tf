@@ -58,6 +58,23 @@ resource "aws_rds_cluster_instance" "writer" {
   publicly_accessible  = false
 }
 
+# Takes over when the writer's zone fails. Tiers 0 and 1 have the writer's capacity at all times:
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-administration.html
+resource "aws_rds_cluster_instance" "reader" {
+  count = var.readers
+
+  identifier         = "${var.name}-reader"
+  cluster_identifier = aws_rds_cluster.this.id
+  engine             = aws_rds_cluster.this.engine
+  engine_version     = aws_rds_cluster.this.engine_version
+  instance_class     = "db.serverless"
+  promotion_tier     = 1
+  availability_zone  = [for zone in var.availability_zones : zone if zone != aws_rds_cluster_instance.writer.availability_zone][0]
+
+  db_subnet_group_name = aws_db_subnet_group.this.name
+  publicly_accessible  = false
+}
+
 # The roles that functions log in with. Terraform makes the secrets empty; the migrations make the roles and put the
 # passwords here.
 resource "aws_secretsmanager_secret" "role" {

@@ -18,6 +18,15 @@ output "cluster_id" {
   value       = aws_rds_cluster.this.id
 }
 
+output "max_connections" {
+  description = <<-EOT
+    Connections that the cluster takes at least: 189 for each unit of its maximum capacity, 5,000 at most, and 2,000 where
+    the least capacity is below 1. AWS's own table has a few more for larger ones:
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html
+  EOT
+  value       = min(floor(189 * var.max_capacity), var.min_capacity < 1 ? 2000 : 5000)
+}
+
 output "writer" {
   description = "Identifier of the writer, known once it answers; AWS never gives it to another instance, also not to one of the same name."
   value       = aws_rds_cluster_instance.writer.dbi_resource_id

@@ -101,6 +101,17 @@ variable "max_capacity" {
   }
 }
 
+variable "readers" {
+  description = "Readers, each in another zone than the writer: 1 takes over in about a minute when the writer fails, 0 makes a new writer, which takes longer."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = contains([0, 1], var.readers)
+    error_message = "readers must be 0 or 1."
+  }
+}
+
 variable "backup_retention_days" {
   description = "Days for which backups are kept."
   type        = number

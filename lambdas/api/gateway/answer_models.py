@@ -54,6 +54,9 @@ class ErrorAnswer(Shape):
 class HealthAnswer(Shape):
     success: Literal[True]
     status: Literal["ok"]
+
+
+class DeepHealthAnswer(HealthAnswer):
     database: Literal["ok"]
     milliseconds: float
 

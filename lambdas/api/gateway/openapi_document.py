@@ -8,6 +8,7 @@ from api.answers import JSON
 from api.gateway.answer_models import (  # fmt: skip
     Answer,
     CheckinsAnswer,
+    DeepHealthAnswer,
     DownloadAnswer,
     ErrorAnswer,
     HealthAnswer,
@@ -33,7 +34,8 @@ _ERRORS: Final = {
 _COMMON: Final = (400, 403, 405, 413, 429, 500)
 _OPEN: Final = ("/health", "/openapi.json")
 _SUCCESS: Final[dict[str, tuple[int, str, Any]]] = {
-    "health": (200, "Both answer.", HealthAnswer),
+    "health": (200, "The API answers.", HealthAnswer),
+    "deep_health": (200, "Both answer.", DeepHealthAnswer),
     "document": (200, "The OpenAPI document.", None),
     "analytics": (200, "The rows.", Answer),
     "checkins": (200, "A page of rows.", CheckinsAnswer),
@@ -43,7 +45,7 @@ _SUCCESS: Final[dict[str, tuple[int, str, Any]]] = {
     "download": (200, "A URL that opens the rows for a quarter of an hour.", DownloadAnswer),
 }
 _MORE: Final = {
-    "health": (503, 504),
+    "deep_health": (503, 504),
     "analytics": (503, 504),
     "job_started": (409,),
     "job": (404,),

@@ -35,7 +35,7 @@ api.add_typer(_jobs, name="job")
 @with_tables
 def health(*, where: Where) -> None:
     """Whether the API and its database answer. Exit code 1 when not."""
-    answer = _client(where).get("/health")
+    answer = _client(where).get("/health/deep")
     _stop_at_errors(answer, where.json)
     if where.json:
         console.print_json(answer.body)

@@ -21,8 +21,11 @@ from tests.support.warehouse import Warehouse
 pytestmark = pytest.mark.usefixtures("api_deployed")
 
 
-def test_health_needs_no_key_and_asks_the_database(stranger: Client) -> None:
+def test_health_needs_no_key_and_the_deep_one_asks_the_database(stranger: Client, api: Client) -> None:
     answer = stranger.get("/health")
+    assert (answer.status, answer.body) == (200, {"success": True, "status": "ok"})
+    error_of(stranger.get("/health/deep"), 403, "Forbidden")
+    answer = api.get("/health/deep")
     assert (answer.status, answer.body["status"], answer.body["database"]) == (200, "ok", "ok")
 
 
@@ -138,7 +141,7 @@ def test_a_kept_answer_expires(pipe: Pipeline, api: Client) -> None:
 def test_the_document_is_that_of_the_api(stranger: Client, pipe: Pipeline) -> None:
     answer = stranger.get("/openapi.json")
     assert answer.status == 200
-    assert {"/health", "/openapi.json", "/analytics"} <= set(answer.body["paths"])
+    assert {"/health", "/health/deep", "/openapi.json", "/analytics"} <= set(answer.body["paths"])
     schemas = answer.body["components"]["schemas"]
     assert "invoice_lines" in schemas["CountParameters"]["properties"]["dataset"]["enum"]
     assert schemas["CountParameters"]["additionalProperties"] is False
@@ -159,12 +162,13 @@ def test_a_database_that_is_down_is_reported_and_returns(warehouse: Warehouse, a
             administrator.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sluice_reader'"
             )
-            error_of(stranger.get("/health"), 503, "DatabaseUnavailable")
+            assert stranger.get("/health").status == 200
+            error_of(api.get("/health/deep"), 503, "DatabaseUnavailable")
             message = error_of(api.ask("simple_demo"), 503, "DatabaseUnavailable")
             assert message == "the warehouse does not answer"
         finally:
             administrator.execute("ALTER ROLE sluice_reader LOGIN")
-    assert stranger.get("/health").status == 200
+    assert api.get("/health/deep").status == 200
     assert data_of(api.ask("simple_demo", rows=1))
 
 

@@ -242,6 +242,10 @@ def test_every_alarm_state_reason_and_notice_has_a_section(stack: Stack) -> None
         alarm = name.removeprefix(prefix)
         ends = ("errors", "throttles")
         shown = next((f"<function>-{end}" for end in ends if alarm.removesuffix(f"-{end}") in functions), alarm)
+        if alarm.removesuffix("-table-throttles") in branches.tables(stack):
+            shown = "<table>-table-throttles"
+        elif alarm.endswith("-queue-age") and alarm != "chunk-queue-age":
+            shown = "<queue>-queue-age"
         assert f"`{shown}`" in text, alarm
     kinds = branches.notices(stack)
     assert kinds >= {"dead.letter", "object.failed", "object.missing"}

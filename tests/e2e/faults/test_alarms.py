@@ -109,6 +109,15 @@ def consumers(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
+# Alarms whose cause the scenario has not: a queue whose message is half an hour old, DynamoDB's throttling, a full
+# database, a 5xx or a slow answer. They stay OK. Their metrics: infra/tests/observability.tftest.hcl.
+NOT_FIRED = ("-table-throttles", "-capacity", "-connections", "-5xx", "-latency")
+
+
+def fired_here(name: str) -> bool:
+    return name == "chunk-queue-age" or not name.endswith((*NOT_FIRED, "-queue-age"))
+
+
 def called_with_a_request(stack: Stack) -> list[str]:
     """Names of functions that are invoked with a request, and fail on one that says nothing."""
     others = {"ingest", "transform", "watch", "settle", *consumers(stack)}
@@ -203,7 +212,8 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
     pipe.send(json.dumps({"schema": "sluice.chunk/1", "not": pipe.run}))
     rejected_rows = pipe.put("shipments", b'{"record_type": "shipment"}\n' * 200, "rejected.jsonl")
     with an_event_without_a_target(pipe) as rule:
-        alarms.fired(*alarms.names)
+        caused = set(filter(fired_here, alarms.names))
+        alarms.fired(*caused)
         pipe.receive_messages("event_dlq_url", lambda body: rule in body)
     pipe.receive_messages("chunk_dlq_url", lambda body: pipe.run in body)
     pipe.receive_messages("ingest_dlq_url", lambda body: unknown.ref.key in body)
@@ -216,12 +226,14 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
         ("committed", 0, 200),
     ]
     until("every alarm to be OK again", alarms.well, OVER)
-    news = {name: [message["NewStateValue"] for message in alarms.published(name)] for name in alarms.names}
+    news = {name: [message["NewStateValue"] for message in alarms.published(name)] for name in caused}
     # the OK of an alarm that is new may arrive only now
     news = {name: list(dropwhile("OK".__eq__, states)) for name, states in news.items()}
     # nothing more and nothing less; an alarm whose cause came back in between may have fired twice
     assert {name: (states[0], states[-1], len(states) % 2) for name, states in news.items()} == dict.fromkeys(
-        alarms.names, ("ALARM", "OK", 0)
+        caused, ("ALARM", "OK", 0)
     )
-    assert all(m["AlarmDescription"] for name in alarms.names for m in alarms.published(name)), "says what to do"
+    others = [message for name in alarms.names - caused for message in alarms.published(name)]
+    assert [message["AlarmName"] for message in others if message["NewStateValue"] == "ALARM"] == []
+    assert all(m["AlarmDescription"] for name in caused for m in alarms.published(name)), "says what to do"
     assert shown_and_never_published(pipe.stack) == set()

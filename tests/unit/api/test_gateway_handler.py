@@ -71,9 +71,16 @@ def test_a_question_in_the_query_string_is_the_same_question(function: Function)
 
 def test_a_database_that_does_not_answer_is_503_and_nothing_of_it_is_said(function: Function) -> None:
     function.has_no_database()
-    status, answer = function.ask("GET", "/health")
+    status, answer = function.ask("GET", "/health/deep")
     assert (status, answer["error"]["type"]) == (503, "DatabaseUnavailable")
     assert "db.example" not in json.dumps(answer)
+
+
+def test_health_is_answered_without_the_database(function: Function) -> None:
+    function.has_no_database()
+    status, answer = function.ask("GET", "/health")
+    assert (status, answer) == (200, {"success": True, "status": "ok"})
+    function.connection.execute.assert_not_called()
 
 
 def test_an_operation_that_is_none_is_answered_with_the_nearest_and_all_of_them(function: Function) -> None:
@@ -120,10 +127,12 @@ def test_a_wrong_request_is_answered_in_the_shape_of_errors(
 
 
 def test_an_unexpected_error_is_500_and_its_text_stays_in_the_log(
-    function: Function, caplog: pytest.LogCaptureFixture
+    function: Function, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.connection.execute.side_effect = ZeroDivisionError("inner detail")
-    status, answer = function.ask("GET", "/health")
+    status, answer = function.ask("GET", "/health/deep")
     assert (status, answer["error"]["type"]) == (500, "InternalError")
     assert "inner detail" not in json.dumps(answer)
     assert "inner detail" in caplog.text
+    counted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert [one["HandledErrors"] for one in counted] == [[1.0]], "the alarm api-errors counts it"

@@ -1,8 +1,10 @@
 """The SQS consumer without AWS: what happens to a message in each case, and how often it is reported."""
 
 import itertools
+import json
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +58,14 @@ class Calls:
         self.made.append(("failure", message, type(error).__name__, delivery.receives, delivery.is_last))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def metrics_settings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "function")
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "unit-tests")
+        yield
+
+
 def consumer(calls: Calls) -> Consumer[str]:
     work = Work[str](
         parse=calls.parse,
@@ -106,6 +116,16 @@ def test_a_malformed_message_is_retried_at_once_and_reported_at_its_last_receive
     assert calls.made == [again]
     received(one, "malformed", LIMIT)
     assert calls.made == [again, ("notice", "chunks", "m", "not JSON", "malformed"), again]
+
+
+@pytest.mark.parametrize(
+    ("body", "counted"), [("good", 0), ("foreign", 0), ("malformed", 1), ("permanent", 1), ("transient", 1)]
+)
+def test_each_failure_of_a_message_is_counted_once(body: str, counted: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The function answers, so Lambda's metric Errors does not: the alarm needs one of our own."""
+    received(consumer(Calls()), body, 1)
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert [(one["service"], one["HandledErrors"]) for one in metrics] == [("function", [1.0])] * counted
 
 
 def test_a_permanent_error_is_retried_at_once() -> None:

@@ -34,6 +34,22 @@ class CloudWatch:
         return {"Datapoints": self.points}
 
 
+@dataclass
+class Topic:
+    """A topic's subscriptions, two on a page."""
+
+    arns: dict[str, str]
+
+    def get_paginator(self, name: str) -> Topic:
+        assert name == "list_subscriptions_by_topic"
+        return self
+
+    def paginate(self, TopicArn: str) -> list[dict[str, Any]]:  # noqa: N803
+        assert TopicArn == "arn:topic"
+        found = [{"Endpoint": address, "SubscriptionArn": arn} for address, arn in self.arns.items()]
+        return [{"Subscriptions": found[start : start + 2]} for start in range(0, len(found), 2)]
+
+
 @pytest.fixture
 def stack() -> FakeStack:
     """Three committed objects, a failed one and a planned one; messages in both queues."""
@@ -77,6 +93,21 @@ def test_objects_that_were_passed_over_are_counted_in_one_line(stack: FakeStack)
     out = io.StringIO()
     Console(file=out, width=200).print(pipeline_part(seen))
     assert "1,203 objects passed over in the last day" in out.getvalue()
+
+
+def test_an_address_that_has_not_confirmed_its_subscription_is_named(stack: FakeStack) -> None:
+    from rich.console import Console
+
+    waiting = "PendingConfirmation"
+    stack.outputs["notifications_topic_arn"] = "arn:topic"
+    stack.sns = Topic({"b@example.com": waiting, "c@example.com": "arn:topic:1", "a@example.com": waiting})  # type: ignore[attr-defined]
+    seen = Collector(stack).collect(NOON)  # type: ignore[arg-type]
+    assert seen.unconfirmed == ["a@example.com", "b@example.com"]
+    out = io.StringIO()
+    Console(file=out, width=200).print(pipeline_part(seen))
+    assert "notices do not reach a@example.com, b@example.com: confirm" in out.getvalue()
+    stack.sns = Topic({"c@example.com": "arn:topic:1"})  # type: ignore[attr-defined]
+    assert Collector(stack).collect(NOON).unconfirmed == []  # type: ignore[arg-type]
 
 
 def test_looking_again_reads_only_what_has_changed(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:

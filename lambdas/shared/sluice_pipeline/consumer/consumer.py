@@ -22,7 +22,7 @@ from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.messages import MalformedMessage
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.failures import ObjectUnseen
-from sluice_pipeline.runtime.telemetry import correlate
+from sluice_pipeline.runtime.telemetry import correlate, measure
 
 _REMEMBERED: Final = 1000  # messages whose last receive an execution environment remembers
 _LEASE_SECONDS: Final = 10  # after which messages come again that wait for one which may kill the function
@@ -129,7 +129,17 @@ class Consumer[M]:
         batch.done.append(handle)
 
     def process_record(self, record: SQSRecord) -> None:
-        """One message; an exception leaves it, and only it, on the queue."""
+        """One message; an exception leaves it, and only it, on the queue.
+
+        Lambda's own metric `Errors` does not count it, because the function answers: HandledErrors does.
+        """
+        try:
+            self._process_delivery(record)
+        except Exception:
+            measure(HandledErrors=1)
+            raise
+
+    def _process_delivery(self, record: SQSRecord) -> None:
         delivery = self._delivery(record)
         try:
             message = self._work.parse(record.body)
