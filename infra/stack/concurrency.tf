@@ -6,7 +6,11 @@ locals {
   # Lambda does not give away the last 100: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
   unreservable_concurrency = 100
 
-  reserved_concurrency = sum([for one in [var.ingest_reserved_concurrency, var.transform_reserved_concurrency] : one == null ? 0 : one])
+  reserved_concurrency = sum([for one in [
+    var.ingest_reserved_concurrency,
+    var.transform_reserved_concurrency,
+    var.api_enabled ? var.api_reserved_concurrency : null,
+  ] : one == null ? 0 : one])
   queue_concurrency = sum([
     var.ingest_reserved_concurrency == null ? 1 : 0,
     var.transform_reserved_concurrency == null ? var.transform_maximum_concurrency : 0,

@@ -50,6 +50,7 @@ variables {
   migrated = "yes"
   settings = {
     memory_mb                 = 1024
+    reserved_concurrency      = null
     statement_timeout_seconds = 15
     cache_ttl_seconds         = 300
     job_timeout_seconds       = 600

@@ -30,7 +30,7 @@ def workflows(stack: Stack) -> dict[str, dict[str, Any]]:
 
 def tables(stack: Stack) -> dict[str, str]:
     """Names of all tables by key (``ledger``)."""
-    return dict(_parts(stack, "tables"))
+    return {key: str(name) for key, name in _parts(stack, "tables")}
 
 
 def notices(stack: Stack) -> set[str]:
