@@ -73,7 +73,7 @@ verify: bootstrap ## Verifies every row: of the pipeline's objects, and of the m
 demo-taxi: bootstrap ## Makes a month of taxi trips, serves it, loads it, verifies it and shows the view
 	@$(SLUICE) taxi demo $(ARGS)
 
-test: bootstrap ## Runs all suites: the two halves of the end-to-end ones, which mostly wait, beside the others
+test: bootstrap ## Runs all suites: both halves of the end-to-end ones, which mostly wait, beside the others
 	@$(PYTEST) -n 3 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 unit: bootstrap ## Runs the unit tests (no network, no engine)

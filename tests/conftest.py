@@ -10,6 +10,8 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.groups import GROUPS, HALVES, group_of
+
 HERE = Path(__file__).parent
 # The extension's pure parts are used without an engine.
 sys.path.append(str(HERE.parent / "localstack" / "extension"))
@@ -20,30 +22,10 @@ hypothesis.settings.register_profile("sluice", deadline=None)
 hypothesis.settings.load_profile("sluice")
 
 
-# End-to-end suites that start engines of their own: they need no deployed stack and go with the group that ends first.
-OWN_ENGINES = ("tests/e2e/engines/", "tests/e2e/faults/test_docker_faults.py", "tests/e2e/lake/test_scaffold.py")
-
-# The end-to-end suites mostly wait, so in parallel they run in two halves, each with an engine and a stack of its own.
-# These are the first half; whatever says ``[first]`` or ``[second]`` is asked of both.
-FIRST_HALF = (
-    "tests/e2e/core/test_core_path.py",
-    "tests/e2e/core/test_delivery.py",
-    "tests/e2e/core/test_demo.py",
-    "tests/e2e/core/test_documents.py",
-    "tests/e2e/core/test_operations.py",
-    "tests/e2e/core/test_core_sweep.py",
-    "tests/e2e/faults/test_alarms.py",
-    "tests/e2e/lake/",
-    "tests/e2e/taxi/",
-    "tests/e2e/checkins/",
-    "tests/e2e/quality/test_quality_sweep.py",
-)
-HALVES = ("first", "second")
-
-
-# Seconds that a test may take, by its tier. A sweep has hundreds of runs in one test.
-TIME_LIMITS = {"tests/unit/": 30, "tests/contract/": 120, "tests/e2e/": 300}
-SWEEP_SECONDS = 1800 if os.environ.get("SWEEP") == "full" else 600
+# Seconds after which a test is taken to hang, by its tier; a busy machine is no failing test. A sweep has hundreds of
+# runs in one test.
+TIME_LIMITS = {"tests/unit/": 120, "tests/contract/": 240, "tests/e2e/": 600}
+SWEEP_SECONDS = 1800 if os.environ.get("SWEEP") == "full" else 900
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,15 +45,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """``-n 3``: both halves of the end-to-end suites beside all others; each group runs in its order."""
+    """``-n 3``: each group in one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if not nodeid.startswith("tests/e2e/") or nodeid.startswith(OWN_ENGINES):
-            return "others"
-        for half in HALVES:
-            if f"[{half}]" in nodeid:
-                return half
-        return "first" if nodeid.startswith(FIRST_HALF) else "second"
+        return group_of(nodeid)
+
+    def _assign_work_unit(self, node: object) -> None:
+        self.workqueue.move_to_end(min(self.workqueue, key=GROUPS.index), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
