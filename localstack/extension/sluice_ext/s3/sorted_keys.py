@@ -15,7 +15,7 @@ class _Keys:
 
 
 class SortedKeys:
-    """The keys of each store, from its first list on. Thread-safe; a change of a store is told to `adds`."""
+    """The keys of each store, from its first list on. Thread-safe. Who changes a store calls `adds`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
