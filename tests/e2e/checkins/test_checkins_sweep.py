@@ -49,7 +49,8 @@ class Checkins(Scenario):
 
     def days(self, name: str) -> tuple[str, str]:
         """The day with a file and the day without one."""
-        number = 0 if name == BASELINE else int(name) + 1
+        copy, _, again = name.partition("-")
+        number = 0 if name == BASELINE else int(copy) + (250 if again else 1)
         first = _FIRST + timedelta(days=2 * number + 1000 * (int(self.pipe.run, 16) % 30))
         return first.isoformat(), (first + timedelta(days=1)).isoformat()
 
