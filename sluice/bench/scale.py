@@ -37,7 +37,9 @@ TABLE_UNITS = Quota(40_000, "https://docs.aws.amazon.com/amazondynamodb/latest/d
 PARTITION_UNITS = Quota(
     1_000, "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"
 )
-IN_FLIGHT = Quota(120_000, "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html")
+IN_FLIGHT = Quota(
+    120_000, "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html"
+)
 EXECUTIONS = Quota(1_000, "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html")
 INVOCATIONS = Quota(750, "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html")
 """A second, in the smallest regions; us-east-1 has 18,750."""
@@ -273,7 +275,6 @@ def _transform(load: Load, settings: Settings, speeds: Speeds) -> Limit:
 def first_to_break(found: Iterable[Limit]) -> Limit:
     """The lowest limit. Raises ValueError when there is none."""
     return min((one for one in found if one.objects_per_s is not None), key=lambda one: one.objects_per_s or 0.0)
-
 
 
 def write_units(load: Load, settings: Settings) -> int:

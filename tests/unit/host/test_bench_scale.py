@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice import cli
 from sluice.bench import scale
 from sluice.bench.figures import Figure
 from sluice.bench.scale import Limit, Load, Settings, Speeds, Write
+from sluice.commands import bench as verb
 from sluice.paths import ENVS_DIR, INFRA_DIR
 from sluice_pipeline.ledger.items import State
 
@@ -133,13 +133,13 @@ def test_the_subscribers_are_the_branches_with_a_queue_of_committed_objects() ->
 
 
 def test_the_verb_prints_each_stage_and_which_breaks_first(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["bench", "scale", "--objects-per-day", "10e6", "--bytes-per-day", "10e12", "--json"]) == 0
+    verb.scale(10e6, 10e12, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["objects_per_day"], found["write_units"]) == (10e6, 22)
     assert len(found["limits"]) == 12
     lowest = min((one for one in found["limits"] if one["objects_per_s"]), key=lambda one: one["objects_per_s"])
     assert found["first"] == lowest["stage"]
-    assert cli.run(["bench", "scale", "--objects-per-day", "1000", "--bytes-per-day", "1e6"]) == 0
+    verb.scale(1000, 1e6, as_json=False)
     said = capsys.readouterr()
     assert "ledger: by_dataset" in said.out
     assert "first   load: transactions" in said.err
