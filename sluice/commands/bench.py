@@ -138,7 +138,7 @@ def scale(objects_per_day: float, bytes_per_day: float, as_json: bool) -> None:
     rows = []
     for one in found:
         rate, holds = one.objects_per_s, {True: "yes", False: "no", None: None}[one.holds(load)]
-        daily = [None] * 3
+        daily: list[str | None] = [None] * 3
         if rate is not None:
             day = rate * simulation.DAY
             daily = [f"{rate:,.0f}", f"{day / 1e6:,.1f}", f"{day * load.object_bytes / 1e12:,.1f}"]
