@@ -26,7 +26,10 @@ HISTORY = layout(
     "at equal speed:number",
     "machine:fold?3",
 )
-PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "lake", "redshift", "taxi", "soak", "all")
+SCALE = layout(
+    "stage:fold", "objects/s:number", "M objects/day:number?2", "TB/day:number?1", "holds", "why:fold", "page:fold?3"
+)  # fmt: skip
+PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "lake", "redshift", "taxi", "soak", "scale", "all")
 TITLES = {
     "setup": "Set-up",
     "hop": "Hop: object in to object out",
@@ -43,7 +46,10 @@ TITLES = {
 
 def bench(
     part: Annotated[
-        str, typer.Argument(help="setup, hop, bulk, rows, load, api, lake, redshift, taxi, soak or all (without soak).")
+        str,
+        typer.Argument(
+            help="setup, hop, bulk, rows, load, api, lake, redshift, taxi, soak, scale or all (without these two)."
+        ),
     ] = "",
     objects: Annotated[int | None, typer.Option(min=1, help="Objects of a hop (200).")] = None,
     bulk_mb: Annotated[
@@ -60,6 +66,8 @@ def bench(
     history: Annotated[
         bool, typer.Option("--history", help="Measure nothing: show the figures of earlier runs, comparable.")
     ] = False,
+    objects_per_day: Annotated[float | None, typer.Option(min=1, help="Objects a day of scale (10e6).")] = None,
+    bytes_per_day: Annotated[float | None, typer.Option(min=1, help="Bytes a day of scale (10e12).")] = None,
     json: Json = False,
 ) -> None:
     """Measure on an engine and a stack of its own, and print the figures beside their targets.
@@ -67,6 +75,7 @@ def bench(
     Without a part everything is measured, with --peer the hop alone. Beside each figure is the calibration: seconds
     of a fixed piece of work before and after it, for the speed of shared machines changes. The figures are also in
     .sluice/bench, and those of all runs in its history. Only soak fails: when memory grows by more than 10 %.
+    scale measures nothing: it calculates how much each stage of prod takes, and which one breaks first.
     """
     from sluice.bench import peer as rival
     from sluice.bench import suite
@@ -74,7 +83,7 @@ def bench(
 
     if history:
         require("part", part or "all", PARTS)
-        if docker or peer is not None or objects or bulk_mb or hours:
+        if docker or peer is not None or objects or bulk_mb or hours or objects_per_day or bytes_per_day:
             console.fail("--history measures nothing: it goes with a part only")
         show_history((), json) if part in ("", "all") else show_history((part,), json)
         return
@@ -89,6 +98,13 @@ def bench(
         console.fail("--bulk-mb is for bulk")
     if hours and chosen != "soak":
         console.fail("--hours is for soak")
+    if (objects_per_day or bytes_per_day) and chosen != "scale":
+        console.fail("--objects-per-day and --bytes-per-day are for scale")
+    if chosen == "scale":
+        if docker or peer is not None:
+            console.fail("scale measures nothing: --docker and --peer are for the other parts")
+        scale(objects_per_day or 10e6, bytes_per_day or 10e12, json)
+        return
     if chosen == "soak" and (docker or peer is not None):
         console.fail("soak compares nothing: --docker and --peer are for the other parts")
     report = console.silent if json else console.note
@@ -99,6 +115,40 @@ def bench(
     beside = rival.installed() and "hop" in parts and not docker if peer is None else peer
     result = suite.run(plan, with_peer=beside, with_docker=docker, report=report)
     finish(result, json)
+
+
+def scale(objects_per_day: float, bytes_per_day: float, as_json: bool) -> None:
+    """Prints each stage's limit under prod.tfvars for objects of the load's mean size, and the lowest of them."""
+    from sluice.bench import history
+    from sluice.bench import scale as simulation
+    from sluice.paths import ENVS_DIR
+
+    load = simulation.Load(objects_per_day, bytes_per_day)
+    settings = simulation.Settings.of((ENVS_DIR / "prod.tfvars").read_text())
+    runs, _ = history.read(history.FILE)
+    speeds = simulation.Speeds.of([(run.figures, int(run.machine.get("processors") or 0)) for run in runs])
+    found = simulation.limits(load, settings, speeds)
+    first, units = simulation.first_to_break(found), simulation.write_units(load, settings)
+    if as_json:
+        console.print_json({
+            "objects_per_day": objects_per_day, "bytes_per_day": bytes_per_day, "write_units": units,
+            "first": first.stage, "limits": [one.to_dict(load) for one in found],
+        })  # fmt: skip
+        return
+    rows = []
+    for one in found:
+        rate, holds = one.objects_per_s, {True: "yes", False: "no", None: None}[one.holds(load)]
+        daily: list[str | None] = [None] * 3
+        if rate is not None:
+            day = rate * simulation.DAY
+            daily = [f"{rate:,.0f}", f"{day / 1e6:,.1f}", f"{day * load.object_bytes / 1e12:,.1f}"]
+        rows.append((one.stage, *daily, holds, one.why, one.page))
+    asked = f"{objects_per_day:,.0f} objects and {bytes_per_day / 1e12:,.2f} TB a day"
+    console.print_table(SCALE, rows, title=f"{asked}: {load.objects_per_s:,.1f} objects/s")
+    rate = first.objects_per_s or 0.0
+    console.note(f"first   {first.stage}, at {rate:,.1f} objects/s: {rate * simulation.DAY / 1e6:,.1f} M objects a day")
+    dollars = units * simulation.DOLLARS_PER_UNIT * 1e6
+    console.note(f"cost    {units} write units an object, {dollars:,.2f} dollars a million objects")
 
 
 def finish(result: Result, as_json: bool) -> None:

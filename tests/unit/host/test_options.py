@@ -39,6 +39,8 @@ ONLY_WITH: dict[tuple[str, str], list[list[str]]] = {
     ("bench", "bulk_mb"): [["hop", "--bulk-mb", "3"]],
     ("bench", "peer"): [["--peer", "--docker"], ["--history", "--peer"], ["soak", "--no-peer"]],
     ("bench", "docker"): [["--history", "--docker"], ["soak", "--docker"]],
+    ("bench", "objects_per_day"): [["hop", "--objects-per-day", "3"], ["--history", "--objects-per-day", "3"]],
+    ("bench", "bytes_per_day"): [["hop", "--bytes-per-day", "3"], ["scale", "--bytes-per-day", "3", "--docker"]],
     ("bench", "hours"): [["hop", "--hours", "1"], ["--history", "--hours", "1"]],
     ("feedback", "limit"): [["--anomalies", "--limit", "3"]],
     ("feedback", "cursor"): [["--anomalies", "--cursor", "x"]],
