@@ -79,6 +79,7 @@ ELSEWHERE = {
     "sluice taxi backfill --from 2024-07 --to 2024-09": PUBLIC_FILE,
     "sluice taxi logs 2024-09-1": 'docs/operations.md has it for "$ATTEMPT"',
     "make demo-taxi": "tests/e2e/taxi/test_taxi.py runs `sluice taxi demo`, which is all that the target does",
+    "sluice bench bulk --bulk-mb 16": "measures for minutes on an engine of its own: tests/unit/host/test_bench*.py",
     "make soak HOURS=1": "takes an hour: tests/unit/host/test_bench_soak.py has its parts",
     'aws s3 cp rows.jsonl "s3://$BUCKET/$KEY"': "test_delivery.py uploads a missing object again, with boto3",
 }
