@@ -17,6 +17,7 @@ from sluice.pipeline import query
 from sluice.pipeline.stack import Stack
 from tests.e2e.lake.test_lake import begin_of, put, rows_of
 from tests.infra.planning import copy_infra, terraform
+from tests.support import branches
 from tests.support.lake import Lake
 from tests.support.pipeline import Pipeline, until
 
@@ -100,6 +101,7 @@ class OwnLake:
             "core": {
                 "account": {"partition": partition, "region": region, "id": account},
                 "topic_arn": topic,
+                "event_dlq_arn": f"arn:{partition}:sqs:{region}:{account}:{branches.queues(stack)['events']['dlq_name']}",
                 "bus_name": stack["event_bus_name"],
                 "datasets": {
                     "environment": datasets,

@@ -190,7 +190,7 @@ def test_a_table_that_a_deployment_is_about_to_make_is_waited_for(pipe: Pipeline
         before = ended_invocations(pipe)
         try:
             put = pipe.put("shipments", shipments(20))
-            pipe.wait(put)
+            pipe.wait_for_run(put, 1)  # its load waits
             until("a try that found no table", lambda: ended_invocations(pipe) > before)
         finally:
             administrator.execute("ALTER TABLE silver.away RENAME TO shipments")
