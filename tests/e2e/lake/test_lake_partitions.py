@@ -80,6 +80,7 @@ class OwnLake:
         buckets = {name: stack[f"{name}_bucket"] for name in ("artifacts", "silver", "quarantine")}
         [layer] = [one["Arn"] for one in function["Layers"]]
         topic, ledger = settings["NOTIFICATIONS_TOPIC_ARN"], settings["LEDGER_TABLE"]
+        event_dlq = branches.queues(stack)["events"]["dlq_name"]
         partition, region, account = topic.split(":")[1], topic.split(":")[3], topic.split(":")[4]
         datasets = {"DATASETS_BUCKET": settings["DATASETS_BUCKET"], "DATASETS_KEY": settings["DATASETS_KEY"]}
         reads = f"arn:{partition}:s3:::{datasets['DATASETS_BUCKET']}/{datasets['DATASETS_KEY']}"
@@ -101,7 +102,7 @@ class OwnLake:
             "core": {
                 "account": {"partition": partition, "region": region, "id": account},
                 "topic_arn": topic,
-                "event_dlq_arn": f"arn:{partition}:sqs:{region}:{account}:{branches.queues(stack)['events']['dlq_name']}",
+                "event_dlq_arn": f"arn:{partition}:sqs:{region}:{account}:{event_dlq}",
                 "bus_name": stack["event_bus_name"],
                 "datasets": {
                     "environment": datasets,
