@@ -26,6 +26,7 @@ def test_every_queue_is_empty(stack: Stack) -> None:
         "chunks": 0,
         "chunk dead-letter queue": 0,
         "ingest dead-letter queue": 0,
+        "event dead-letter queue": 0,
         "loads": 0,
         "load dead-letter queue": 0,
         "feedback": 0,
