@@ -24,6 +24,9 @@ from localstack.services.stepfunctions.asl.component.state.state_choice.comparis
     ConditionStringJSONata,
 )
 from localstack.services.stepfunctions.asl.component.state.state_execution.execute_state import ExecutionState
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_parallel.state_parallel import (
+    StateParallel,
+)
 from localstack.services.stepfunctions.asl.eval.environment import Environment
 from localstack.services.stepfunctions.asl.eval.event.event_detail import EventDetails
 
@@ -41,10 +44,15 @@ def install() -> None:
     replace(StringJSONata, "_eval_body", _evaluate, expect="(self, env)")
 
     def with_output(self: Any, env: Environment) -> None:
-        original_execution(self, env)
-        if self.output:
-            self.output.eval(env)
-            env.stack.append(env.states.get_input())
+        try:
+            original_execution(self, env)
+            if self.output:
+                self.output.eval(env)
+                env.stack.append(env.states.get_input())
+        except FailureEventException as error:
+            if isinstance(self, StateParallel):  # does not write what its Catch handles
+                _record(env, error)
+            raise
 
     def state_output(self: Any, env: Environment) -> None:
         if self.output and not isinstance(env.stack[-1], CatchOutcome):
