@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from localstack.aws.api.s3 import InvalidArgument
@@ -24,8 +24,9 @@ _MOST = 1000
 class _Request:
     """What the three operations have in common."""
 
-    def __init__(self, bucket: Any, prefix: str | None, delimiter: str | None, encoding: str | None, limit: int | None):
-        validate_encoding_type(encoding)
+    def __init__(self, bucket: Any, request: Mapping[str, Any]) -> None:
+        self.encoding, limit = request.get("encoding_type"), request.get("max_keys")
+        validate_encoding_type(self.encoding)
         if limit is not None and limit < 0:
             raise InvalidArgument(
                 "Argument maxKeys must be an integer between 0 and 2147483647",
@@ -33,7 +34,7 @@ class _Request:
                 ArgumentValue=str(limit),
             )
         self.bucket = bucket
-        self.prefix, self.delimiter, self.encoding = prefix or "", delimiter or "", encoding
+        self.prefix, self.delimiter = request.get("prefix") or "", request.get("delimiter") or ""
         self.limit = _MOST if limit is None else min(limit, _MOST)
 
     def current(self, key: str) -> list[Any]:
@@ -89,11 +90,11 @@ def _checksum(one: Any) -> dict[str, Any]:
     return {"ChecksumAlgorithm": [one.checksum_algorithm], "ChecksumType": one.checksum_type}
 
 
-def list_objects(bucket: Any, *, marker: str | None, **options: Any) -> dict[str, Any]:
-    """The answer to ListObjects. options: prefix, delimiter, encoding, limit."""
-    request = _Request(bucket, **options)
-    found = request.page(request.current, _after(marker), shown=marker or "")
-    answer = request.answer(found) | {"Marker": encoded(marker or "", request.encoding)}
+def list_objects(bucket: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to ListObjects. parameters: those of the request, by LocalStack's names."""
+    request, marker = _Request(bucket, parameters), parameters.get("marker") or ""
+    found = request.page(request.current, _after(marker), shown=marker)
+    answer = request.answer(found) | {"Marker": encoded(marker, request.encoding)}
     if contents := request.objects(found, bucket.owner):
         answer["Contents"] = contents
     # "This element is returned only if you have the delimiter request parameter specified."
@@ -102,15 +103,14 @@ def list_objects(bucket: Any, *, marker: str | None, **options: Any) -> dict[str
     return answer
 
 
-def list_objects_v2(
-    bucket: Any, *, token: str | None, start_after: str | None, fetch_owner: bool | None, **options: Any
-) -> dict[str, Any]:
-    """The answer to ListObjectsV2. options: prefix, delimiter, encoding, limit."""
-    request = _Request(bucket, **options)
+def list_objects_v2(bucket: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to ListObjectsV2. parameters: those of the request, by LocalStack's names."""
+    request = _Request(bucket, parameters)
+    token, start_after = parameters.get("continuation_token"), parameters.get("start_after")
     start = _of_token(token) if token is not None else _after(start_after)
     found = request.page(request.current, start)
     answer = request.answer(found) | {"KeyCount": found.count}
-    if contents := request.objects(found, bucket.owner if fetch_owner else None):
+    if contents := request.objects(found, bucket.owner if parameters.get("fetch_owner") else None):
         answer["Contents"] = contents
     if found.following is not None:
         answer["NextContinuationToken"] = base64.b64encode(found.following.encode(), b"._").decode()
@@ -134,17 +134,16 @@ def _of_token(token: str) -> str:
     raise InvalidArgument("The continuation token provided is incorrect", ArgumentName="continuation-token")
 
 
-def list_object_versions(
-    bucket: Any, *, key_marker: str | None, version_marker: str | None, **options: Any
-) -> dict[str, Any]:
-    """The answer to ListObjectVersions: of each key the newest version first. options: prefix, ..., limit."""
+def list_object_versions(bucket: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to ListObjectVersions: of each key the newest version first. parameters: those of the request."""
+    key_marker, version_marker = parameters.get("key_marker") or "", parameters.get("version_id_marker") or ""
     if version_marker and not key_marker:
         raise InvalidArgument(
             "A version-id marker cannot be specified without a key marker.",
             ArgumentName="version-id-marker",
             ArgumentValue=version_marker,
         )
-    request = _Request(bucket, **options)
+    request = _Request(bucket, parameters)
 
     def versions(key: str) -> list[Any]:
         newest_first = _versions(bucket.objects, key)
@@ -156,11 +155,11 @@ def list_object_versions(
         # It was deleted meanwhile.
         return [one for one in newest_first if is_version_older_than_other(one.version_id, version_marker)]
 
-    start = key_marker or "" if version_marker else _after(key_marker)
-    found = request.page(versions, start, shown="" if version_marker else key_marker or "")
+    start = key_marker if version_marker else _after(key_marker)
+    found = request.page(versions, start, shown="" if version_marker else key_marker)
     answer = request.answer(found) | {
-        "KeyMarker": encoded(key_marker or "", request.encoding),
-        "VersionIdMarker": version_marker or "",
+        "KeyMarker": encoded(key_marker, request.encoding),
+        "VersionIdMarker": version_marker,
     }
     _add_versions(answer, found.entries, request.encoding, bucket.owner)
     if found.following is not None:

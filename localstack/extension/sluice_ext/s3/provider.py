@@ -47,69 +47,14 @@ class Provider(S3Provider):  # type: ignore[misc]
             answer["Errors"] = errors + list(answer.get("Errors") or [])
         return answer
 
-    def list_objects(
-        self,
-        context: Any,
-        bucket: str,
-        delimiter: str | None = None,
-        encoding_type: str | None = None,
-        marker: str | None = None,
-        max_keys: int | None = None,
-        prefix: str | None = None,
-        **_: Any,
-    ) -> Any:
-        _, found = self._get_cross_account_bucket(context, bucket)
-        return listing.list_objects(
-            found, marker=marker, prefix=prefix, delimiter=delimiter, encoding=encoding_type, limit=max_keys
-        )
+    def list_objects(self, context: Any, bucket: str, **request: Any) -> Any:
+        return listing.list_objects(self._get_cross_account_bucket(context, bucket)[1], request)
 
-    def list_objects_v2(
-        self,
-        context: Any,
-        bucket: str,
-        delimiter: str | None = None,
-        encoding_type: str | None = None,
-        max_keys: int | None = None,
-        prefix: str | None = None,
-        continuation_token: str | None = None,
-        fetch_owner: bool | None = None,
-        start_after: str | None = None,
-        **_: Any,
-    ) -> Any:
-        _, found = self._get_cross_account_bucket(context, bucket)
-        return listing.list_objects_v2(
-            found,
-            token=continuation_token,
-            start_after=start_after,
-            fetch_owner=fetch_owner,
-            prefix=prefix,
-            delimiter=delimiter,
-            encoding=encoding_type,
-            limit=max_keys,
-        )
+    def list_objects_v2(self, context: Any, bucket: str, **request: Any) -> Any:
+        return listing.list_objects_v2(self._get_cross_account_bucket(context, bucket)[1], request)
 
-    def list_object_versions(
-        self,
-        context: Any,
-        bucket: str,
-        delimiter: str | None = None,
-        encoding_type: str | None = None,
-        key_marker: str | None = None,
-        max_keys: int | None = None,
-        prefix: str | None = None,
-        version_id_marker: str | None = None,
-        **_: Any,
-    ) -> Any:
-        _, found = self._get_cross_account_bucket(context, bucket)
-        return listing.list_object_versions(
-            found,
-            key_marker=key_marker,
-            version_marker=version_id_marker,
-            prefix=prefix,
-            delimiter=delimiter,
-            encoding=encoding_type,
-            limit=max_keys,
-        )
+    def list_object_versions(self, context: Any, bucket: str, **request: Any) -> Any:
+        return listing.list_object_versions(self._get_cross_account_bucket(context, bucket)[1], request)
 
     def _demand(self, context: Any, bucket: str, key: str, condition: str) -> None:
         """Raises NoSuchKey, or PreconditionFailed when the current version has another ETag."""
