@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import RLock
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,7 +105,7 @@ class Store:
 
 @given(st.lists(st.tuples(st.sampled_from(["set", "pop", "list"]), PARTS), max_size=40))
 def test_sorted_keys_follow_every_change(changes: list[tuple[str, str]]) -> None:
-    store, keys = Store(), SortedKeys()
+    store, keys = Store(), SortedKeys(RLock())
     for what, key in changes:
         if what == "set":
             keys.adds(store, key)
@@ -115,8 +118,22 @@ def test_sorted_keys_follow_every_change(changes: list[tuple[str, str]]) -> None
             assert [key for key in found if key in store] == sorted(store._store)
 
 
+def test_a_first_list_beside_a_change_waits_for_it() -> None:
+    """A key that is about to be set when the bucket is listed for the first time is in every later list."""
+    store, keys = Store(), SortedKeys(RLock())
+    with ThreadPoolExecutor(1) as other:
+        with keys.lock:
+            keys.adds(store, "new")
+            listed = other.submit(keys.of, store)
+            with pytest.raises(TimeoutError):
+                listed.result(0.2)
+            store._store["new"] = 1
+        assert listed.result(5) == ["new"]
+    assert keys.of(store) == ["new"]
+
+
 def test_keys_that_are_gone_are_forgotten_when_they_are_very_many() -> None:
-    store, keys = Store(), SortedKeys()
+    store, keys = Store(), SortedKeys(RLock())
     for number in range(5000):
         keys.adds(store, f"{number:05d}")
         store._store[f"{number:05d}"] = 1

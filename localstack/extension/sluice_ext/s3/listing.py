@@ -16,7 +16,7 @@ from localstack.services.s3.utils import is_version_older_than_other
 from localstack.services.s3.validation import validate_encoding_type
 
 from sluice_ext.s3.pages import Page, encoded, page
-from sluice_ext.s3.sorted_keys import SORTED_KEYS
+from sluice_ext.s3.sequence import SORTED_KEYS
 
 _MOST = 1000
 

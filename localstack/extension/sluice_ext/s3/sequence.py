@@ -11,7 +11,7 @@ from typing import Any
 from localstack.services.s3.models import KeyStore, VersionedKeyStore
 
 from sluice_ext.patching import replace
-from sluice_ext.s3.sorted_keys import SORTED_KEYS
+from sluice_ext.s3.sorted_keys import SortedKeys
 
 _BILLION = 1_000_000_000
 
@@ -48,6 +48,7 @@ class Sequence:
 
 
 SEQUENCE = Sequence()
+SORTED_KEYS = SortedKeys(SEQUENCE.lock)
 
 
 def install() -> None:

@@ -15,25 +15,27 @@ class _Keys:
 
 
 class SortedKeys:
-    """The keys of each store, from its first list on. Thread-safe. Who changes a store calls `adds`."""
+    """The keys of each store, from its first list on.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    ``lock`` is held while a store changes: a key that is set beside the first list would be in none otherwise.
+    """
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self.lock = lock
         self._stores: weakref.WeakKeyDictionary[Any, _Keys] = weakref.WeakKeyDictionary()
 
     def adds(self, store: Any, key: str) -> None:
-        """A key is about to be set."""
+        """A key is about to be set, and the lock is held until it is."""
         keys = self._stores.get(store)
         if keys is not None and key not in store:
-            with self._lock:
-                keys.added.append(key)
+            keys.added.append(key)
 
     def of(self, store: Any) -> list[str]:
         """All keys of a store in the order of their UTF-8 bytes, each once; some may be gone. Not to be changed.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.html
         """
-        with self._lock:
+        with self.lock:
             keys = self._stores.get(store)
             present = store._store
             if keys is None or len(keys.ordered) > 2 * len(present) + _STALE:
@@ -43,6 +45,3 @@ class SortedKeys:
                 added, keys.added = keys.added, []
                 keys.ordered = list(dict.fromkeys(sorted(keys.ordered + sorted(added))))
             return keys.ordered
-
-
-SORTED_KEYS = SortedKeys()
