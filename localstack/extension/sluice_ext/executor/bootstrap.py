@@ -124,6 +124,13 @@ def _wrap(wrapper: str, command: "list[str]") -> None:
     os.execv(wrapper, [wrapper, *command])
 
 
+def _end_with(libc: "ctypes.CDLL", parent: int) -> None:
+    """Be killed when the parent ends. After unshare, because changing credentials clears the signal."""
+    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def _report(handle: int) -> None:
     """Tell the engine, once the handler is imported, which modules there are: "a\\nb\\n\\n"."""
     import contextlib
@@ -154,17 +161,13 @@ def main() -> None:
         import fork_server  # type: ignore[import-not-found]  # from this script's folder
 
         del sys.modules[fork_server.__name__]  # a function may have a module of that name
-
         os.chdir(os.path.dirname(tmp))  # noqa: PTH120
     if tmp:
         _isolate(libc, tmp, task, opt, kept)
     environments = os.open(".", os.O_PATH) if mode == "serve" else -1
-    # After unshare: changing credentials clears the parent-death signal.
-    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    _end_with(libc, int(engine))
     if handler == "--probe":
         return
-    if os.getppid() != int(engine):
-        os._exit(1)
     task_root = os.environ["LAMBDA_TASK_ROOT"]
     os.chdir(task_root)
     wrapper = os.environ.get("AWS_LAMBDA_EXEC_WRAPPER")
@@ -177,7 +180,14 @@ def main() -> None:
     sys.argv = ["/var/runtime/bootstrap.py", handler]
 
     if mode == "serve":
-        fork_server.serve(libc, int(handle), environments, [path for path in kept if path.startswith(f"{_TMP}/")])
+        server = os.getpid()
+        own_tmp = fork_server.serve(int(handle))
+        # A new namespace goes on with this process's folder, and with no other descriptor of the old one.
+        os.fchdir(environments)
+        _isolate(libc, f"./{own_tmp}", "", "", kept)
+        _end_with(libc, server)
+        os.close(environments)
+        os.chdir(task_root)
     elif mode == "report":
         _report(int(handle))
 

@@ -11,7 +11,6 @@ then ``{"fork": {"name", "variables"}}``, with the descriptor for the output, ->
 """
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -21,9 +20,7 @@ import socket
 import sys
 import warnings
 
-_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
-_CLONE_NEWNS, _MS_BIND, _MS_REC = 0x00020000, 4096, 16384
-_OPT, _TMP, _TASK = "/opt/", "/tmp", "/var/task"
+_OPT = "/opt/"
 _REQUEST = 1 << 20
 # AWS's runtime interface client reads the address of its environment's Runtime API when it is imported.
 _RUNTIME = {"awslambdaric", "runtime_client", "snapshot_restore_py"}
@@ -114,13 +111,11 @@ def _sockets() -> int:
     return found
 
 
-def serve(libc: ctypes.CDLL, handle: int, environments: int, keep: "list[str]") -> None:
-    """Answer requests. Returns in each fork, ready to start the runtime, and never in this process.
+def serve(handle: int) -> str:
+    """Answer requests on a socket (its descriptor). Returns in each fork, and never in this process.
 
-    handle: the socket's descriptor; environments: that of the folder with the environments' /tmp; keep: folders below
-    /tmp that stay visible.
+    A fork has a session, the output and the variables of its own; returns the name of the folder that becomes its /tmp.
     """
-    server = os.getpid()
     channel = socket.socket(fileno=handle)
     names = json.loads(channel.recv(_REQUEST))["load"]
     try:
@@ -144,47 +139,18 @@ def serve(libc: ctypes.CDLL, handle: int, environments: int, keep: "list[str]") 
             pid = os.fork()
         if not pid:
             channel.close()
-            _become(libc, server, request["fork"], handles[0], environments, keep)
+            _become(request["fork"]["variables"], handles[0])
             os.write(1, printed)
-            return
+            return str(request["fork"]["name"])
         os.close(handles[0])
         channel.send(json.dumps({"pid": pid}).encode())
 
 
-def _become(
-    libc: ctypes.CDLL, server: int, wanted: "dict[str, object]", output: int, environments: int, keep: "list[str]"
-) -> None:
-    """Make a fork an environment of its own: session, output, /tmp and variables."""
+def _become(variables: "dict[str, str]", output: int) -> None:
     os.setsid()
-    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if os.getppid() != server:
-        os._exit(1)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    # A new namespace goes on with this process's folder, and with no other descriptor of the old one.
-    os.fchdir(environments)
-    _check(libc.unshare(_CLONE_NEWNS), "unshare")
-    held = {path: os.open(path, os.O_PATH) for path in keep}
-    _show(libc, f"./{wanted['name']}", _TMP)
-    for path, handle in held.items():
-        os.makedirs(path, exist_ok=True)  # noqa: PTH103
-        _show(libc, f"/proc/self/fd/{handle}", path)
-        os.close(handle)
-    os.close(environments)
-    os.chdir(_TASK)
-    os.environ.update(wanted["variables"])  # type: ignore[call-overload]
+    os.environ.update(variables)
     if "numpy" in sys.modules:  # Python's own generator has a new seed in each fork; that of numpy has not
         sys.modules["numpy"].random.seed()
-
-
-def _show(libc: ctypes.CDLL, source: str, target: str) -> None:
-    answer = libc.mount(os.fsencode(source), os.fsencode(target), None, _MS_BIND | _MS_REC, None)
-    _check(answer, f"mount on {target}")
-
-
-def _check(answer: int, call: str) -> None:
-    if answer != 0:
-        why = os.strerror(ctypes.get_errno())
-        print(f"an execution environment could not be made: {call} failed: {why}", flush=True)
-        os._exit(1)
