@@ -134,17 +134,26 @@ def test_a_hostile_expression_ends_within_bounds_and_the_engine_lives(run: Runne
     assert run(one("1 + 1"), **JSONATA).output == {"v": 2}
 
 
-def test_a_task_whose_output_fails_is_caught_with_its_error(run: Runner) -> None:
+SUB = {"StartAt": "In", "States": {"In": {"Type": "Pass", "End": True}}}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"Type": "Parallel", "Branches": [SUB]},
+        {"Type": "Map", "Items": [1], "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, **SUB}},
+    ],
+    ids=["parallel", "map"],
+)
+def test_a_task_whose_output_fails_is_caught_with_its_error(run: Runner, kind: dict[str, Any]) -> None:
     """Catch applies to the expressions about a result.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#transforming-error-handling
     """
-    sub = {"StartAt": "In", "States": {"In": {"Type": "Pass", "End": True}}}
     for place in ("Assign", "Output"):
         states = {
             "Try": {
-                "Type": "Parallel",
-                "Branches": [sub],
+                **kind,
                 place: {"x": [1, "{% $states.input.nothing %}"]},
                 "Catch": [
                     {"ErrorEquals": ["Other"], "Next": "Wrong"},
