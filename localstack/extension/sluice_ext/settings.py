@@ -27,7 +27,7 @@ already set wins) before LocalStack is imported. The rest are read by the extens
 | SLUICE_GLUE_WHEELS | (none) | folder of wheels for --additional-python-modules |
 | SLUICE_GLUE_MINUTE | 60 | how long a minute of a job's timeout lasts (s) |
 | SLUICE_SPARK_MB | 3072 | most memory of a Spark job (MB) |
-| SLUICE_SPARK_OPTIMIZE | 0 | 1 = Java's optimizing compiler, too: for jobs of minutes; shorter ones take twice the processor time |
+| SLUICE_SPARK_OPTIMIZE | 0 | 1 = Java's optimizing compiler, too, for Spark jobs of minutes (short ones cost twice) |
 | SLUICE_S3_MEMORY_MB | 8 | what S3 objects up to 512 KiB hold in memory before the oldest go to files (MB) |
 | SLUICE_TRIM_SECONDS | 10 | how often free memory is given back to the system (s; 0: never) |
 | SLUICE_STATE | (none) | folder of a saved state, which is restored before the first call; may be missing |
