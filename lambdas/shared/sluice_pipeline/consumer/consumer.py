@@ -49,7 +49,8 @@ class Work[M]:
     whatever did not succeed. ``on_failure`` records and notifies what the error calls for. A message to which the work
     does not apply is acknowledged. An error is transient unless ``is_permanent`` says that no retry can help.
     ``before_last_try`` is called before a message is processed for the last time: the function may not survive it.
-    ``is_interruptible``: the end of the function's time may interrupt ``process`` anywhere (TimedOut, transient).
+    ``process_again`` is called instead of ``process`` for a message that was received before.
+    ``is_interruptible``: the end of the function's time may interrupt either anywhere (TimedOut, transient).
     """
 
     parse: Callable[[str], M]
@@ -59,6 +60,7 @@ class Work[M]:
     applies_to: Callable[[M], bool] = lambda _message: True
     is_permanent: Callable[[Exception], bool] = lambda _error: False
     before_last_try: Callable[[M, LambdaContext], None] | None = None
+    process_again: Callable[[M], None] | None = None
     is_interruptible: bool = False
 
 
@@ -153,7 +155,7 @@ class Consumer[M]:
             return
         correlate(self._logger, self._work.object_id(message))
         try:
-            self._process(message)
+            self._process(message, again=delivery.receives > 1)
         except Exception as error:
             self._work.on_failure(message, error, delivery)
             if delivery.is_last:
@@ -166,10 +168,11 @@ class Consumer[M]:
                 self._redelivery.later(record.receipt_handle, delivery.receives)
             raise
 
-    def _process(self, message: M) -> None:
+    def _process(self, message: M, *, again: bool) -> None:
+        work = (again and self._work.process_again) or self._work.process
         try:
             with self._batch.deadline.interrupts():
-                self._work.process(message)
+                work(message)
         except OutOfTime as late:
             raise TimedOut(f"the function's time of {self._batch.deadline.seconds:.0f} s was over") from late
 
