@@ -35,9 +35,17 @@ class Layer:
         """Everything beside the lock that decides the contents."""
         return "\n".join((PLATFORM, PYTHON, *_INSTALL_RECORDS, *self.unused))
 
+    def leaves_out(self, name: str) -> bool:
+        """Whether an installed file is not in the zip. The last pattern that it matches decides; ``!`` takes it in."""
+        out = False
+        for pattern in (*_INSTALL_RECORDS, *self.unused):
+            if fnmatch.fnmatchcase(name, pattern.removeprefix("!")):
+                out = not pattern.startswith("!")
+        return out
+
 
 def find_layers(folder: Path = LAMBDAS_DIR / "requirements") -> list[Layer]:
-    """A layer for each lock ``<name>.txt``; ``<name>.unused`` lists patterns of what is left out, one a line."""
+    """A layer for each lock ``<name>.txt``; ``<name>.unused`` lists patterns of what is left out (``!``: taken in all the same)."""
     found = []
     for lock in sorted(folder.glob("*.txt")):
         lines = lock.with_suffix(".unused").read_text().splitlines()
@@ -65,10 +73,4 @@ def install(layer: Layer, folder: Path) -> dict[str, Path]:
         machine.run(command, machine.uv_environment(sys.executable), log)
     except (machine.SetupError, subprocess.SubprocessError) as error:
         fail(f"layer {layer.name} could not be installed from {layer.lock.relative_to(ROOT)}: {error}", 1)
-    left_out = (*_INSTALL_RECORDS, *layer.unused)
-    files = tree(folder)
-    return {
-        f"python/{name}": path
-        for name, path in files.items()
-        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in left_out)
-    }
+    return {f"python/{name}": path for name, path in tree(folder).items() if not layer.leaves_out(name)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -223,11 +224,11 @@ def test_a_function_without_a_handler_is_refused(lambdas: Path, no_layers: list[
         artifacts.build(tmp_path / "out", lambdas=lambdas)
 
 
-def test_layers_come_from_locks_without_boto3() -> None:
-    for layer in LAYERS:
-        text = layer.lock.read_text()
-        assert "--hash=sha256:" in text
-        assert "boto3" not in text  # the managed runtime brings it
+def test_layers_come_from_locks_and_boto3_is_pinned_in_the_base_one() -> None:
+    """The managed runtime's own changes without notice: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html"""
+    pinned = [layer.name for layer in LAYERS if re.search(r"^boto3==", layer.lock.read_text(), re.MULTILINE)]
+    assert pinned == ["base"]
+    assert all("--hash=sha256:" in layer.lock.read_text() for layer in LAYERS)
 
 
 @pytest.mark.slow
@@ -242,7 +243,10 @@ import io, sys
 sys.path.insert(0, sys.argv[1])
 import pyarrow as pa
 import pyarrow.json, pyarrow.csv, pyarrow.compute, pyarrow.parquet, pyarrow.dataset, pyarrow.fs
-import aws_lambda_powertools, jmespath
+import aws_lambda_powertools, boto3, jmespath
+assert boto3.__file__.startswith(sys.argv[1]), boto3.__file__
+for service in ("dynamodb", "s3", "secretsmanager", "sns", "sqs", "stepfunctions"):
+    boto3.client(service, region_name="eu-central-1")
 table = pyarrow.json.read_json(io.BytesIO(b'{"a": 1, "d": "2026-01-02"}\\n'))
 assert pyarrow.csv.read_csv(io.BytesIO(b"a\\n1\\n")).num_rows == 1
 sink = pa.BufferOutputStream()
@@ -256,3 +260,27 @@ print("ok")
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "ok\n", done.stderr
+
+
+def test_the_base_layer_has_boto3_with_every_service_that_a_function_calls_and_no_other() -> None:
+    [base] = [layer for layer in LAYERS if layer.name == "base"]
+    text = "".join(path.read_text() for path in LAMBDAS_DIR.rglob("*.py"))
+    called = set(re.findall(r'client\(\s*"([a-z0-9-]+)"', text))
+    assert {"dynamodb", "s3", "sqs"} < called
+    has = {
+        service
+        for service in [*called, "ec2", "iam"]
+        if not base.leaves_out(f"botocore/data/{service}/x/service-2.json.gz")
+    }
+    assert has == called
+    assert not base.leaves_out("botocore/data/endpoints.json")
+    assert not base.leaves_out("botocore/client.py")
+    assert base.leaves_out("boto3/data/s3/2006-03-01/resources-1.json")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "out"),
+    [((), False), (("a/*",), True), (("a/*", "!a/b"), False), (("!a/b", "a/*"), True), (("a/*", "!a/c"), True)],
+)
+def test_the_last_pattern_that_a_file_matches_decides(patterns: tuple[str, ...], out: bool) -> None:
+    assert Layer("x", Path("x.txt"), patterns).leaves_out("a/b") is out
