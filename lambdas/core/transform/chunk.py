@@ -35,7 +35,7 @@ class NotPlanned(RuntimeError):
 
 class Overwritten(RuntimeError):
     """An old run's write passed S3's comparison: between its look and its write a file was made that has the same bytes
-    as the one that it saw. No retry mends it; its message ends in the dead-letter queue, whose alarm says so."""
+    as the one that it saw. No retry can help; its message ends in the dead-letter queue, whose alarm says so."""
 
 
 @dataclass(frozen=True, slots=True)

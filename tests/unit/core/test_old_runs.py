@@ -228,7 +228,7 @@ def test_an_old_write_that_s3_takes_for_an_expected_one_is_found() -> None:
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
-def test_a_write_that_loses_to_another_looks_again_and_gives_up_in_the_end(code: str) -> None:
+def test_a_write_that_loses_to_another_looks_again_and_fails_in_the_end(code: str) -> None:
     s3 = ConditionalS3()
     RunFiles(s3, "silver", 2).put("k", b"two")
     assert s3.contents("silver") == {"k": b"two"}

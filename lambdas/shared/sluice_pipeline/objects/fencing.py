@@ -15,7 +15,7 @@ RUN: Final = "run"
 """Name in the metadata of a file: the run that wrote it. Files of earlier releases have none and are older than all."""
 _TRIES: Final = 5
 _GONE: Final = frozenset({"404", "NoSuchKey", "NotFound"})
-# Somebody else was sooner, or is writing at this moment.
+# Another worker was sooner, or is writing at this moment.
 _LOST: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}) | _GONE
 
 
