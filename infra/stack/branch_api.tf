@@ -24,6 +24,9 @@ module "api" {
     key_throttle              = var.api_key_throttle
     key_quota                 = var.api_key_quota
     cors_origins              = var.api_cors_origins
+    authorization             = var.api_authorization
+    access_logs               = var.api_access_logs
+    waf_web_acl_arn           = var.api_waf_web_acl_arn
   }
 }
 
@@ -204,6 +207,50 @@ variable "api_cors_origins" {
   validation {
     condition     = alltrue([for origin in var.api_cors_origins : origin == "*" || can(regex("^https?://[A-Za-z0-9.:-]+$", origin))])
     error_message = "api_cors_origins must be origins such as https://app.example, or *."
+  }
+}
+
+variable "api_authorization" {
+  description = <<-EOT
+    What a request needs beside its key: NONE; AWS_IAM, a signature of an identity that may execute-api:Invoke; or
+    COGNITO_USER_POOLS, a token of one of user_pool_arns in the header Authorization.
+  EOT
+  type        = object({ type = string, user_pool_arns = optional(list(string), []) })
+  default     = { type = "NONE" }
+
+  validation {
+    condition     = contains(["NONE", "AWS_IAM", "COGNITO_USER_POOLS"], var.api_authorization.type)
+    error_message = "api_authorization: type is NONE, AWS_IAM or COGNITO_USER_POOLS."
+  }
+
+  validation {
+    condition     = (var.api_authorization.type == "COGNITO_USER_POOLS") == (length(var.api_authorization.user_pool_arns) > 0)
+    error_message = "api_authorization: user_pool_arns go with COGNITO_USER_POOLS, and with nothing else."
+  }
+}
+
+variable "api_access_logs" {
+  description = <<-EOT
+    A line in CloudWatch Logs for each request of the API: off, on, or with_account_role, which also makes the role that
+    API Gateway needs once for an account and region. A region that has one keeps it with "on".
+  EOT
+  type        = string
+  default     = "off"
+
+  validation {
+    condition     = contains(["off", "on", "with_account_role"], var.api_access_logs)
+    error_message = "api_access_logs is off, on or with_account_role."
+  }
+}
+
+variable "api_waf_web_acl_arn" {
+  description = "ARN of a regional AWS WAF web ACL that looks at the API's requests first; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_waf_web_acl_arn == null ? true : can(regex("^arn:[^:]+:wafv2:[^:]+:[0-9]{12}:regional/webacl/", var.api_waf_web_acl_arn))
+    error_message = "api_waf_web_acl_arn is the ARN of a regional web ACL (arn:aws:wafv2:<region>:<account>:regional/webacl/...)."
   }
 }
 

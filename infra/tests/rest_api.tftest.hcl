@@ -114,3 +114,34 @@ run "origins_and_quotas_are_given_on" {
     error_message = "the quota must be given to the plan"
   }
 }
+
+run "a_pool_an_access_log_and_a_web_acl_by_variable" {
+  module {
+    source = "./modules/rest_api"
+  }
+
+  variables {
+    authorization   = { type = "COGNITO_USER_POOLS", user_pool_arns = ["arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_a"] }
+    access_log      = { retention_days = 30, account_role = true }
+    waf_web_acl_arn = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/one/1"
+  }
+
+  assert {
+    condition = { for name, method in aws_api_gateway_method.this : name => method.authorization } == {
+      "health ANY"    = "NONE"
+      "proxy ANY"     = "COGNITO_USER_POOLS"
+      "proxy OPTIONS" = "NONE"
+    }
+    error_message = "what needs a key needs a token, too, and nothing else does"
+  }
+
+  assert {
+    condition     = strcontains(aws_api_gateway_stage.this.access_log_settings[0].format, "$context.identity.apiKeyId") && !strcontains(aws_api_gateway_stage.this.access_log_settings[0].format, "identity.apiKey\"")
+    error_message = "a log names keys by their ids and never has a key"
+  }
+
+  assert {
+    condition     = length(aws_wafv2_web_acl_association.this) == 1 && length(aws_api_gateway_account.this) == 1
+    error_message = "the web ACL must be in front of the stage, and the account must have the role"
+  }
+}

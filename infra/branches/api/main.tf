@@ -122,6 +122,14 @@ module "rest_api" {
   cors_origins = var.settings.cors_origins
   tracing_mode = var.deployment.tracing_mode
 
+  authorization   = var.settings.authorization
+  waf_web_acl_arn = var.settings.waf_web_acl_arn
+  access_log = var.settings.access_logs == "off" ? null : {
+    retention_days = var.deployment.log_retention_days
+    kms_key_arn    = var.deployment.kms_key_arn
+    account_role   = var.settings.access_logs == "with_account_role"
+  }
+
   function = {
     name       = module.function.name
     invoke_arn = module.function.invoke_arn

@@ -51,6 +51,10 @@ variable "settings" {
     key_throttle = object({ rate = number, burst = number })
     key_quota    = object({ limit = number, period = string })
     cors_origins = list(string)
+
+    authorization   = object({ type = string, user_pool_arns = list(string) })
+    access_logs     = string
+    waf_web_acl_arn = string
   })
 }
 

@@ -36,13 +36,23 @@ locals {
   )
 }
 
+resource "aws_api_gateway_authorizer" "this" {
+  count = var.authorization.type == "COGNITO_USER_POOLS" ? 1 : 0
+
+  name          = var.name
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  type          = "COGNITO_USER_POOLS"
+  provider_arns = var.authorization.user_pool_arns
+}
+
 resource "aws_api_gateway_method" "this" {
   for_each = local.methods
 
   rest_api_id      = aws_api_gateway_rest_api.this.id
   resource_id      = each.value.resource
   http_method      = each.value.method
-  authorization    = "NONE"
+  authorization    = each.value.key ? var.authorization.type : "NONE"
+  authorizer_id    = each.value.key ? one(aws_api_gateway_authorizer.this[*].id) : null
   api_key_required = each.value.key
 }
 
@@ -71,7 +81,7 @@ resource "aws_api_gateway_deployment" "this" {
   # A deployment is a picture of the API; another is made when any of this changes.
   triggers = {
     picture = sha1(jsonencode([
-      local.methods, var.function.invoke_arn, local.responses,
+      local.methods, var.authorization, var.function.invoke_arn, local.responses,
       [for integration in aws_api_gateway_integration.this : integration.id],
       [for response in aws_api_gateway_gateway_response.this : response.id],
     ]))
@@ -88,7 +98,23 @@ resource "aws_api_gateway_stage" "this" {
   stage_name           = var.stage
   xray_tracing_enabled = var.tracing_mode == "Active"
 
-  depends_on = [var.opened_after]
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+
+    content {
+      destination_arn = access_log_settings.value.arn
+      format          = jsonencode({ for name in local.logged : name => "$context.${name}" })
+    }
+  }
+
+  depends_on = [var.opened_after, aws_api_gateway_account.this]
+}
+
+resource "aws_wafv2_web_acl_association" "this" {
+  count = var.waf_web_acl_arn == null ? 0 : 1
+
+  resource_arn = aws_api_gateway_stage.this.arn
+  web_acl_arn  = var.waf_web_acl_arn
 }
 
 # For all callers together, with a key or without.

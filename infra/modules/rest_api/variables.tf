@@ -61,6 +61,24 @@ variable "tracing_mode" {
   default     = "PassThrough"
 }
 
+variable "authorization" {
+  description = "What a request needs beside its key: NONE, AWS_IAM (a signature) or COGNITO_USER_POOLS (a token of one of the pools)."
+  type        = object({ type = string, user_pool_arns = optional(list(string), []) })
+  default     = { type = "NONE" }
+}
+
+variable "access_log" {
+  description = "The stage's access log, null for none. account_role: also make the role that API Gateway needs once for an account and region."
+  type        = object({ retention_days = number, kms_key_arn = optional(string), account_role = bool })
+  default     = null
+}
+
+variable "waf_web_acl_arn" {
+  description = "ARN of the AWS WAF web ACL (of the region) that looks at requests first; null for none."
+  type        = string
+  default     = null
+}
+
 variable "opened_after" {
   description = "Known once what the function needs exists; the stage, which answers requests, is created after that."
   type        = string
