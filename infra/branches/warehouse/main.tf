@@ -189,7 +189,7 @@ module "load_trigger" {
     name      = module.load.name
     role_name = module.load.role_name
   }
-  batch_size          = 1 # an object may be large, and gets the whole timeout
+  batch_size          = var.settings.load_batch_size # small objects share a transaction
   maximum_concurrency = var.settings.load_maximum_concurrency
 
   # Tables first.

@@ -52,6 +52,7 @@ variable "settings" {
     load_timeout_seconds     = number
     load_memory_mb           = number
     load_maximum_concurrency = number
+    load_batch_size          = number
     canonical                = bool
   })
 }
