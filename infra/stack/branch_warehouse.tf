@@ -19,6 +19,7 @@ module "warehouse" {
     load_memory_mb           = var.load_memory_mb
     load_maximum_concurrency = var.load_maximum_concurrency
     load_batch_size          = var.load_batch_size
+    left_out                 = var.warehouse_left_out
     canonical                = var.canonical_enabled
   }
 }
@@ -130,6 +131,22 @@ variable "load_batch_size" {
     condition     = var.load_batch_size >= 1 && var.load_batch_size <= 10
     error_message = "load_batch_size must be between 1 and 10, what a queue gives at a time."
   }
+}
+
+variable "warehouse_left_out" {
+  description = "Datasets whose objects are not loaded into the warehouse: what is too much for one database stays in silver, where the lake queries it."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.warehouse_left_out : can(regex("^[a-z][a-z0-9_]*$", name))])
+    error_message = "warehouse_left_out must name datasets: lower-case letters, digits and underscores."
+  }
+}
+
+output "warehouse_left_out" {
+  description = "Datasets whose objects are not loaded into the warehouse."
+  value       = var.warehouse_left_out
 }
 
 output "load_function" {

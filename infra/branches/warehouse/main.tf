@@ -110,6 +110,7 @@ module "load_queue" {
   retention_days           = var.deployment.message_retention_days
   max_receive_count        = var.deployment.max_receive_count
   label                    = "load"
+  left_out                 = var.settings.left_out
 }
 
 module "load" {

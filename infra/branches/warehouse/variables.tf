@@ -53,6 +53,7 @@ variable "settings" {
     load_memory_mb           = number
     load_maximum_concurrency = number
     load_batch_size          = number
+    left_out                 = list(string)
     canonical                = bool
   })
 }

@@ -53,7 +53,8 @@ class Bench:
         mixed = [record for name in shipping.DATASETS for record in shipping.records(name, 5, 4)]
         puts = [self.pipe.put("shipments", body, f"{n}.jsonl") for n, body in enumerate(rows)]
         puts.append(self.pipe.put("mixed", formats.jsonl(mixed), "mixed.jsonl"))
-        self.pipe.wait(*puts)
+        for put in puts:
+            self.pipe.wait_for_run(put, 1)  # its load waits
         return puts
 
     def loader(self, connection: Any, s3: Any = None, ledger: Any = None) -> Loader:
