@@ -200,10 +200,12 @@ class Speeds:
         return cls()
 
 
-TOGETHER = 4.0
-"""How many times as many objects a worker loads when ten share a transaction: docs/scale.md has the measurement."""
+TOGETHER = ((20e3, 3.0), (0.75e6, 1.2))
+"""How many times as many objects a worker loads when ten share a transaction: largest size in bytes, and the factor.
+
+docs/scale.md has the measurement. Of larger objects, and of smaller batches, nothing was measured, and nothing gained.
+"""
 TOGETHER_BATCH = 10
-"""Objects a transaction of that measurement; for a smaller batch nothing is said."""
 
 SUBSCRIBERS = 3
 """Queues that get each object.committed in prod: warehouse, lake, feedback."""
@@ -276,7 +278,8 @@ def _load(load: Load, settings: Settings, speeds: Speeds) -> list[Limit]:
     if not load.warehouse_part:
         return []
     workers, batch, part = settings.load_maximum_concurrency, settings.load_batch_size, load.warehouse_part
-    rate = speeds.load_objects_per_s * (TOGETHER if batch >= TOGETHER_BATCH else 1.0)
+    factor = next((factor for size, factor in TOGETHER if load.object_bytes <= size), 1.0)
+    rate = speeds.load_objects_per_s * (factor if batch >= TOGETHER_BATCH else 1.0)
     of = f", of {part:.0%} of the objects" if part < 1 else ""
     return [
         Limit("load: transactions", rate * workers / part,

@@ -22,9 +22,9 @@ from warehouse.database import OBJECT_ID, Warehouse, silver_table
 from warehouse.load.records import Before, Loaded, loaded_before, record
 from warehouse.load.silver_rows import Rows, SilverChanged, read
 
-MOST_BYTES: Final = 16 * 1024 * 1024
+MAXIMUM_BYTES: Final = 16 * 1024 * 1024
 """Of the silver files of a group, which are in memory at one time. An object that has more is loaded alone."""
-MOST_ROWS: Final = 200_000
+MAXIMUM_ROWS: Final = 200_000
 _THREADS: Final = 4
 
 type Outcome = Loaded | Exception | None
@@ -158,7 +158,7 @@ def _that_fit(
     fit, size, rows = [], 0, 0
     for one in found:
         more, count = (sum(int(output[name]) for output in one[2]) for name in ("bytes", "rows"))
-        if size + more <= MOST_BYTES and rows + count <= MOST_ROWS:
+        if size + more <= MAXIMUM_BYTES and rows + count <= MAXIMUM_ROWS:
             fit.append(one)
             size, rows = size + more, rows + count
     return fit
@@ -172,7 +172,7 @@ def _write(
     counts: dict[UUID, dict[str, int]] = {part.object_id: dict.fromkeys(sorted(part.tables), 0) for part in parts}
     former = {part.object_id: set(before[part.object_id].rows_by_table) for part in parts if part.object_id in before}
     for table in sorted({name for part in parts for name in part.tables}.union(*former.values())):
-        # Also of an object that had no rows there: its table may hold what nobody recorded, as when it is loaded alone.
+        # Also of objects without a load before: as when it is loaded alone, rows that no load recorded go.
         ids = [part.object_id for part in parts if table in part.tables or table in former.get(part.object_id, ())]
         gone = connection.execute(
             sql.SQL("WITH gone AS (DELETE FROM {} WHERE {id} = ANY(%s) RETURNING {id}) "

@@ -103,10 +103,10 @@ def test_the_warehouse_limits_what_it_takes_and_nothing_else() -> None:
 
 
 def test_objects_that_share_a_transaction_are_loaded_faster_by_the_measured_factor() -> None:
-    """Of a batch of another size nothing was measured, so nothing is gained."""
-    for batch, factor in ((1, 1.0), (9, 1.0), (10, scale.TOGETHER)):
+    """Of smaller batches and of larger objects nothing was measured, so nothing is gained."""
+    for batch, size, factor in ((1, 1e4, 1.0), (9, 1e4, 1.0), (10, 1e4, 3.0), (10, 0.7e6, 1.2), (10, 1e6, 1.0)):
         settings = replace(SETTINGS, load_batch_size=batch)
-        found = {one.stage: one for one in scale.limits(ASKED, settings, SPEEDS)}
+        found = {one.stage: one for one in scale.limits(Load(1e6, 1e6 * size), settings, SPEEDS)}
         assert found["load: transactions"].objects_per_s == pytest.approx(80 * factor)
 
 
