@@ -147,6 +147,18 @@ module "transform" {
       resources = [local.silver_objects, local.quarantine_objects]
     },
     {
+      # A file of a newer run is not replaced: the run stands in its metadata. S3 asks for the same permission when it
+      # compares an ETag.
+      sid       = "CompareRuns"
+      actions   = ["s3:GetObject"]
+      resources = [local.silver_objects, local.quarantine_objects]
+    },
+    {
+      sid       = "DistinguishNewFromForbidden"
+      actions   = ["s3:ListBucket"]
+      resources = [module.bucket["silver"].arn, module.bucket["quarantine"].arn]
+    },
+    {
       # A transaction is allowed by the actions of the writes in it. Batches write and delete the pages of a chunk that
       # has very many files.
       sid       = "CountRows"

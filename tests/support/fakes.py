@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,62 @@ class FakeS3:
             if version_id in (None, stored.version_id):
                 return stored
         raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+
+
+@dataclass
+class ConditionalS3:
+    """S3 without versions, as far as it compares before it writes; an object of a version is one of ``bodies``.
+
+    ``before`` is called before each call of what is written; ``refuse`` is what every PUT is answered.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    before: Callable[[], None] = lambda: None
+    refuse: ClientError | None = None
+    objects: dict[tuple[str, str], Stored] = field(default_factory=dict)
+
+    def contents(self, bucket: str) -> dict[str, bytes]:
+        return {key: stored.body for (place, key), stored in sorted(self.objects.items()) if place == bucket}
+
+    def get_object(self, Bucket: str, Key: str, VersionId: str, Range: str) -> dict[str, Any]:  # noqa: N803
+        del Bucket, Key
+        start, _, end = Range.removeprefix("bytes=").partition("-")
+        return {"Body": io.BytesIO(self.bodies[VersionId][int(start) : int(end) + 1])}
+
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        self.before()
+        found = self.objects.get((Bucket, Key))
+        if found is None:
+            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+        return {"ETag": f'"{found.etag}"', "Metadata": found.metadata}
+
+    def put_object(
+        self,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Body: bytes,  # noqa: N803
+        Metadata: dict[str, str],  # noqa: N803
+        IfMatch: str = "",  # noqa: N803
+        IfNoneMatch: str = "",  # noqa: N803
+    ) -> None:
+        self.before()
+        if self.refuse:
+            raise self.refuse
+        self._compare(Bucket, Key, IfMatch, IfNoneMatch, "PutObject")
+        self.objects[Bucket, Key] = Stored(Body, "", Metadata)
+
+    def delete_object(self, Bucket: str, Key: str, IfMatch: str) -> None:  # noqa: N803
+        self.before()
+        self._compare(Bucket, Key, IfMatch, "", "DeleteObject")
+        del self.objects[Bucket, Key]
+
+    def _compare(self, bucket: str, key: str, match: str, none_match: str, operation: str) -> None:
+        found = self.objects.get((bucket, key))
+        if match and found is None:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, operation)
+        if (none_match and found) or (match and found and match != f'"{found.etag}"'):
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, operation)
 
 
 @dataclass

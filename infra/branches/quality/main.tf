@@ -202,7 +202,7 @@ module "publish" {
       # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
       sid       = "FindMissingVerdictsAndLeftovers"
       actions   = ["s3:ListBucket"]
-      resources = [module.bucket.arn, var.core.buckets.staging.arn]
+      resources = [module.bucket.arn, var.core.buckets.staging.arn, var.core.buckets.silver.arn]
     },
     {
       sid       = "TakeStaged"
@@ -210,8 +210,9 @@ module "publish" {
       resources = [var.core.objects.staged, var.core.objects.leftovers]
     },
     {
+      # s3:GetObject to compare: a file of a newer run is not replaced.
       sid       = "WriteSilver"
-      actions   = ["s3:PutObject", "s3:DeleteObject"]
+      actions   = ["s3:PutObject", "s3:DeleteObject", "s3:GetObject"]
       resources = [var.core.objects.silver]
     },
     {

@@ -1,5 +1,6 @@
 """One chunk: read it, partition its rows, write silver and quarantine, count it, and announce a finished object."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
@@ -18,9 +19,10 @@ from sluice_pipeline.catalog.datasets import Catalog
 from sluice_pipeline.catalog.deployed import DeployedDatasets
 from sluice_pipeline.events.announcements import Announcements
 from sluice_pipeline.events.messages import ChunkMessage
-from sluice_pipeline.ledger.items import ChunkItem, ChunkState, ObjectItem, Output
+from sluice_pipeline.ledger.items import ChunkItem, ChunkState, ObjectItem, Output, QuarantineFile
 from sluice_pipeline.ledger.ledger import ChunkResult, Ledger
 from sluice_pipeline.notices.ending import RunEnd
+from sluice_pipeline.objects.fencing import RunFiles, Superseded
 from sluice_pipeline.objects.storage import Storage
 from sluice_pipeline.runtime.telemetry import measure
 
@@ -29,6 +31,11 @@ logger = Logger(child=True)
 
 class NotPlanned(RuntimeError):
     """The ledger has no such chunk; SQS delivers the message again, by then the plan may be there."""
+
+
+class Overwritten(RuntimeError):
+    """An old run's write passed S3's comparison: between its look and its write a file was made that has the same bytes
+    as the one that it saw. No retry mends it; its message ends in the dead-letter queue, whose alarm says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,8 @@ class ChunkProcessor:
         """Processes a chunk once, however often it is delivered; None when no work is left.
 
         Raises:
-            NotPlanned, ObjectFailed, ObjectMissing, DatasetsUnavailable, DatasetsUnreadable: as their docstrings say;
-                nothing has been counted then.
+            NotPlanned, ObjectFailed, ObjectMissing, DatasetsUnavailable, DatasetsUnreadable, Superseded: as their
+                docstrings say; nothing has been counted then.
         """
         object_id, chunk = message.origin.object_id, message.chunk
         planned = self._ledger.chunk(object_id, chunk.index)
@@ -90,11 +97,47 @@ class ChunkProcessor:
         counted = self._ledger.complete_chunk(object_id, chunk, message.run, result)
         if counted:
             self._ledger.delete_former_pages(planned, message.run)
+        else:
+            self._require_same_run(message)
         if counted and chunk.count == 1:  # completing the only chunk has claimed the commit along
             committed = self._announce(_item_of(message, result), list(result.outputs), staged)
         else:
             committed = self._finish(message)
         return replace(result, committed=committed)
+
+    def clear(self, message: ChunkMessage) -> bool:
+        """Whether a newer run has begun; then the files that an attempt of this older one has left are deleted.
+
+        That attempt stood still, wrote after the newer run did, and ended before it knew. What it would write follows
+        from the object and its rules, so it is read again.
+
+        Raises:
+            NotPlanned: which files the newer run has is not known yet.
+            Overwritten: it has replaced a file of the newer run all the same.
+        """
+        chunk = self._ledger.chunk(message.origin.object_id, message.chunk.index)
+        if chunk is None or int(chunk["run"]) <= message.run:
+            return False
+        if chunk["chunk_state"] == ChunkState.PENDING:
+            raise NotPlanned(f"run {chunk['run']} of {message.origin.object_id} has not written its files yet")
+        catalog = self._datasets.read(message.rules)
+        silver, quarantine = self._file_names(message, self._partition(message, catalog), catalog)
+        if not self._staging.takes(message, chunk, catalog):  # a run that is staged has written nothing to silver
+            self._clear(self._buckets.silver, message.run, silver, chunk.get("outputs", []))
+        self._clear(self._buckets.quarantine, message.run, quarantine, chunk.get("quarantine", []))
+        return True
+
+    def _clear(self, bucket: str, run: int, written: list[str], current: Sequence[Output | QuarantineFile]) -> None:
+        files, kept = RunFiles(self._s3, bucket, run), {entry["key"] for entry in current}
+        in_order(files.delete_own, sorted(set(written) - kept))
+        if lost := [key for key in written if key in kept and files.has(key)]:
+            raise Overwritten(f"s3://{bucket}/{lost[0]} was written by run {run} after a newer one: replay the object")
+
+    def _require_same_run(self, message: ChunkMessage) -> None:
+        """Raises Superseded when the count was refused because of a newer run."""
+        chunk = self._ledger.chunk(message.origin.object_id, message.chunk.index)
+        if chunk is not None and int(chunk["run"]) > message.run:
+            raise Superseded(f"run {chunk['run']} has begun while run {message.run} wrote its files")
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -128,19 +171,31 @@ class ChunkProcessor:
         files = chain.from_iterable(
             silver_files(table, catalog.datasets[name], origin, index) for name, table in rows.tables.items()
         )
-        outputs = in_order(partial(self._staging.put, message.run) if staged else self._put_silver, files)
+        silver = RunFiles(self._s3, self._buckets.silver, message.run)
+        quarantine = RunFiles(self._s3, self._buckets.quarantine, message.run)
+
+        def put(file: SilverFile) -> Output:
+            silver.put(file.output["key"], file.body.to_pybytes())
+            return file.output
+
+        outputs = in_order(partial(self._staging.put, message.run) if staged else put, files)
         quarantined = []
         for entry, body in quarantine_files(rows.bad, origin, index):
-            self._put(self._buckets.quarantine, entry["key"], body)
+            quarantine.put(entry["key"], body)
             quarantined.append(entry)
         return ChunkResult(rows.rows_in, outputs, quarantined, staged=staged)
 
-    def _put_silver(self, file: SilverFile) -> Output:
-        self._put(self._buckets.silver, file.output["key"], file.body.to_pybytes())
-        return file.output
-
-    def _put(self, bucket: str, key: str, body: bytes) -> None:
-        self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+    def _file_names(
+        self, message: ChunkMessage, rows: PartitionedRows, catalog: Catalog
+    ) -> tuple[list[str], list[str]]:
+        """Keys of the files in silver and in quarantine that a run writes."""
+        origin, index = message.origin, message.chunk.index
+        silver = [
+            file.output["key"]
+            for name, table in rows.tables.items()
+            for file in silver_files(table, catalog.datasets[name], origin, index)
+        ]
+        return silver, [entry["key"] for entry, _ in quarantine_files(rows.bad, origin, index)]
 
     def _delete_leftovers(self, message: ChunkMessage, before: ChunkItem, now: ChunkResult) -> None:
         """Deletes what an earlier run of the chunk wrote and this one does not: other rules may give fewer files."""
@@ -148,12 +203,9 @@ class ChunkProcessor:
             self._staging.record_leftovers(message, before, now.outputs)
         else:
             left = leftovers(before.get("outputs", []), now.outputs)
-            in_order(partial(self._delete, self._buckets.silver), left)
+            in_order(RunFiles(self._s3, self._buckets.silver, message.run).delete, left)
         rejected = leftovers(before.get("quarantine", []), now.quarantine)
-        in_order(partial(self._delete, self._buckets.quarantine), rejected)
-
-    def _delete(self, bucket: str, key: str) -> None:
-        self._s3.delete_object(Bucket=bucket, Key=key)
+        in_order(RunFiles(self._s3, self._buckets.quarantine, message.run).delete, rejected)
 
     # -- finishing ---------------------------------------------------------------------------------------------------
 

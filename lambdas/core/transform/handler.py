@@ -52,6 +52,16 @@ def process(message: ChunkMessage | LastTry) -> None:
         process_chunk(message)
 
 
+def process_again(message: ChunkMessage | LastTry) -> None:
+    """The same for a message that was received before: its former attempt may have written files and then ended."""
+    try:
+        cleared = isinstance(message, ChunkMessage) and chunks.clear(message)
+    except (ObjectMissing, ObjectFailed):  # of an object that cannot be read, nothing was written
+        cleared = True
+    if not cleared:
+        process(message)
+
+
 def settle(last: LastTry) -> None:
     """Records the failure of a chunk whose function did not survive its last try; announces an object that is done."""
     message = last.message
@@ -115,6 +125,7 @@ consumer = Consumer(
         parse=last_try.parse,
         object_id=lambda message: (message.message if isinstance(message, LastTry) else message).origin.object_id,
         process=process,
+        process_again=process_again,
         on_failure=on_failure,
         is_permanent=lambda error: isinstance(error, ObjectFailed),
         before_last_try=before_last_try,

@@ -13,13 +13,14 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from quality.notices import notify_failed, notify_withheld
-from quality.staged_run import item_of, outputs_of
+from quality.staged_run import NotStaged, item_of, outputs_of
 from quality.verdict import NoVerdict, Verdict, verdict_key
 from sluice_pipeline.ledger.items import ObjectItem, Output, Released, State
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.staged import StagedRuns
 from sluice_pipeline.notices.ending import RunEnd
 from sluice_pipeline.notices.notices import Notices
+from sluice_pipeline.objects.fencing import RunFiles
 from sluice_pipeline.objects.keys import leftovers_prefix, staged_key
 from sluice_pipeline.runtime.clock import now
 
@@ -65,7 +66,7 @@ class Publisher:
         """Does what the verdict says. ``error``: why there is none. ``release``: why an operator overrules it.
 
         Raises:
-            NotStaged: tried again, it may succeed.
+            NotStaged, Superseded: tried again, it may succeed or is found to be replaced.
             NoVerdict: there is none, and no ``error`` says why.
         """
         item = item_of(self._ledger, object_id, run, _BEFORE)
@@ -101,10 +102,16 @@ class Publisher:
     # -- visible -----------------------------------------------------------------------------------------------------
 
     def _commit(self, item: ObjectItem, released: Released | None = None) -> Published:
-        """Files first, then what former runs left; only then the event and the record, as transform does it."""
+        """Files first, then what former runs left; only then the event and the record, as transform does it.
+
+        From the first file to the record no newer run begins: silver would hold some files of each.
+        """
         run, (outputs, staged) = int(item["run"]), self._outputs(item)
-        _each(lambda output: self._copy(run, output["key"]), staged)
-        self._delete_leftovers(item, outputs)
+        if not self._staged.begin_publishing(item["object_id"], run, State(item["state"])):
+            raise NotStaged(f"run {run} of {item['object_id']} is not to be published any more, or already is")
+        silver = RunFiles(self._s3, self._buckets.silver, run)
+        _each(lambda output: silver.copy(self._staged_file(run, output["key"]), output["key"]), staged)
+        self._delete_leftovers(item, outputs, silver)
         new = self._end.commit(item, outputs, State(item["state"]), released)
         self._delete_staged(run, staged)
         return Published(str(State.COMMITTED), new, int(item["rows_silver"]))
@@ -118,11 +125,10 @@ class Publisher:
         found = list(outputs_of(self._ledger, item))
         return [output for output, _ in found], [output for output, staged in found if staged]
 
-    def _copy(self, run: int, key: str) -> None:
-        source = {"Bucket": self._buckets.staging, "Key": staged_key(run, key)}
-        self._s3.copy_object(Bucket=self._buckets.silver, Key=key, CopySource=source)
+    def _staged_file(self, run: int, key: str) -> dict[str, str]:
+        return {"Bucket": self._buckets.staging, "Key": staged_key(run, key)}
 
-    def _delete_leftovers(self, item: ObjectItem, outputs: Iterable[Output]) -> None:
+    def _delete_leftovers(self, item: ObjectItem, outputs: Iterable[Output], silver: RunFiles) -> None:
         """Deletes from silver what runs that were not published have replaced, and then the lists of it.
 
         A run lists the files of the run before it that it does not have, so the lists of all runs since the last
@@ -134,10 +140,7 @@ class Publisher:
         lists = list(self._lists(leftovers_prefix(item["object_id"]), int(item["run"])))
         for key in lists:
             left |= set(json.loads(self._s3.get_object(Bucket=self._buckets.staging, Key=key)["Body"].read()))
-        _each(
-            lambda key: self._s3.delete_object(Bucket=self._buckets.silver, Key=key),
-            sorted(left - {output["key"] for output in outputs}),
-        )
+        _each(silver.delete, sorted(left - {output["key"] for output in outputs}))
         _each(lambda key: self._s3.delete_object(Bucket=self._buckets.staging, Key=key), lists)
 
     def _lists(self, prefix: str, run: int) -> Iterable[str]:

@@ -27,6 +27,7 @@ already set wins) before LocalStack is imported. The rest are read by the extens
 | SLUICE_GLUE_WHEELS | (none) | folder of wheels for --additional-python-modules |
 | SLUICE_GLUE_MINUTE | 60 | how long a minute of a job's timeout lasts (s) |
 | SLUICE_SPARK_MB | 3072 | most memory of a Spark job (MB) |
+| SLUICE_SPARK_OPTIMIZE | 0 | 1 = Java's optimizing compiler, too, for Spark jobs of minutes (short ones cost twice) |
 | SLUICE_S3_MEMORY_MB | 8 | what S3 objects up to 512 KiB hold in memory before the oldest go to files (MB) |
 | SLUICE_TRIM_SECONDS | 10 | how often free memory is given back to the system (s; 0: never) |
 | SLUICE_STATE | (none) | folder of a saved state, which is restored before the first call; may be missing |
@@ -149,6 +150,7 @@ JAVA_HOME = os.environ.get("SLUICE_JAVA_HOME", "").strip()
 GLUE_WHEELS = os.environ.get("SLUICE_GLUE_WHEELS", "").strip()
 GLUE_MINUTE = _number("SLUICE_GLUE_MINUTE", 60)
 SPARK_MEMORY = max(1024, int(_number("SLUICE_SPARK_MB", 3072))) * 1_000_000
+SPARK_OPTIMIZE = _flag("SLUICE_SPARK_OPTIMIZE", False)
 S3_MEMORY = max(0, int(_number("SLUICE_S3_MEMORY_MB", 8))) * 1_000_000
 TRIM_SECONDS = _number("SLUICE_TRIM_SECONDS", 10)
 STATE_FOLDER = os.environ.get("SLUICE_STATE", "").strip()

@@ -3,11 +3,14 @@
 https://www.rfc-editor.org/rfc/rfc9112#section-6.3
 """
 
+import json
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.support.engine_harness import Engine
+from tests.support.engine_harness import PYTHON, Engine
 
 HIDDEN = b"GET /_sluice/health HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -60,3 +63,13 @@ def test_every_answer_says_which_server_it_comes_from(engine: Engine) -> None:
 def test_the_engine_does_not_ask_for_a_body_that_it_refuses(engine: Engine) -> None:
     answer = answers(engine, b"PUT /b/k HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: -1\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_service_has_one_parser_however_many_clients_call_it() -> None:
+    if not Path(PYTHON).exists():
+        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
+    worker = str(Path(__file__).with_name("parsers_worker.py"))
+    done = subprocess.run([PYTHON, worker], capture_output=True, timeout=120, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "models": False, "parsers": True, "serializers": True, "services": False, "protocols": False,
+    }  # fmt: skip

@@ -12,7 +12,8 @@ from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger import files
 from sluice_pipeline.ledger.items import Output, State, chunk_sk, object_pk
-from sluice_pipeline.ledger.ledger import FORMER_RUNS, ChunkResult, Ledger, PagesMissing
+from sluice_pipeline.ledger.ledger import FORMER_RUNS, BeingPublished, ChunkResult, Ledger, PagesMissing
+from sluice_pipeline.ledger.staged import StagedRuns
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef
 from tests.support.engine_harness import Engine
@@ -236,3 +237,22 @@ def test_the_notice_of_a_failure_is_due_until_it_is_noted_of_this_failure_or_a_r
     assert item is not None
     assert ledger.open_run(REF, item, RULES)
     assert not due(), "the new run has not failed"
+
+
+def test_no_run_begins_while_the_one_before_is_being_published(ledger: Ledger, table: Table, db: Any) -> None:
+    [chunk] = planned(ledger)
+    assert ledger.complete_chunk(ID, chunk, 1, result(1))
+    assert ledger.stage(ID, 1)
+    staged = StagedRuns(db, table.name)
+    assert not staged.begin_publishing(ID, 2, State.STAGED)
+    assert not staged.begin_publishing(ID, 1, State.WITHHELD)
+    assert staged.begin_publishing(ID, 1, State.STAGED)
+    assert staged.begin_publishing(ID, 1, State.STAGED), "gone on with after it ended half-way"
+    item = ledger.object(ID)
+    assert item is not None
+    with pytest.raises(BeingPublished, match="run 1 of"):
+        ledger.open_run(REF, item, RULES)
+    assert ledger.commit(ID, 1, State.STAGED)
+    opened = ledger.open_run(REF, item, RULES)
+    assert opened is not None
+    assert int(opened["run"]) == 2

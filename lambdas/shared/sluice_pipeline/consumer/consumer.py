@@ -49,9 +49,11 @@ class Work[M]:
     whatever did not succeed. ``on_failure`` records and notifies what the error calls for. A message to which the work
     does not apply is acknowledged. An error is transient unless ``is_permanent`` says that no retry can help.
     ``before_last_try`` is called before a message is processed for the last time: the function may not survive it.
+    ``process_again`` is called instead of ``process`` for a message that was received before.
     ``ahead`` is called before the first message is processed, with those of a batch that come the first time when they
     are two or more: it does for several at once what ``process`` then finds done. It must not raise for one of them.
-    ``is_interruptible``: the end of the function's time may interrupt ``process`` anywhere (TimedOut, transient).
+    ``is_interruptible``: the end of the function's time may interrupt ``process`` and ``process_again`` anywhere
+    (TimedOut, transient).
     """
 
     parse: Callable[[str], M]
@@ -61,6 +63,7 @@ class Work[M]:
     applies_to: Callable[[M], bool] = lambda _message: True
     is_permanent: Callable[[Exception], bool] = lambda _error: False
     before_last_try: Callable[[M, LambdaContext], None] | None = None
+    process_again: Callable[[M], None] | None = None
     ahead: Callable[[Sequence[M]], None] | None = None
     is_interruptible: bool = False
 
@@ -175,7 +178,7 @@ class Consumer[M]:
             return
         correlate(self._logger, self._work.object_id(message))
         try:
-            self._process(message)
+            self._process(message, again=delivery.receives > 1)
         except Exception as error:
             self._work.on_failure(message, error, delivery)
             if delivery.is_last:
@@ -188,10 +191,11 @@ class Consumer[M]:
                 self._redelivery.later(record.receipt_handle, delivery.receives)
             raise
 
-    def _process(self, message: M) -> None:
+    def _process(self, message: M, *, again: bool) -> None:
+        work = (again and self._work.process_again) or self._work.process
         try:
             with self._batch.deadline.interrupts():
-                self._work.process(message)
+                work(message)
         except OutOfTime as late:
             raise TimedOut(f"the function's time of {self._batch.deadline.seconds:.0f} s was over") from late
 

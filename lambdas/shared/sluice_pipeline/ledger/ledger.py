@@ -63,6 +63,10 @@ class ChunkResult:
         return sum(file["rows"] for file in self.quarantine)
 
 
+class BeingPublished(RuntimeError):
+    """The object's run is between its first file in silver and its record; nothing else begins meanwhile."""
+
+
 class Ledger:
     def __init__(self, client: Any, table: str) -> None:
         self._table = Table(client, table)
@@ -128,6 +132,9 @@ class Ledger:
         From here on nothing that an older run still does is counted. ``rules``: the version that the run is judged by.
         ``replay`` names the request, so that its retry
         finds its own run.
+
+        Raises:
+            BeingPublished: the run before has files in silver and is not recorded yet; tried again, it may be.
         """
         opened = self._table.update(
             old["pk"],
@@ -138,7 +145,7 @@ class Ledger:
             "rows_silver = :zero , rows_quarantined = :zero , silver_files = :zero , silver_bytes = :zero , "
             "#bucket = :bucket , #key = :key , version_id = :version , etag = :etag , #size = :size , "
             "updated_at = :at REMOVE #error , failed_reason , notice_due , committed_at , committing_chunk , #released",
-            "#run = :run",
+            "#run = :run AND attribute_not_exists(publishing)",
             {":rules": rules.to_dict(), ":former": _former_runs(old)}
             | {
                 ":one": 1,
@@ -156,6 +163,8 @@ class Ledger:
                 ":size": ref.size,
             },
         )
+        if opened is None and (now_there := self.object(old["object_id"])) and now_there["run"] == old["run"]:
+            raise BeingPublished(f"run {old['run']} of {old['object_id']} is being published")
         return cast("ObjectItem | None", opened)
 
     def open_chunks(self, item: ObjectItem) -> list[Chunk]:
@@ -267,7 +276,7 @@ class Ledger:
             OBJECT_SK,
             "SET #state = :committed , committed_at = :at , updated_at = :at "
             + (", #released = :released " if released else "")
-            + "REMOVE #error , failed_reason , notice_due",
+            + "REMOVE #error , failed_reason , notice_due , publishing",
             "#state = :former AND #run = :run",
             {":committed": State.COMMITTED, ":former": former, ":at": now(), ":run": run} | extra,
         )

@@ -26,6 +26,20 @@ class StagedRuns:
         )
         return changed is not None
 
+    def begin_publishing(self, object_id: str, run: int, former: State) -> bool:
+        """From here to `Ledger.commit` no newer run begins; False when the run is no longer in the ``former`` state.
+
+        Safe to repeat: a publication that ended half-way is gone on with.
+        """
+        changed = self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET publishing = :run",
+            "#state = :former AND #run = :run",
+            {":former": former, ":run": run},
+        )
+        return changed is not None
+
     def withhold(self, object_id: str, run: int, code: str, error: str) -> bool:
         """Ends a staged run that failed its audit, True once. From then on its notice is due, until note_noticed."""
         return self._note_staged(object_id, run, State.WITHHELD, code, error)

@@ -1,21 +1,25 @@
 """Steps of LocalStack's request path that are skipped when they would do nothing.
 
 Replaced:
-- `_create_service_map` builds a router of hundreds of rules for every call that LocalStack makes to itself; here the
-  router is cached for each service model.
+- `create_parser` and `create_serializer` are cached for each service model, and every client has a model of its own.
+  LocalStack makes a client for each execution and each session token, so a call to Lambda through one of them built a
+  router of hundreds of rules (70 ms), and the cache held each to the end. Here it is one for each service.
 - `ResponseLogger.__call__` builds a log record with all headers for every request, although only warnings are written
   (LS_LOG=warn).
 - `LocalstackResourceHandler.__call__` searches its routes for every request, although all are under /_localstack.
 """
 
 import contextlib
-from collections.abc import Iterator
-from functools import lru_cache
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from botocore.model import ServiceModel
+from localstack.aws import skeleton
+from localstack.aws.handlers import service
 from localstack.aws.handlers.internal import LocalstackResourceHandler
 from localstack.aws.handlers.logging import ResponseLogger
-from localstack.aws.protocol import op_router
+from localstack.aws.protocol import parser, serializer
 from rolo.routing import router
 
 from localstack import config, constants
@@ -24,8 +28,10 @@ from sluice_ext.patching import replace
 
 def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
-    make_map = replace(op_router, "_create_service_map", None, expect="(service)")
-    op_router._create_service_map = lru_cache(None)(make_map)
+    for owner, name in ((parser, "create_parser"), (serializer, "create_serializer")):
+        once = _one_for_each_service(replace(owner, name, None, expect="(service, protocol)"))
+        for place in (owner, service, skeleton):
+            setattr(place, name, once)
     if config.LS_LOG in ("warn", "warning", "error") and not config.DEBUG:
         replace(ResponseLogger, "__call__", _log_nothing, expect="(self, _, context, response)")
 
@@ -48,6 +54,20 @@ def routes_added_in_place() -> Iterator[None]:
         yield
     finally:
         router._clone_map_with_rules = copied
+
+
+def _one_for_each_service(create: Callable[..., Any]) -> Callable[..., Any]:
+    """``create(model, protocol)``, called once for each service and protocol, however many models of it there are."""
+    made: dict[tuple[str, str, str], Any] = {}
+    create = inspect.unwrap(create)  # without its own cache, which would hold the models
+
+    def one(model: ServiceModel, protocol: str | None = None) -> Any:
+        key = (model.service_name, model.api_version, protocol or model.protocol)
+        if key not in made:
+            made[key] = create(model, protocol)
+        return made[key]
+
+    return one
 
 
 def _log_nothing(_self: Any, _chain: Any, _context: Any, _response: Any) -> None:

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actio
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 Needed = tuple[str, str]
@@ -71,9 +71,17 @@ _BUCKET = {
 }
 
 
+# With an ETag to compare, a write reads, too.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+_COMPARES: Final = frozenset({"PutObject", "CompleteMultipartUpload", "CopyObject", "DeleteObject"})
+
+
 def needed(operation: str, parameters: Mapping[str, Any], partition: str) -> Iterator[Needed]:
     """(action, ARN) of what a call needs."""
     bucket = f"arn:{partition}:s3:::{parameters.get('Bucket', '*')}"
+    if operation in _COMPARES and parameters.get("IfMatch", "*") != "*":
+        yield "s3:GetObject", f"{bucket}/{parameters.get('Key')}"
     if operation == "ListBuckets":
         yield "s3:ListAllMyBuckets", "*"
     elif operation in ("CopyObject", "UploadPartCopy"):
