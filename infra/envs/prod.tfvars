@@ -24,7 +24,8 @@ transform_memory_mb           = 2048
 transform_batch_size          = 4
 transform_maximum_concurrency = 50
 load_timeout_seconds          = 300
-load_maximum_concurrency      = 8
+load_maximum_concurrency      = 16
+load_batch_size               = 10
 checkin_timeout_seconds       = 300
 checkin_deadline_seconds      = 3600
 

@@ -18,6 +18,8 @@ module "warehouse" {
     load_timeout_seconds     = var.load_timeout_seconds
     load_memory_mb           = var.load_memory_mb
     load_maximum_concurrency = var.load_maximum_concurrency
+    load_batch_size          = var.load_batch_size
+    left_out                 = var.warehouse_left_out
     canonical                = var.canonical_enabled
   }
 }
@@ -110,7 +112,7 @@ variable "load_memory_mb" {
 }
 
 variable "load_maximum_concurrency" {
-  description = "Most objects that are loaded at a time; each takes a connection to the database."
+  description = "Most invocations of load at a time; each takes a connection to the database."
   type        = number
   default     = 2
 
@@ -118,6 +120,33 @@ variable "load_maximum_concurrency" {
     condition     = var.load_maximum_concurrency >= 2 && var.load_maximum_concurrency <= 1000
     error_message = "load_maximum_concurrency must be between 2 and 1000, Lambda's limits."
   }
+}
+
+variable "load_batch_size" {
+  description = "Most objects that load takes at a time. Small ones share a transaction, so the database commits less often; large ones are loaded one after another, all within load_timeout_seconds: 1 where objects take more than a tenth of it."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.load_batch_size >= 1 && var.load_batch_size <= 10
+    error_message = "load_batch_size must be between 1 and 10, what a queue gives at a time."
+  }
+}
+
+variable "warehouse_left_out" {
+  description = "Datasets whose objects are not loaded into the warehouse: what is too much for one database stays in silver, where the lake queries it."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.warehouse_left_out : can(regex("^[a-z][a-z0-9_]*$", name))])
+    error_message = "warehouse_left_out must name datasets: lower-case letters, digits and underscores."
+  }
+}
+
+output "warehouse_left_out" {
+  description = "Datasets whose objects are not loaded into the warehouse."
+  value       = var.warehouse_left_out
 }
 
 output "load_function" {

@@ -91,7 +91,8 @@ module "ledger_table" {
   hash_key  = "pk"
   range_key = "sk"
   indexes = {
-    by_dataset = { hash_key = "dataset", range_key = "received_at" }
+    # None of these ever changes, so the index is written once an object. Readers take the rest from the table.
+    by_dataset = { hash_key = "dataset", range_key = "received_at", include = ["object_id", "origin"] }
     by_state   = { hash_key = "state", range_key = "updated_at" }
   }
   point_in_time_recovery = var.point_in_time_recovery

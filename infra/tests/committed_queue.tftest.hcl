@@ -66,6 +66,7 @@ run "a_name_that_no_rule_may_have_is_refused" {
 run "staged_objects_are_another_event_and_gathering_hides_them_longer" {
   variables {
     event                   = "object.staged"
+    left_out                = ["clicks"]
     batching_window_seconds = 30
   }
 
@@ -74,7 +75,7 @@ run "staged_objects_are_another_event_and_gathering_hides_them_longer" {
   }
 
   assert {
-    condition     = jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == { source = ["sluice"], detail-type = ["object.staged"] }
-    error_message = "the rule must be about the event that the caller names"
+    condition     = jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == { source = ["sluice"], detail-type = ["object.staged"], detail = { dataset = [{ anything-but = ["clicks"] }] } }
+    error_message = "the rule must be about the event that the caller names, and not about datasets that it leaves out"
   }
 }

@@ -37,7 +37,7 @@ run "keys_of_indexes_are_declared_once" {
   variables {
     range_key = "sk"
     indexes = {
-      by_dataset = { hash_key = "dataset", range_key = "received_at" }
+      by_dataset = { hash_key = "dataset", range_key = "received_at", include = ["origin"] }
       by_state   = { hash_key = "state", range_key = "received_at" }
     }
   }
@@ -52,8 +52,13 @@ run "keys_of_indexes_are_declared_once" {
   }
 
   assert {
-    condition     = alltrue([for i in aws_dynamodb_table.this.global_secondary_index : i.projection_type == "ALL"])
-    error_message = "indexes must carry every attribute"
+    condition     = alltrue([for i in aws_dynamodb_table.this.global_secondary_index : i.projection_type == (i.name == "by_state" ? "ALL" : "INCLUDE")])
+    error_message = "an index must carry every attribute, unless it names those that it includes"
+  }
+
+  assert {
+    condition     = one([for i in aws_dynamodb_table.this.global_secondary_index : i.non_key_attributes if i.name == "by_dataset"]) == toset(["origin"])
+    error_message = "an index must carry the attributes that it names"
   }
 }
 

@@ -110,14 +110,14 @@ def ledger_units(steps: Iterable[Write]) -> Units:
     A write in a transaction costs the table twice as much, and a change of an index's key costs the index two writes:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html,
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html. An index is written once for a write in a
-    transaction.
+    transaction, and not at all when nothing changes that it includes.
     """
     table = by_dataset = 0
     by_state: Counter[State] = Counter()
     for step in steps:
         once = units(step.before, step.after)
         table += once * (2 if step.transactional else 1) * step.times
-        by_dataset += once * step.times
+        by_dataset += step.former is None  # the plan's: of what the index includes, nothing changes afterwards
         if step.former is not None and step.moved:
             by_state[step.former] += units(step.before) * step.times
             by_state[step.state] += units(step.after) * step.times
@@ -137,11 +137,15 @@ def chunk_units(chunks: int) -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """What arrives. ``datasets``: among how many it is spread evenly."""
+    """What arrives. ``datasets``: among how many it is spread evenly.
+
+    ``warehouse_part``: of the objects, those that the warehouse takes; warehouse_left_out names the other datasets.
+    """
 
     objects_per_day: float
     bytes_per_day: float
     datasets: int = 1
+    warehouse_part: float = 1.0
 
     @property
     def objects_per_s(self) -> float:
@@ -160,6 +164,7 @@ class Settings:
     transform_batch_size: int
     transform_maximum_concurrency: int
     load_maximum_concurrency: int
+    load_batch_size: int
 
     @classmethod
     def of(cls, tfvars: str) -> Settings:
@@ -194,6 +199,13 @@ class Speeds:
                     return cls(one.value / processors)
         return cls()
 
+
+TOGETHER = ((20e3, 3.0), (0.75e6, 1.2))
+"""How many times as many objects a worker loads when ten share a transaction: largest size in bytes, and the factor.
+
+docs/scale.md has the measurement. Of larger objects, and of smaller batches, nothing was measured, and nothing gained.
+"""
+TOGETHER_BATCH = 10
 
 SUBSCRIBERS = 3
 """Queues that get each object.committed in prod: warehouse, lake, feedback."""
@@ -257,10 +269,23 @@ def limits(load: Load, settings: Settings, speeds: Speeds) -> list[Limit]:
               S3_PUTS.page),
         Limit("events: invocations", INVOCATIONS.value / SUBSCRIBERS,
               f"{INVOCATIONS.value:,.0f} a second in the smallest regions, {SUBSCRIBERS} an object", INVOCATIONS.page),
-        Limit("load: transactions", speeds.load_objects_per_s * settings.load_maximum_concurrency,
-              f"{settings.load_maximum_concurrency} workers, one object a transaction; given, not measured"),
-        Limit("load: bytes into Aurora", speeds.aurora_bytes_per_day / load.object_bytes / DAY,
-              f"{speeds.aurora_bytes_per_day / 1e12:.1f} TB a day; given, not measured"),
+        *_load(load, settings, speeds),
+    ]  # fmt: skip
+
+
+def _load(load: Load, settings: Settings, speeds: Speeds) -> list[Limit]:
+    """The warehouse's two limits, for all objects of which it takes its part; none when it takes nothing."""
+    if not load.warehouse_part:
+        return []
+    workers, batch, part = settings.load_maximum_concurrency, settings.load_batch_size, load.warehouse_part
+    factor = next((factor for size, factor in TOGETHER if load.object_bytes <= size), 1.0)
+    rate = speeds.load_objects_per_s * (factor if batch >= TOGETHER_BATCH else 1.0)
+    of = f", of {part:.0%} of the objects" if part < 1 else ""
+    return [
+        Limit("load: transactions", rate * workers / part,
+              f"{workers} workers, up to {batch} objects a transaction{of}; one object's time is given, not measured"),
+        Limit("load: bytes into Aurora", speeds.aurora_bytes_per_day / load.object_bytes / DAY / part,
+              f"{speeds.aurora_bytes_per_day / 1e12:.1f} TB a day{of}; given, not measured"),
     ]  # fmt: skip
 
 

@@ -68,6 +68,9 @@ def bench(
     ] = False,
     objects_per_day: Annotated[float | None, typer.Option(min=1, help="Objects a day of scale (10e6).")] = None,
     bytes_per_day: Annotated[float | None, typer.Option(min=1, help="Bytes a day of scale (10e12).")] = None,
+    warehouse_part: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Part of scale's objects that the warehouse takes (1).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure on an engine and a stack of its own, and print the figures beside their targets.
@@ -83,7 +86,16 @@ def bench(
 
     if history:
         require("part", part or "all", PARTS)
-        if docker or peer is not None or objects or bulk_mb or hours or objects_per_day or bytes_per_day:
+        if (
+            docker
+            or peer is not None
+            or objects
+            or bulk_mb
+            or hours
+            or objects_per_day
+            or bytes_per_day
+            or warehouse_part is not None
+        ):
             console.fail("--history measures nothing: it goes with a part only")
         show_history((), json) if part in ("", "all") else show_history((part,), json)
         return
@@ -98,12 +110,12 @@ def bench(
         console.fail("--bulk-mb is for bulk")
     if hours and chosen != "soak":
         console.fail("--hours is for soak")
-    if (objects_per_day or bytes_per_day) and chosen != "scale":
-        console.fail("--objects-per-day and --bytes-per-day are for scale")
+    if (objects_per_day or bytes_per_day or warehouse_part is not None) and chosen != "scale":
+        console.fail("--objects-per-day, --bytes-per-day and --warehouse-part are for scale")
     if chosen == "scale":
         if docker or peer is not None:
             console.fail("scale measures nothing: --docker and --peer are for the other parts")
-        scale(objects_per_day or 10e6, bytes_per_day or 10e12, json)
+        scale(objects_per_day or 10e6, bytes_per_day or 10e12, json, 1.0 if warehouse_part is None else warehouse_part)
         return
     if chosen == "soak" and (docker or peer is not None):
         console.fail("soak compares nothing: --docker and --peer are for the other parts")
@@ -117,13 +129,13 @@ def bench(
     finish(result, json)
 
 
-def scale(objects_per_day: float, bytes_per_day: float, as_json: bool) -> None:
+def scale(objects_per_day: float, bytes_per_day: float, as_json: bool, warehouse_part: float = 1.0) -> None:
     """Prints each stage's limit under prod.tfvars for objects of the load's mean size, and the lowest of them."""
     from sluice.bench import history
     from sluice.bench import scale as simulation
     from sluice.paths import ENVS_DIR
 
-    load = simulation.Load(objects_per_day, bytes_per_day)
+    load = simulation.Load(objects_per_day, bytes_per_day, warehouse_part=warehouse_part)
     settings = simulation.Settings.of((ENVS_DIR / "prod.tfvars").read_text())
     runs, _ = history.read(history.FILE)
     speeds = simulation.Speeds.of([(run.figures, int(run.machine.get("processors") or 0)) for run in runs])

@@ -54,5 +54,5 @@ def arrivals(stack: Stack, datasets: Collection[str]) -> dict[str, str]:
     if not datasets:
         return {}
     ledger = LedgerView.of(stack)
-    items = (item for dataset in (*datasets, MIXED) for item in ledger.recent(dataset=dataset))
+    items = (item for dataset in (*datasets, MIXED) for item in ledger.received(dataset))
     return {str(item["object_id"]): str(item["received_at"]) for item in items}

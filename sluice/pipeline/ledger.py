@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from sluice_pipeline.dynamo.values import plain, with_numbers
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
 
 type Item = dict[str, Any]
+_READ = 100  # objects read back at a time: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
 @dataclass
@@ -126,11 +127,19 @@ class LedgerView:
         Which of the two indexes is read decides what ``since`` (ISO 8601, UTC) is compared with.
         """
         if state is not None:
-            index, name, sort, value = "by_state", "state", "updated_at", state
-        elif dataset is not None:
-            index, name, sort, value = "by_dataset", "dataset", "received_at", dataset
-        else:
+            yield from self._newest("by_state", "state", "updated_at", state, since)
+            return
+        if dataset is None:
             raise ValueError("recent() needs a state or a dataset")
+        for some in batched((str(item["object_id"]) for item in self.received(dataset, since)), _READ, strict=False):
+            found = self.objects(some)
+            yield from (found[name] for name in some if name in found)
+
+    def received(self, dataset: str, since: str | None = None) -> Iterator[Item]:
+        """What never changes of the objects of a dataset, newest first: object_id, dataset, received_at and origin."""
+        return self._newest("by_dataset", "dataset", "received_at", dataset, since)
+
+    def _newest(self, index: str, name: str, sort: str, value: str, since: str | None) -> Iterator[Item]:
         condition, values = "#name = :value", {":value": {"S": value}}
         names = {"#name": name}
         if since:

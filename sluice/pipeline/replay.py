@@ -83,15 +83,18 @@ class Plan:
 def plan(stack: Stack, wanted: Request) -> Plan:
     """The plan that the workflow would make now; it changes nothing. Ends with code 2 as ``require_objects`` does."""
     ledger = LedgerList(stack.client("dynamodb"), stack["ledger_table"])
-    taken = list(_taken(ledger, wanted))
+    taken = [item["object_id"] for item in _taken(ledger, wanted)]
     if not taken:
         require_objects(ledger, wanted)
-    return Plan(wanted, sorted(map(entry_of, taken), key=lambda entry: (entry["dataset"], entry["key"])))
+    return Plan(
+        wanted,
+        sorted(map(entry_of, ledger.objects(taken).values()), key=lambda entry: (entry["dataset"], entry["key"])),
+    )
 
 
 def require_objects(ledger: LedgerList, wanted: Request) -> None:
     """Ends with code 2 when a dataset or a prefix names no object of the ledger; says what there is."""
-    items = list(ledger.received(ANY, Window()))
+    items = list(ledger.objects(item["object_id"] for item in ledger.received(ANY, Window())).values())
     names = {item["dataset"] for item in items if not is_of_no_dataset(dict(item))}
     if not wanted.prefix and wanted.dataset != ANY:
         require("object of dataset", wanted.dataset, names)

@@ -110,6 +110,7 @@ module "load_queue" {
   retention_days           = var.deployment.message_retention_days
   max_receive_count        = var.deployment.max_receive_count
   label                    = "load"
+  left_out                 = var.settings.left_out
 }
 
 module "load" {
@@ -189,7 +190,7 @@ module "load_trigger" {
     name      = module.load.name
     role_name = module.load.role_name
   }
-  batch_size          = 1 # an object may be large, and gets the whole timeout
+  batch_size          = var.settings.load_batch_size # small objects share a transaction
   maximum_concurrency = var.settings.load_maximum_concurrency
 
   # Tables first.

@@ -52,6 +52,8 @@ variable "settings" {
     load_timeout_seconds     = number
     load_memory_mb           = number
     load_maximum_concurrency = number
+    load_batch_size          = number
+    left_out                 = list(string)
     canonical                = bool
   })
 }

@@ -33,7 +33,11 @@ resource "aws_cloudwatch_event_rule" "this" {
   name           = var.name
   description    = "${var.event == "object.committed" ? "Committed" : "Staged"} objects, to ${var.name}"
   event_bus_name = var.event_bus_name
-  event_pattern  = jsonencode({ source = ["sluice"], detail-type = [var.event] })
+  event_pattern = jsonencode(merge(
+    { source = ["sluice"], detail-type = [var.event] },
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-anything-but
+    length(var.left_out) > 0 ? { detail = { dataset = [{ anything-but = var.left_out }] } } : {},
+  ))
 }
 
 resource "aws_cloudwatch_event_target" "this" {

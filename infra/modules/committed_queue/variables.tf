@@ -34,6 +34,12 @@ variable "event" {
   }
 }
 
+variable "left_out" {
+  description = "Datasets whose objects are not announced to the branch."
+  type        = list(string)
+  default     = []
+}
+
 variable "function_timeout_seconds" {
   description = "Timeout of the function that receives the messages; a message is hidden for six times as long."
   type        = number

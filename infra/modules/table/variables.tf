@@ -20,10 +20,11 @@ variable "range_key" {
 }
 
 variable "indexes" {
-  description = "Global secondary indexes by name; keys are string attributes and every attribute is projected."
+  description = "Global secondary indexes by name; keys are string attributes. An index has all attributes, or beside the keys those of `include`; it is not written when none of them changes."
   type = map(object({
     hash_key  = string
     range_key = optional(string)
+    include   = optional(set(string))
   }))
   default = {}
 }

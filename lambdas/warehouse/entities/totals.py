@@ -34,6 +34,10 @@ class ControlTotals:
         self._warehouse = warehouse
         self._totals = {name: found.totals for name, found in ENTITY.all(catalog).items() if found.totals is not None}
 
+    def applies_to(self, dataset: str) -> bool:
+        """Whether the files of a dataset have summaries."""
+        return dataset in self._totals
+
     def compare(self, connection: psycopg.Connection[Any], object_id: UUID, run: int, item: ObjectItem) -> None:
         """Records what differs in the run that this transaction loads; of a dataset without totals, nothing."""
         totals = self._totals.get(item["dataset"])
@@ -55,7 +59,7 @@ class ControlTotals:
 
         Safe to repeat; a run that is no longer the newest changes nothing.
         """
-        if item["dataset"] not in self._totals:
+        if not self.applies_to(item["dataset"]):
             return 0
         connection = self._warehouse.connection()
         with connection.transaction():

@@ -1,7 +1,7 @@
 """load: loads a committed object's silver rows into the warehouse and records their count in the ledger."""
 
 import os
-import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
@@ -22,6 +22,7 @@ from warehouse.database import Warehouse
 from warehouse.entities.canonical import NOTHING, Canonical
 from warehouse.entities.totals import ControlTotals
 from warehouse.load.loader import Entities, Loader
+from warehouse.load.together import Outcome
 from warehouse.notices import notify_load_failed
 
 logger = Logger()
@@ -51,16 +52,23 @@ loader = Loader(
 )
 
 
+settled: dict[Committed, Outcome] = {}  # of the batch, before its messages are processed
+
+
+def load_together(batch: Sequence[Committed]) -> None:
+    settled.update(loader.load_together(batch))
+
+
 def process(committed: Committed) -> None:
-    """Loads the run and measures it; raises what Loader.load does."""
-    began = time.monotonic()
-    loaded = loader.load(committed)
+    """Loads the run unless the batch has, and measures it; raises what Loader.load does."""
+    loaded = settled.pop(committed) if committed in settled else loader.load(committed)
+    if isinstance(loaded, Exception):
+        raise loaded
     if loaded is None:
         logger.info("a newer run has begun", extra={"run": committed.run})
         return
     if loaded.fresh:
-        seconds = time.monotonic() - began
-        measure(committed.dataset, RowsLoaded=loaded.rows, ObjectsLoaded=1, LoadSeconds=seconds)
+        measure(committed.dataset, RowsLoaded=loaded.rows, ObjectsLoaded=1, LoadSeconds=loaded.seconds)
         if loaded.entities != NOTHING or loaded.totals_differing:
             measure(
                 committed.dataset,
@@ -105,6 +113,7 @@ consumer = Consumer(
         process=process,
         on_failure=on_failure,
         is_permanent=is_permanent,
+        ahead=load_together,
     ),
     redelivery,
     notices,
@@ -115,4 +124,5 @@ consumer = Consumer(
 @traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    settled.clear()  # of an invocation that did not end
     return consumer.handle(event, context)

@@ -2,40 +2,26 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from sluice_pipeline.events.committed import Committed, silver_of
 from sluice_pipeline.ledger.items import ObjectItem, Output
 from sluice_pipeline.ledger.ledger import Ledger
 from warehouse.database import OBJECT_ID, Warehouse, silver_table
-from warehouse.entities.canonical import NOTHING, Canonical, Written
+from warehouse.entities.canonical import NOTHING, Canonical
 from warehouse.entities.totals import ControlTotals
+from warehouse.load.records import Loaded, loaded_before, record
 from warehouse.load.silver_rows import SilverChanged, read_ahead
+from warehouse.load.together import Outcome, Together
 
 _STAGE: Final = sql.Identifier("stage")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What the warehouse holds of an object. ``fresh``: this delivery loaded it. ``replaced``: rows it took out."""
-
-    batch_id: str
-    rows: int
-    rows_by_table: Mapping[str, int]
-    files: int
-    fresh: bool
-    replaced: int = 0
-    nuls: int = 0
-    entities: Written = NOTHING
-    totals_differing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +30,10 @@ class Entities:
 
     canonical: Canonical
     totals: ControlTotals
+
+    def are_in(self, dataset: str, tables: Iterable[str]) -> bool:
+        """Whether an object of this dataset, with rows in these tables, has entities or control totals."""
+        return self.totals.applies_to(dataset) or self.canonical.applies_to(tables)
 
 
 class Loader:
@@ -62,6 +52,17 @@ class Loader:
         self._ledger = ledger
         self._warehouse = warehouse
         self._entities = entities
+        self._together = Together(s3, bucket, ledger, warehouse, self._has_entities)
+
+    def _has_entities(self, dataset: str, tables: Collection[str]) -> bool:
+        return self._entities is not None and self._entities().are_in(dataset, tables)
+
+    def load_together(self, batch: Iterable[Committed]) -> dict[Committed, Outcome]:
+        """Loads in one transaction what can be; those that are missing in the answer are to be loaded alone.
+
+        Entities never are: two objects may have the same ones, whose locks each transaction takes in one order only.
+        """
+        return self._together.load(batch)
 
     def load(self, committed: Committed) -> Loaded | None:
         """Loads a run once, however often its announcement is delivered; None when a newer run has replaced it.
@@ -98,18 +99,15 @@ class Loader:
         with connection.transaction():
             # Two deliveries of an object, of one run or of two: one after the other.
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (committed.object_id,))
-            before = connection.execute(
-                "SELECT run, batch_id, rows, rows_by_table, files FROM control.loads WHERE object_id = %s "
-                "ORDER BY run DESC LIMIT 1",
-                (object_id,),
-            ).fetchone()
-            if before is not None and before[0] > committed.run:
+            before = loaded_before(connection, [object_id]).get(object_id)
+            if before is not None and before.run > committed.run:
                 return None
-            if before is not None and before[0] == committed.run:
-                return Loaded(str(before[1]), before[2], before[3], before[4], fresh=False)
+            if before is not None and before.run == committed.run:
+                return before.loaded
+            former = set(before.rows_by_table) if before else set()
             replaced, nuls, counts = 0, 0, {}
             canonical = entities.canonical if entities else None
-            if canonical and not canonical.applies_to({*outputs, *(before[3] if before else ())}):
+            if canonical and not canonical.applies_to({*outputs, *former}):
                 canonical = None
             if canonical:
                 canonical.begin(connection)
@@ -121,24 +119,17 @@ class Loader:
                 if canonical:
                     canonical.collect(connection, table, _STAGE)
                 connection.execute(sql.SQL("DROP TABLE {}").format(_STAGE))
-            for table in sorted(set(before[3] if before else ()) - set(outputs)):
+            for table in sorted(former - set(outputs)):
                 replaced += _delete(connection, table, object_id)
             written = NOTHING
-            received_at = datetime.fromisoformat(item["received_at"])
             if canonical:
+                received_at = datetime.fromisoformat(item["received_at"])
                 written = canonical.write(connection, object_id, received_at, again=before is not None)
             if entities is not None:
                 entities.totals.compare(connection, object_id, committed.run, item)
-            batch_id, files = uuid5(object_id, f"run {committed.run}"), sum(map(len, outputs.values()))
-            loaded = Loaded(str(batch_id), sum(counts.values()), counts, files, True, replaced, nuls, written)
-            connection.execute(
-                "INSERT INTO control.loads (object_id, run, batch_id, dataset, source_key, rows, rows_by_table, "
-                "rows_replaced, files, seconds, received_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                (
-                    object_id, committed.run, batch_id, committed.dataset, committed.source_key, loaded.rows,
-                    Jsonb(counts), replaced, files, time.monotonic() - began, received_at,
-                ),
-            )  # fmt: skip
+            files, seconds = sum(map(len, outputs.values())), time.monotonic() - began
+            loaded = replace(Loaded.of(committed, counts, files, replaced, nuls, seconds), entities=written)
+            record(connection, committed, item, loaded)
         return loaded
 
     def _stage(

@@ -11,6 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from sluice_pipeline.ledger.items import Output
+from warehouse.database import OBJECT_ID
 
 _NUL, _REPLACEMENT = b"\x00", "\ufffd".encode()
 # Text is quoted, nothing else is: an empty text is "", NULL is nothing.
@@ -43,14 +44,19 @@ def as_csv(table: pa.Table) -> Rows:
     return Rows(tuple(table.column_names), table.num_rows, csv.replace(_NUL, _REPLACEMENT) if nuls else csv, nuls)
 
 
-def read(s3: Any, bucket: str, output: Output) -> Rows:
-    """Raises SilverChanged when the file holds another number of rows, or is gone."""
+def read(s3: Any, bucket: str, output: Output, object_id: str = "") -> Rows:
+    """The rows of a file, with a column of their object's id when it is given.
+
+    Raises:
+        SilverChanged: the file holds another number of rows, or is gone.
+    """
     try:
         body = s3.get_object(Bucket=bucket, Key=output["key"])["Body"].read()
     except s3.exceptions.NoSuchKey as error:
         raise SilverChanged(f"{output['key']} is gone") from error
     # Not through a dataset: the folder names (dt=...) are no columns.
-    rows = as_csv(pq.ParquetFile(pa.BufferReader(body)).read(use_threads=False))
+    table = pq.ParquetFile(pa.BufferReader(body)).read(use_threads=False)
+    rows = as_csv(table.append_column(OBJECT_ID, pa.repeat(object_id, table.num_rows)) if object_id else table)
     if rows.count != int(output["rows"]):
         raise SilverChanged(f"{output['key']} has {rows.count} rows, the ledger says {output['rows']}")
     return rows

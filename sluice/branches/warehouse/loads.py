@@ -18,14 +18,20 @@ DEADLINE = 120.0  # seconds; the last load ends some seconds after the last comm
 
 
 def wait_for_loads(stack: Stack, uploaded: Sequence[Uploaded]) -> None:
-    """Waits until every object is loaded, or has failed. Raises SluiceError after the deadline."""
-    ledger = LedgerView.of(stack)
+    """Waits until every object is loaded, has failed, or is of a dataset that the warehouse leaves out.
+
+    Raises SluiceError after the deadline.
+    """
+    ledger, left_out = LedgerView.of(stack), frozenset(stack.outputs.get("warehouse_left_out") or ())
     waiting = {item.object_id for item in uploaded}
 
     def look() -> int:
         for object_id in list(waiting):
             entry = ledger.one(object_id)
-            if entry is not None and (entry.state in FINAL - {State.COMMITTED} or entry.item.get("loaded_run")):
+            if entry is None:
+                continue
+            done = entry.state in FINAL - {State.COMMITTED} or entry.item.get("loaded_run")
+            if done or (entry.state == State.COMMITTED and entry.dataset in left_out):
                 waiting.discard(object_id)
         return len(waiting)
 

@@ -36,6 +36,11 @@ REF = ObjectRef(
 ORIGIN = REF.as_origin()
 RULES = RulesVersion("0" * 64, "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrH")
 INDEXES = {"by_dataset": ("dataset", "received_at"), "by_state": ("state", "updated_at")}
+PROJECTIONS = {
+    "by_dataset": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["object_id", "origin"]},
+    "by_state": {"ProjectionType": "ALL"},
+}
+"""As infra/stack/storage.tf has them."""
 
 
 def keys(*names: str) -> list[dict[str, str]]:
@@ -58,7 +63,7 @@ def table(db: Any) -> Iterator[str]:
         KeySchema=keys("pk", "sk"),
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in named],
         GlobalSecondaryIndexes=[
-            {"IndexName": index, "KeySchema": keys(*by), "Projection": {"ProjectionType": "ALL"}}
+            {"IndexName": index, "KeySchema": keys(*by), "Projection": PROJECTIONS[index]}
             for index, by in INDEXES.items()
         ],
     )
@@ -111,9 +116,8 @@ def test_the_items_of_an_object_are_as_large_as_the_simulation_takes_them(db: An
     assert [part for _, part in seen] == [scale.CHUNK_PLANNED, *[scale.CHUNK_DONE] * 3]
     # What the engine counted for the last two writes, which are no transactions.
     expected = scale.ledger_units(scale.writes(1)[2:])
-    assert client.units == {
-        "table": expected.table, "by_dataset": expected.by_dataset, "by_state": sum(expected.by_state.values())
-    }  # fmt: skip
+    assert expected.by_dataset == 0, "an index that nothing changes is not written, and not named"
+    assert client.units == {"table": expected.table, "by_state": sum(expected.by_state.values())}
 
 
 def test_the_record_of_an_event_is_as_large_as_the_simulation_takes_it(

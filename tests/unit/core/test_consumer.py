@@ -4,7 +4,7 @@ import itertools
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -321,3 +321,49 @@ def test_before_anything_is_processed_every_last_try_is_announced(other: str) ->
     handled(calls, (other, 1), ("last", LIMIT), ("unsendable", LIMIT), ("early", LIMIT - 1))
     assert calls.tries == ["last", "unsendable"]
     assert ("process", "unsendable") in calls.made
+
+
+# -- several at once ---------------------------------------------------------------------------------------------------
+
+
+def together(calls: Sqs, *batch: tuple[str, int], error: Exception | None = None) -> list[list[str]]:
+    """What ``ahead`` was given for a batch of (body, receives)."""
+    given: list[list[str]] = []
+
+    def ahead(messages: Sequence[str]) -> None:
+        assert not calls.made
+        given.append(list(messages))
+        if error:
+            raise error
+
+    work = Work[str](
+        parse=calls.parse,
+        object_id=str,
+        process=calls.process,
+        on_failure=calls.on_failure,
+        applies_to=lambda message: message != "foreign",
+        ahead=ahead,
+    )
+    notices: Any = calls
+    one = Consumer(work, Redelivery(calls, "http://sqs/1/chunks", LIMIT), notices, Logger(service="test"))
+    context: Any = Context()
+    one.handle({"Records": [message(body, receives, name=body) for body, receives in batch]}, context)
+    return given
+
+
+def test_what_comes_the_first_time_may_be_done_at_once_before_anything_is_processed() -> None:
+    calls = Sqs()
+    batch = [("good", 1), ("again", 2), ("malformed", 1), ("foreign", 1), ("better", 1)]
+    assert together(calls, *batch) == [["good", "better"]]
+    assert [call[1] for call in calls.made if call[0] == "process"] == ["good", "better", "again"]
+
+
+@pytest.mark.parametrize("batch", [[("good", 1)], [("good", 1), ("again", 2)], [("again", 2), ("often", 3)]])
+def test_one_message_is_not_several(batch: list[tuple[str, int]]) -> None:
+    assert together(Sqs(), *batch) == []
+
+
+def test_an_error_of_what_is_done_at_once_leaves_each_message_to_its_own_processing() -> None:
+    calls = Sqs()
+    assert together(calls, ("good", 1), ("better", 1), error=TransientError()) == [["good", "better"]]
+    assert calls.made == [("process", "good"), ("process", "better")]

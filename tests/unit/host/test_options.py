@@ -41,6 +41,7 @@ ONLY_WITH: dict[tuple[str, str], list[list[str]]] = {
     ("bench", "docker"): [["--history", "--docker"], ["soak", "--docker"]],
     ("bench", "objects_per_day"): [["hop", "--objects-per-day", "3"], ["--history", "--objects-per-day", "3"]],
     ("bench", "bytes_per_day"): [["hop", "--bytes-per-day", "3"], ["scale", "--bytes-per-day", "3", "--docker"]],
+    ("bench", "warehouse_part"): [["hop", "--warehouse-part", "0.1"], ["--history", "--warehouse-part", "0.1"]],
     ("bench", "hours"): [["hop", "--hours", "1"], ["--history", "--hours", "1"]],
     ("feedback", "limit"): [["--anomalies", "--limit", "3"]],
     ("feedback", "cursor"): [["--anomalies", "--cursor", "x"]],

@@ -29,6 +29,9 @@ class Function:
     def loads(self, load: Callable[[Any], Any]) -> None:
         self._patch.setattr(self._module.loader, "load", load)
 
+    def loads_together(self, load: Callable[[Any], Any]) -> None:
+        self._patch.setattr(self._module.loader, "load_together", load)
+
     def fails(self, error: Exception) -> None:
         def load(_: Any) -> None:
             raise error
@@ -36,7 +39,10 @@ class Function:
         self.loads(load)
 
     def receive(self, body: str = BODY, receives: int = 1) -> list[str]:
-        answer = self._module.handler(sqs_event(body, receives=receives), Context())
+        return self.receive_all(body, receives=receives)
+
+    def receive_all(self, *bodies: str, receives: int = 1) -> list[str]:
+        answer = self._module.handler(sqs_event(*bodies, receives=receives), Context())
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def waits(self) -> list[int]:
@@ -66,6 +72,29 @@ def test_a_committed_object_is_loaded_and_counted(function: Function, capsys: py
     assert (found["RowsLoaded"], found["ObjectsLoaded"]) == (3, 1)
     assert "EntityVersions" not in found
     assert function.waits() == []
+
+
+def test_of_a_batch_each_object_has_its_own_outcome(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+    """Loaded with others, newer run, loaded with others but not recorded, left to itself, and the first one again."""
+    alone: list[str] = []
+    function.loads(lambda one: alone.append(one.object_id) or function.loaded(fresh=one.object_id != "1" * 32))
+    outcomes = [function.loaded(rows=5, seconds=0.25), None, ConnectionError("the ledger is away")]
+    function.loads_together(lambda batch: dict(zip(batch, outcomes, strict=False)))
+    bodies = [json.dumps(event_of(str(n) * 32, 1, "shipments")) for n in (1, 2, 3, 4, 1)]
+    assert function.receive_all(*bodies) == ["m2"]
+    assert alone == ["4" * 32, "1" * 32]
+    printed = capsys.readouterr().out
+    counted = [json.loads(line) for line in printed.splitlines() if "RowsLoaded" in line]
+    assert [(one["RowsLoaded"], one["LoadSeconds"]) for one in counted] == [([5], [0.25]), ([3], [0.0])]
+    assert function.waits() == [1]
+
+
+def test_an_outcome_is_not_used_in_another_invocation(function: Function) -> None:
+    function.loads_together(lambda batch: dict.fromkeys(batch, ConnectionError("gone")))
+    other = json.dumps(event_of("1" * 32, 1, "shipments"))
+    assert function.receive_all(BODY, other) == ["m0", "m1"]
+    function.loads(lambda _: function.loaded())
+    assert function.receive_all(BODY, other, receives=2) == []
 
 
 def test_what_was_loaded_before_is_not_counted_again(function: Function, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ did not survive, so it is processed alone: what is done is acknowledged before, 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -50,7 +50,10 @@ class Work[M]:
     does not apply is acknowledged. An error is transient unless ``is_permanent`` says that no retry can help.
     ``before_last_try`` is called before a message is processed for the last time: the function may not survive it.
     ``process_again`` is called instead of ``process`` for a message that was received before.
-    ``is_interruptible``: the end of the function's time may interrupt either anywhere (TimedOut, transient).
+    ``ahead`` is called before the first message is processed, with those of a batch that come the first time when they
+    are two or more: it does for several at once what ``process`` then finds done. It must not raise for one of them.
+    ``is_interruptible``: the end of the function's time may interrupt ``process`` and ``process_again`` anywhere
+    (TimedOut, transient).
     """
 
     parse: Callable[[str], M]
@@ -61,6 +64,7 @@ class Work[M]:
     is_permanent: Callable[[Exception], bool] = lambda _error: False
     before_last_try: Callable[[M, LambdaContext], None] | None = None
     process_again: Callable[[M], None] | None = None
+    ahead: Callable[[Sequence[M]], None] | None = None
     is_interruptible: bool = False
 
 
@@ -96,6 +100,7 @@ class Consumer[M]:
         self._batch.waiting = [record["receiptHandle"] for record in records]
         with self._batch.deadline.watched():
             self._announce_last_tries(records, context)
+            self._go_ahead(records)
             return process_partial_response(
                 event=event | {"Records": records},
                 record_handler=lambda record: self._process_in_turn(record, seconds),
@@ -114,6 +119,24 @@ class Consumer[M]:
                     continue
                 except Exception:
                     self._logger.exception("if the function dies now, its object stays unfinished")
+
+    def _go_ahead(self, records: Iterable[dict[str, Any]]) -> None:
+        """What comes again is left out: one of it may be what its function did not survive."""
+        if self._work.ahead is None:
+            return
+        messages = []
+        for record in records:
+            try:
+                message = self._work.parse(record["body"])
+            except MalformedMessage:
+                continue
+            if _receives(record) == 1 and self._work.applies_to(message):
+                messages.append(message)
+        if len(messages) > 1:
+            try:
+                self._work.ahead(messages)
+            except Exception:
+                self._logger.exception("the messages are processed one by one")
 
     def _process_in_turn(self, record: SQSRecord, seconds: float | None) -> None:
         """The next message of the batch, unless the function's time is over."""

@@ -31,8 +31,9 @@ class LedgerList:
         self._table = table
 
     def received(self, dataset: str, window: Window) -> Iterator[ObjectItem]:
-        """Objects of a dataset (``*`` for all) that arrived within the window.
+        """Objects of a dataset (``*`` for all) that arrived within the window: dataset, received_at, id and origin.
 
+        The index has no more of them, and none of that ever changes; ``objects`` reads the rest.
         The index follows the table after a moment, so what is read here may be a little old.
         """
         if dataset == ANY:
