@@ -14,6 +14,7 @@ IDEMPOTENCY = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-idempotency"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:sluice-test-notifications"
 CHUNKS = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks"
 CHUNK_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks-dlq"
+INGEST = f"arn:aws:sqs:{ACCOUNT}:sluice-test-ingest"
 INGEST_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-ingest-dlq"
 BUS = f"arn:aws:events:{ACCOUNT}:event-bus/sluice-test-events"
 BRONZE = "arn:aws:s3:::sluice-test-bronze/bronze/*"
@@ -95,6 +96,10 @@ ALLOWED = {
         "s3:GetObjectVersion": {BRONZE},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {INGEST},
+        "sqs:DeleteMessage": {INGEST},
+        "sqs:GetQueueAttributes": {INGEST},
+        "sqs:ReceiveMessage": {INGEST},
         "sqs:SendMessage": {CHUNKS, INGEST_DLQ},
     },
     "transform": {
@@ -624,7 +629,10 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "POWERTOOLS_SERVICE_NAME": "ingest",
         "IDEMPOTENCY_TABLE": "sluice-test-idempotency",
         "IDEMPOTENCY_TTL_SECONDS": "2592000",
+        "INGEST_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest",
         "INGEST_DLQ_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest-dlq",
+        "MAX_RECEIVES": "5",
+        "TIMEOUT_SECONDS": "30",
         "CHUNK_BYTES": "16777216",
     }
     assert settings("replay[0].module.function") == {

@@ -102,7 +102,7 @@ def test_a_crash_before_the_acknowledgement_is_made_good_by_redelivery(breakable
         ("sqs", "SendMessageBatch", "error:InternalError"),
     ],
 )
-def test_an_ingest_that_dies_half_way_is_made_good_by_lambdas_retry(
+def test_an_ingest_that_dies_half_way_is_made_good_by_redelivery(
     breakable: Pipeline, service: str, operation: str, action: str
 ) -> None:
     pipe = breakable
