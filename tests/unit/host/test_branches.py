@@ -81,10 +81,10 @@ def test_the_dead_letters_of_a_new_branch_are_read_as_committed_events(stack: Fa
     ]  # fmt: skip
 
 
-def test_a_queue_without_a_source_has_lambdas_failed_events() -> None:
-    queue = Queue("other", "events", None, None, "d", "http://d", "event")
+def test_what_is_in_a_queue_without_a_source_can_go_nowhere() -> None:
+    queue = Queue("core", "events", None, None, "d", "http://d", "event")
     found = read_message(queue, {"MessageId": "m", "ReceiptHandle": "h", "Body": '{"requestPayload": {}}'})
-    assert found.reason.startswith("its event is no S3 notification")
+    assert (found.kind, found.repairable) == (Kind.UNKNOWN, False)
 
 
 # -- logs --------------------------------------------------------------------------------------------------------------
