@@ -503,7 +503,7 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 21
+    assert len(carriers) == 22
     assert refusing == carriers
 
 
@@ -514,8 +514,12 @@ def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources)
         to_topic = mocked_resources[address]["type"] == "aws_sns_topic_policy"
         if statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
             assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, address
-    from_the_bus = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
-    assert {statement["Principal"]["Service"] for statement in from_the_bus} == {"events.amazonaws.com"}
+    allowed = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
+    [from_bucket] = [one for one in allowed if one["Principal"] == {"Service": "s3.amazonaws.com"}]
+    assert (from_bucket["Resource"], from_bucket["Action"]) == (INGEST, "sqs:SendMessage")
+    assert from_bucket["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::sluice-test-bronze"}
+    from_the_bus = [one for one in allowed if one is not from_bucket]
+    assert {statement["Principal"]["Service"] for statement in from_the_bus} == {EVENTS}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
     each = [f"{rules}{branch}" for branch in ("feedback", "lake", "loads", "quality") for _ in ("queue", "dlq")]
     assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in from_the_bus) == [

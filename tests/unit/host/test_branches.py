@@ -37,7 +37,7 @@ def stack() -> FakeStack:
 def test_a_branch_is_known_from_the_output_alone_and_the_core_comes_first(stack: FakeStack) -> None:
     found = Branches.of(stack)  # type: ignore[arg-type]
     assert list(found.queues) == ["chunks", "ingest", "lakes"]
-    assert found.sources == {"chunks": "http://sqs/chunks", "lakes": "http://sqs/lakes"}
+    assert found.sources == {name: f"http://sqs/{name}" for name in found.queues}
     assert found.functions["lake"].log_group == "/aws/lambda/s-lake"
     assert found.functions["lake"].branch == "a_lake"
     assert found.workflows["lake"].alarms is False
@@ -62,7 +62,7 @@ def test_the_depths_have_every_queue_and_its_dead_letters(stack: FakeStack) -> N
     stack.sqs.queues["http://sqs/lakes-dlq"] = ["a", "b"]
     found = queues.depths(stack)  # type: ignore[arg-type]
     assert {name: depth.total for name, depth in found.items()} == {
-        "chunks": 0, "chunk dead-letter queue": 0, "ingest dead-letter queue": 0,
+        "chunks": 0, "chunk dead-letter queue": 0, "ingest": 0, "ingest dead-letter queue": 0,
         "lakes": 0, "lake dead-letter queue": 2,
     }  # fmt: skip
 
