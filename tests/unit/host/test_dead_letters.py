@@ -30,7 +30,7 @@ def chunk_body(index: int = 0, count: int = 1) -> str:
     return ChunkMessage(REF, REF.as_origin(), "shipments", Chunk(index, 0, 10, count)).to_json()
 
 
-def unplanned(key: str = REF.key) -> str:
+def failed_record(key: str = REF.key) -> str:
     return failed_object(replace(REF, key=key), "unreadable", "NUL bytes")
 
 
@@ -58,7 +58,7 @@ def message(queue: str, body: str, message_id: str = "0123abcd-1") -> DeadLetter
     [
         ("chunks", chunk_body(), Kind.CHUNK, "see the ledger", True),
         ("chunks", "rubbish", Kind.UNKNOWN, "not a chunk message: not JSON", False),
-        ("ingest", unplanned(), Kind.OBJECT, "unreadable: NUL bytes", True),
+        ("ingest", failed_record(), Kind.OBJECT, "unreadable: NUL bytes", True),
         ("ingest", json.dumps(EVENT), Kind.EVENT, "see the ledger", True),
         ("ingest", retries_exhausted(EVENT), Kind.EVENT, "AccessDenied: no", True),
         ("ingest", retries_exhausted({"hello": 1}), Kind.UNKNOWN, "not an S3 notification", False),
@@ -80,7 +80,7 @@ def test_each_shape_says_what_it_is_why_it_died_and_whether_it_can_be_worked(
     assert found.object_id == (REF.as_origin().object_id if repairable else None)
 
 
-@pytest.mark.parametrize("body", [json.dumps(EVENT), unplanned(), retries_exhausted(EVENT)])
+@pytest.mark.parametrize("body", [json.dumps(EVENT), failed_record(), retries_exhausted(EVENT)])
 def test_ingest_reads_every_message_that_its_queue_may_get_back(body: str) -> None:
     assert EVENT["Records"][0]["s3"]["object"]["key"] == "bronze/shipments/a+%C3%A9%2Bb.jsonl"
     assert Notification.from_json(body) == Notification(created=(REF,))
@@ -197,7 +197,7 @@ def test_a_message_is_deleted_after_its_redelivery_was_accepted() -> None:
 
 def test_messages_of_ingest_go_back_to_its_queue_as_they_are() -> None:
     stack = Stack()
-    bodies = [unplanned(), json.dumps(EVENT), retries_exhausted({"hello": 1})]
+    bodies = [failed_record(), json.dumps(EVENT), retries_exhausted({"hello": 1})]
     done = stack.put("ingest", *bodies).redrive("ingest", lambda _: True)
     assert stack.sqs.queues["http://sqs/ingest"] == bodies[:2]
     assert (done.moved, [found.kind for found, _ in done.left]) == (2, [Kind.UNKNOWN])
@@ -249,7 +249,7 @@ def test_a_redrive_of_one_message_speaks_of_its_queue_only(
 ) -> None:
     stack = Stack()
     stack.put("chunks", chunk_body())
-    stack.put("ingest", unplanned("bronze/shipments/other.jsonl"))
+    stack.put("ingest", failed_record("bronze/shipments/other.jsonl"))
     monkeypatch.setattr("sluice.pipeline.stack.choose", lambda _target, _env: stack)
     cli.register_verbs()
     assert cli.run(["dlq", "redrive", "bronze/shipments/other.jsonl", "--json"]) == 0
