@@ -406,6 +406,7 @@ ALLOWED = {
 
 # What the trigger of a function grants to its role.
 TRIGGERS = {
+    "ingest": "module.ingest_trigger.",
     "transform": "module.chunk_trigger.",
     "warehouse[0].module.load": "module.warehouse[0].module.load_trigger.",
     "feedback[0].module.function": "module.feedback[0].module.trigger.",
