@@ -19,6 +19,7 @@ single_chunk_limit_bytes = 67108864 # 64 MiB
 
 ingest_timeout_seconds        = 50
 ingest_memory_mb              = 512
+ingest_maximum_concurrency    = 100
 transform_timeout_seconds     = 120
 transform_memory_mb           = 2048
 transform_batch_size          = 4

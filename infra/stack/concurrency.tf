@@ -12,7 +12,7 @@ locals {
     var.api_enabled ? var.api_reserved_concurrency : null,
   ] : one == null ? 0 : one])
   queue_concurrency = sum([
-    var.ingest_reserved_concurrency == null ? 1 : 0,
+    var.ingest_reserved_concurrency == null ? var.ingest_maximum_concurrency : 0,
     var.transform_reserved_concurrency == null ? var.transform_maximum_concurrency : 0,
     var.warehouse_enabled ? var.load_maximum_concurrency : 0,
     var.feedback_enabled ? var.feedback_maximum_concurrency : 0,

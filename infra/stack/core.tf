@@ -74,10 +74,9 @@ locals {
         dlq_url  = module.chunk_dlq.url
         label    = "chunk"
       }
-      # Lambda itself holds the events that ingest is to process.
       ingest = {
-        name     = null
-        url      = null
+        name     = module.ingest_queue.name
+        url      = module.ingest_queue.url
         dlq_name = module.ingest_dlq.name
         dlq_url  = module.ingest_dlq.url
         label    = "ingest"

@@ -82,7 +82,10 @@ module "ingest" {
     POWERTOOLS_SERVICE_NAME = "ingest"
     IDEMPOTENCY_TABLE       = module.idempotency_table.name
     IDEMPOTENCY_TTL_SECONDS = tostring(var.idempotency_ttl_days * 86400)
+    INGEST_QUEUE_URL        = module.ingest_queue.url
     INGEST_DLQ_URL          = module.ingest_dlq.url
+    MAX_RECEIVES            = tostring(var.max_receive_count)
+    TIMEOUT_SECONDS         = tostring(var.ingest_timeout_seconds)
     CHUNK_BYTES             = tostring(var.chunk_bytes)
     PASSED_OVER_KEYS        = jsonencode(var.passed_over_keys)
   })
@@ -107,6 +110,7 @@ module "ingest" {
     },
   ])
 
+  # Of the invocations that Lambda was given before there was a queue, and holds for hours.
   on_failure = {
     queue_arn = module.ingest_dlq.arn
   }

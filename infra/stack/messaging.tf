@@ -1,5 +1,6 @@
 locals {
-  chunk_queue_name = "${local.prefix}-chunks"
+  chunk_queue_name  = "${local.prefix}-chunks"
+  ingest_queue_name = "${local.prefix}-ingest"
 
   # AWS asks for at least six times the function's timeout plus the batching window, so that a throttled batch can be
   # tried again before its messages show up for others:
@@ -59,10 +60,27 @@ module "event_dlq" {
   ])
 }
 
-# Events that ingest could not process: Lambda sends them after the last attempt, or ingest itself does.
+# S3 announces new objects here: a burst of uploads waits, and ingest takes as much as its concurrency allows.
+module "ingest_queue" {
+  source = "../modules/queue"
+
+  name                       = local.ingest_queue_name
+  account                    = module.notifications.account
+  visibility_timeout_seconds = 6 * var.ingest_timeout_seconds
+  retention_days             = var.chunk_retention_days
+  bucket_arn                 = module.bucket["bronze"].arn
+  dead_letter = {
+    arn               = module.ingest_dlq.arn
+    max_receive_count = var.max_receive_count
+  }
+}
+
+# Notifications that ingest could not process: SQS moves them here after the last receive, or ingest itself sends its record
+# of them. Lambda sends those that it was given before there was a queue.
 module "ingest_dlq" {
   source = "../modules/queue"
 
-  name    = "${local.prefix}-ingest-dlq"
-  account = module.notifications.account
+  name               = "${local.ingest_queue_name}-dlq"
+  account            = module.notifications.account
+  dead_letter_source = local.ingest_queue_name
 }

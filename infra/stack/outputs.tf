@@ -28,8 +28,13 @@ output "chunk_dlq_url" {
   value       = module.chunk_dlq.url
 }
 
+output "ingest_queue_url" {
+  description = "Queue of S3's notifications waiting for ingest."
+  value       = module.ingest_queue.url
+}
+
 output "ingest_dlq_url" {
-  description = "Dead-letter queue of events that ingest could not process."
+  description = "Dead-letter queue of the ingest queue."
   value       = module.ingest_dlq.url
 }
 

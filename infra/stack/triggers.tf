@@ -8,12 +8,28 @@ module "bronze_trigger" {
     name = module.bucket["bronze"].name
     arn  = module.bucket["bronze"].arn
   }
-  function = {
-    name = module.ingest.name
-    arn  = module.ingest.arn
+  queue_arn     = module.ingest_queue.arn
+  function_name = module.ingest.name
+  account_id    = module.notifications.account.id
+  prefix        = "bronze/"
+
+  # The first message finds a reader.
+  depends_on = [module.ingest_trigger]
+}
+
+module "ingest_trigger" {
+  source = "../modules/queue_trigger"
+
+  queue = {
+    name = module.ingest_queue.name
+    arn  = module.ingest_queue.arn
   }
-  account_id = module.notifications.account.id
-  prefix     = "bronze/"
+  function = {
+    name      = module.ingest.name
+    role_name = module.ingest.role_name
+  }
+  batch_size          = var.ingest_batch_size
+  maximum_concurrency = var.ingest_maximum_concurrency
 }
 
 module "chunk_trigger" {

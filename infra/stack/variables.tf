@@ -349,15 +349,15 @@ variable "tracing_mode" {
 }
 
 variable "ingest_timeout_seconds" {
-  description = "Seconds that planning one event may take."
+  description = "Seconds that planning one batch of new objects may take."
   type        = number
   default     = 30
 
-  # Lambda retries an asynchronous event after one minute. A planner that died holds the idempotency lock until its own
-  # timeout would have ended it: were that later than the retry, the retry would find the lock held and fail too.
+  # A planner that died holds the idempotency lock until its own timeout would have ended it, and the tries of an object wait
+  # for that. Lambda's own retry, of an event that was not queued, comes after one minute.
   validation {
     condition     = var.ingest_timeout_seconds >= 1 && var.ingest_timeout_seconds <= 55
-    error_message = "ingest_timeout_seconds must be between 1 and 55: a planner must end before Lambda retries its event."
+    error_message = "ingest_timeout_seconds must be between 1 and 55: a planner must end before its object is tried again."
   }
 }
 
@@ -383,14 +383,37 @@ variable "ingest_ephemeral_storage_mb" {
   }
 }
 
+variable "ingest_batch_size" {
+  description = "Most notifications of new objects in one ingest call; they share its timeout."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.ingest_batch_size >= 1 && var.ingest_batch_size <= 10
+    error_message = "ingest_batch_size must be between 1 and 10."
+  }
+}
+
+variable "ingest_maximum_concurrency" {
+  description = "Most ingest calls that the ingest queue may have running at a time."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.ingest_maximum_concurrency >= 2 && var.ingest_maximum_concurrency <= 1000
+    error_message = "ingest_maximum_concurrency must be between 2 and 1000, Lambda's limits."
+  }
+}
+
 variable "ingest_reserved_concurrency" {
   description = "Concurrent executions kept for ingest, which is also its limit; null for none."
   type        = number
   default     = null
 
   validation {
-    condition     = var.ingest_reserved_concurrency == null ? true : var.ingest_reserved_concurrency >= 1
-    error_message = "ingest_reserved_concurrency must be at least 1, or null for no limit."
+    # Less would throttle the queue's pollers, and a throttled receive counts towards the dead-letter queue.
+    condition     = var.ingest_reserved_concurrency == null ? true : var.ingest_reserved_concurrency >= var.ingest_maximum_concurrency
+    error_message = "ingest_reserved_concurrency must be at least ingest_maximum_concurrency, or null for no limit."
   }
 }
 

@@ -128,6 +128,14 @@ override_resource {
 }
 
 override_resource {
+  target = module.ingest_queue.aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-ingest"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest"
+  }
+}
+
+override_resource {
   target = module.ingest_dlq.aws_sqs_queue.this
   values = {
     arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-ingest-dlq"
@@ -482,8 +490,8 @@ run "the_core_stack" {
   }
 
   assert {
-    condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_dlq_url, output.event_dlq_url] == [
-      for thing in ["chunks", "chunks-dlq", "ingest-dlq", "events-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
+    condition = [output.chunk_queue_url, output.chunk_dlq_url, output.ingest_queue_url, output.ingest_dlq_url, output.event_dlq_url] == [
+      for thing in ["chunks", "chunks-dlq", "ingest", "ingest-dlq", "events-dlq"] : "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-${thing}"
     ]
     error_message = "the queues must be distinct"
   }

@@ -16,13 +16,15 @@ variables {
     arn       = "arn:aws:lambda:us-east-1:123456789012:function:sluice-test-function"
     role_name = "sluice-test-function"
   }
+  queue_arn           = "arn:aws:sqs:us-east-1:123456789012:sluice-test-ingest"
+  function_name       = "sluice-test-function"
   account_id          = "123456789012"
   prefix              = "bronze/"
   batch_size          = 4
   maximum_concurrency = 4
 }
 
-run "only_our_bucket_of_our_account_may_invoke" {
+run "the_bucket_announces_to_the_queue_only_and_may_still_invoke" {
   module {
     source = "./modules/object_trigger"
   }
@@ -33,7 +35,12 @@ run "only_our_bucket_of_our_account_may_invoke" {
   }
 
   assert {
-    condition     = aws_s3_bucket_notification.this.lambda_function[0].events == toset(["s3:ObjectCreated:*", "s3:ObjectRestore:Completed"]) && aws_s3_bucket_notification.this.lambda_function[0].filter_prefix == "bronze/"
+    condition = (
+      aws_s3_bucket_notification.this.queue[0].events == toset(["s3:ObjectCreated:*", "s3:ObjectRestore:Completed"])
+      && aws_s3_bucket_notification.this.queue[0].filter_prefix == "bronze/"
+      && aws_s3_bucket_notification.this.queue[0].queue_arn == var.queue_arn
+      && length(aws_s3_bucket_notification.this.lambda_function) == 0
+    )
     error_message = "new objects under the prefix must be announced, and nothing else"
   }
 }

@@ -37,7 +37,7 @@ class Queue:
     key: str
     name: str | None
     url: str | None
-    """None where there is only a dead-letter queue: ``ingest``, which gets Lambda's failed events."""
+    """None where there is only a dead-letter queue: ``events``, which gets what EventBridge cannot deliver."""
     dlq_name: str
     dlq_url: str
     label: str

@@ -6,7 +6,6 @@ is made for that.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,7 +85,7 @@ class DeadLetters:
             # A branch that knows why stores it in the ledger, as load stores load_error.
             stored = item.get(f"{self._queues[message.queue].label}_error")
             return replace(message, reason=str(stored or "its function failed each time; see its log"))
-        if message.kind is not Kind.CHUNK:
+        if message.kind not in (Kind.CHUNK, Kind.EVENT):
             return message
         if item is None:
             return replace(message, reason="the ledger does not know the object")
@@ -124,16 +123,8 @@ class DeadLetters:
         """Why it was not accepted, None when it was."""
         if not message.repairable:
             return f"{message.reason}; no function can process it: `sluice dlq show`, then `sluice dlq purge` it"
-        if message.event is None:
-            self._sqs.send_message(QueueUrl=self._queues[message.queue].url, MessageBody=message.body)
-            return None
-        answer = self._stack.client("lambda").invoke(
-            FunctionName=self._stack["ingest_function"],
-            InvocationType="Event",
-            Payload=json.dumps(message.event).encode(),
-        )
-        accepted = 202  # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-        return None if answer["StatusCode"] == accepted else f"Lambda answered {answer['StatusCode']}"
+        self._sqs.send_message(QueueUrl=self._queues[message.queue].url, MessageBody=message.body)
+        return None
 
     def _move(self, queue: str, rate: int | None, deadline: float) -> Redriven:
         """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html"""

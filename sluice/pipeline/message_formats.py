@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote_plus, unquote_plus
 
 from sluice.pipeline.branches import CORE, Queue
 from sluice.pipeline.queues import UNDELIVERED
 from sluice_pipeline.events.announcements import COMMITTED, STAGED
 from sluice_pipeline.events.messages import ChunkMessage, MalformedMessage
-from sluice_pipeline.objects.identity import ObjectRef, Origin
-
-FAILED_OBJECT = "sluice.failed-object/1"
-"""The schema of the record that ingest writes about an object that it could not plan."""
-
+from sluice_pipeline.events.notifications import FAILED_OBJECT, Notification
+from sluice_pipeline.objects.identity import Origin
 
 SEE_LEDGER = "see the ledger"
 """The reason of a message whose body does not say it."""
@@ -51,8 +47,6 @@ class DeadLetterMessage:
     reason: str
     origin: Origin | None = None
     chunk: str | None = None
-    event: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What ingest has to be invoked with, for the messages that an invocation redelivers."""
 
     @property
     def object_id(self) -> str | None:
@@ -65,7 +59,7 @@ class DeadLetterMessage:
     @property
     def repairable(self) -> bool:
         """Whether redelivering it can succeed."""
-        return self.kind in (Kind.CHUNK, Kind.COMMITTED, Kind.STAGED) or self.event is not None
+        return self.kind not in (Kind.UNDELIVERED, Kind.UNKNOWN)
 
     def age(self, now: datetime | None = None) -> float | None:
         """Seconds since it was first sent: SQS does not change that time when it moves a message."""
@@ -101,30 +95,11 @@ def read_message(queue: Queue, message: Mapping[str, Any]) -> DeadLetterMessage:
     )
 
 
-def s3_event(ref: ObjectRef) -> dict[str, Any]:
-    """S3's notification of an object version, as far as ingest reads it.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-    """
-    entity: dict[str, Any] = {"key": quote_plus(ref.key, safe="/"), "size": ref.size, "eTag": ref.etag}
-    if ref.version_id:
-        entity["versionId"] = ref.version_id
-    record: dict[str, Any] = {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "eventName": "ObjectCreated:Put",
-        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": ref.bucket}, "object": entity},
-    }
-    if ref.since:
-        record["eventTime"] = ref.since
-    return {"Records": [record]}
-
-
 def _reader(queue: Queue) -> Callable[[str], dict[str, Any]]:
-    """The core's queues hold chunk messages and Lambda's failed events, those of branches events about objects."""
-    if queue.url is None:
-        return _failed_event
-    return _chunk if queue.branch == CORE else _object_event
+    """The core's queues hold notifications of S3 and chunk messages, those of branches events about objects."""
+    if queue.branch != CORE:
+        return _object_event
+    return _chunk if queue.key == "chunks" else _notification
 
 
 def _undelivered(message: Mapping[str, Any]) -> str:
@@ -146,23 +121,18 @@ def _chunk(body: str) -> dict[str, Any]:
     return {"kind": Kind.CHUNK, "reason": SEE_LEDGER, "origin": message.origin, "chunk": chunk}
 
 
-def _failed_event(body: str) -> dict[str, Any]:
+def _notification(body: str) -> dict[str, Any]:
     try:
+        objects = Notification.from_json(body).objects
         raw = json.loads(body)
-    except ValueError:
-        return {"kind": Kind.UNKNOWN, "reason": "not JSON"}
-    if not isinstance(raw, dict):
-        return {"kind": Kind.UNKNOWN, "reason": "not a JSON object"}
+    except MalformedMessage as error:
+        return {"kind": Kind.UNKNOWN, "reason": str(error)}
+    if not objects:
+        return {"kind": Kind.UNKNOWN, "reason": "it announces no object"}
+    about = {"origin": objects[0].as_origin()}
     if raw.get("schema") == FAILED_OBJECT:
-        try:
-            ref = ObjectRef(**raw["object"])
-        except (KeyError, TypeError):
-            return {"kind": Kind.UNKNOWN, "reason": f"{FAILED_OBJECT} without an object"}
-        reason = f"{raw.get('reason')}: {raw.get('detail')}"
-        return {"kind": Kind.OBJECT, "reason": reason, "origin": ref.as_origin(), "event": s3_event(ref)}
-    if "requestPayload" in raw:
-        return _retries_exhausted(raw)
-    return {"kind": Kind.UNKNOWN, "reason": "neither a record of ingest nor one of Lambda"}
+        return about | {"kind": Kind.OBJECT, "reason": f"{raw.get('reason')}: {raw.get('detail')}"}
+    return about | {"kind": Kind.EVENT, "reason": _retries_exhausted(raw) if "requestPayload" in raw else SEE_LEDGER}
 
 
 def _object_event(body: str) -> dict[str, Any]:
@@ -177,20 +147,11 @@ def _object_event(body: str) -> dict[str, Any]:
     return {"kind": kinds[event["detail-type"]], "reason": SEE_LEDGER, "origin": origin}
 
 
-def _retries_exhausted(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Lambda's record of an asynchronous invocation that failed.
+def _retries_exhausted(raw: Mapping[str, Any]) -> str:
+    """The reason in Lambda's record of an asynchronous invocation that failed.
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
     """
     answer = raw.get("responsePayload") or {}
     words = [str(answer.get(name)) for name in ("errorType", "errorMessage") if answer.get(name)]
-    condition = str((raw.get("requestContext") or {}).get("condition") or "failed")
-    reason = ": ".join(words) or condition
-    try:
-        record = raw["requestPayload"]["Records"][0]
-        entity = record["s3"]["object"]
-        key, etag = unquote_plus(entity["key"]), str(entity["eTag"]).strip('"')
-        origin = Origin(record["s3"]["bucket"]["name"], key, etag, str(entity.get("versionId") or ""))
-    except (KeyError, IndexError, TypeError):
-        return {"kind": Kind.UNKNOWN, "reason": f"its event is no S3 notification; {reason}"}
-    return {"kind": Kind.EVENT, "reason": reason, "origin": origin, "event": raw["requestPayload"]}
+    return ": ".join(words) or str((raw.get("requestContext") or {}).get("condition") or "failed")

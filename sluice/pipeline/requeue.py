@@ -100,12 +100,10 @@ def rules_of(stack: Stack) -> RulesVersion:
 
 
 def _deliver(stack: Stack, item: Item) -> None:
-    from sluice.pipeline.message_formats import s3_event
+    from sluice_pipeline.events.notifications import s3_event
 
-    ref = ObjectRef.from_item(item)
-    stack.client("lambda").invoke(
-        FunctionName=stack["ingest_function"], InvocationType="Event", Payload=json.dumps(s3_event(ref)).encode()
-    )
+    body = json.dumps(s3_event(ObjectRef.from_item(item)))
+    stack.client("sqs").send_message(QueueUrl=stack["ingest_queue_url"], MessageBody=body)
 
 
 def _copy(stack: Stack, origin: Origin, key: str, version: str, moment: str) -> Requeued:

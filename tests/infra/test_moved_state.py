@@ -85,6 +85,11 @@ def test_a_deployed_stack_retains_every_resource(tmp_path: Path) -> None:
     assert [c["address"] for c in gone(changes)] == ["module.warehouse[0].aws_lambda_invocation.migrate"]
     kept = [c for c in changes if c["change"]["actions"] in (["no-op"], ["update"])]
     assert len(kept) == INSTANCES - 1
+    # One write of the setting puts the queue in the function's place: no object is announced to neither.
+    [setting] = [c["change"] for c in changes if c["type"] == "aws_s3_bucket_notification"]
+    assert setting["actions"] == ["update"]
+    assert [len(setting[when]["lambda_function"]) for when in ("before", "after")] == [1, 0]
+    assert len(setting["after"]["queue"]) == 1
 
 
 def test_without_a_moved_block_a_resource_would_be_destroyed(tmp_path: Path) -> None:

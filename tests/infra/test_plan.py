@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.infra.planning import ENVS, OfflinePlan, planned_addresses
 
 NAMED = {
@@ -36,7 +38,7 @@ OPS = {
 }
 OBSERVABILITY = {
     "aws_cloudwatch_dashboard": 1,
-    "aws_cloudwatch_metric_alarm": 19,
+    "aws_cloudwatch_metric_alarm": 20,
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
     "aws_cloudwatch_log_group": 1,
@@ -217,7 +219,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_s3_bucket_versioning": 4,
         "aws_s3_bucket_notification": 1,
         "aws_s3_object": 6,
-        "aws_sqs_queue": 4,
+        "aws_sqs_queue": 5,
         "aws_dynamodb_table": 2,
         "aws_sns_topic": 1,
         "aws_sns_topic_policy": 1,
@@ -226,12 +228,12 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
         "aws_cloudwatch_event_target": 1,
         "aws_cloudwatch_log_group": 3,
         "aws_iam_role": 3,
-        "aws_iam_role_policy": 4,
+        "aws_iam_role_policy": 5,
         "aws_lambda_function": 3,
         "aws_lambda_function_event_invoke_config": 1,
         "aws_lambda_layer_version": 2,
         "aws_lambda_permission": 2,
-        "aws_lambda_event_source_mapping": 1,
+        "aws_lambda_event_source_mapping": 2,
     }
     branches = sum(
         map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS, LAKE, QUALITY, TAXI)), Counter()
@@ -301,15 +303,35 @@ def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> No
                 assert tags == {"project": "sluice", "env": env, "managed-by": "terraform"}, address
 
 
-def test_a_chunk_is_hidden_for_six_timeouts(env_plan: tuple[str, OfflinePlan]) -> None:
+@pytest.mark.parametrize(
+    ("consumer", "source", "trigger"),
+    [("transform", "chunk_queue", "chunk_trigger"), ("ingest", "ingest_queue", "ingest_trigger")],
+)
+def test_a_message_is_hidden_for_six_timeouts(
+    env_plan: tuple[str, OfflinePlan], consumer: str, source: str, trigger: str
+) -> None:
     _, plan = env_plan
-    function = plan.resources("aws_lambda_function")["module.transform.aws_lambda_function.this"]
-    queue = plan.resources("aws_sqs_queue")["module.chunk_queue.aws_sqs_queue.this[0]"]
+    function = plan.resources("aws_lambda_function")[f"module.{consumer}.aws_lambda_function.this"]
+    queue = plan.resources("aws_sqs_queue")[f"module.{source}.aws_sqs_queue.this[0]"]
     mapping = plan.resources("aws_lambda_event_source_mapping")[
-        "module.chunk_trigger.aws_lambda_event_source_mapping.this"
+        f"module.{trigger}.aws_lambda_event_source_mapping.this"
     ]
     window = mapping["maximum_batching_window_in_seconds"]
     assert queue["visibility_timeout_seconds"] >= 6 * function["timeout"] + window
+
+
+def test_new_objects_are_announced_to_a_queue_that_has_a_reader(env_plan: tuple[str, OfflinePlan]) -> None:
+    """One setting, at the address that it always had, so that the queue takes the function's place in one write."""
+    _, plan = env_plan
+    [(address, setting)] = plan.resources("aws_s3_bucket_notification").items()
+    assert address == "module.bronze_trigger.aws_s3_bucket_notification.this"
+    assert [one["filter_prefix"] for one in setting["queue"]] == ["bronze/"]
+    assert not setting["lambda_function"]
+    calls = plan.document["configuration"]["root_module"]["module_calls"]
+    assert calls["bronze_trigger"]["depends_on"] == ["module.ingest_trigger"]
+    [mapping] = [one for one in plan.resources("aws_lambda_event_source_mapping").items() if "ingest_trigger" in one[0]]
+    assert mapping[1]["function_response_types"] == ["ReportBatchItemFailures"]
+    assert mapping[1]["scaling_config"][0]["maximum_concurrency"] >= 2
 
 
 def test_prod_retains_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan]) -> None:

@@ -14,6 +14,7 @@ IDEMPOTENCY = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-idempotency"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:sluice-test-notifications"
 CHUNKS = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks"
 CHUNK_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks-dlq"
+INGEST = f"arn:aws:sqs:{ACCOUNT}:sluice-test-ingest"
 INGEST_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-ingest-dlq"
 BUS = f"arn:aws:events:{ACCOUNT}:event-bus/sluice-test-events"
 BRONZE = "arn:aws:s3:::sluice-test-bronze/bronze/*"
@@ -95,6 +96,10 @@ ALLOWED = {
         "s3:GetObjectVersion": {BRONZE},
         "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
         "sns:Publish": {TOPIC},
+        "sqs:ChangeMessageVisibility": {INGEST},
+        "sqs:DeleteMessage": {INGEST},
+        "sqs:GetQueueAttributes": {INGEST},
+        "sqs:ReceiveMessage": {INGEST},
         "sqs:SendMessage": {CHUNKS, INGEST_DLQ},
     },
     "transform": {
@@ -401,6 +406,7 @@ ALLOWED = {
 
 # What the trigger of a function grants to its role.
 TRIGGERS = {
+    "ingest": "module.ingest_trigger.",
     "transform": "module.chunk_trigger.",
     "warehouse[0].module.load": "module.warehouse[0].module.load_trigger.",
     "feedback[0].module.function": "module.feedback[0].module.trigger.",
@@ -498,7 +504,7 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 21
+    assert len(carriers) == 22
     assert refusing == carriers
 
 
@@ -509,8 +515,12 @@ def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources)
         to_topic = mocked_resources[address]["type"] == "aws_sns_topic_policy"
         if statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
             assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, address
-    from_the_bus = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
-    assert {statement["Principal"]["Service"] for statement in from_the_bus} == {"events.amazonaws.com"}
+    allowed = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
+    [from_bucket] = [one for one in allowed if one["Principal"] == {"Service": "s3.amazonaws.com"}]
+    assert (from_bucket["Resource"], from_bucket["Action"]) == (INGEST, "sqs:SendMessage")
+    assert from_bucket["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::sluice-test-bronze"}
+    from_the_bus = [one for one in allowed if one is not from_bucket]
+    assert {statement["Principal"]["Service"] for statement in from_the_bus} == {EVENTS}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
     each = [f"{rules}{branch}" for branch in ("feedback", "lake", "loads", "quality") for _ in ("queue", "dlq")]
     assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in from_the_bus) == [
@@ -624,7 +634,10 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "POWERTOOLS_SERVICE_NAME": "ingest",
         "IDEMPOTENCY_TABLE": "sluice-test-idempotency",
         "IDEMPOTENCY_TTL_SECONDS": "2592000",
+        "INGEST_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest",
         "INGEST_DLQ_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-ingest-dlq",
+        "MAX_RECEIVES": "5",
+        "TIMEOUT_SECONDS": "30",
         "CHUNK_BYTES": "16777216",
     }
     assert settings("replay[0].module.function") == {

@@ -24,6 +24,7 @@ OUTPUTS: dict[str, Any] = {
     "datasets_key": "config/datasets.json",
     "chunk_queue_url": "http://sqs/chunks",
     "chunk_dlq_url": "http://sqs/chunks-dlq",
+    "ingest_queue_url": "http://sqs/ingest",
     "ingest_dlq_url": "http://sqs/ingest-dlq",
     "ledger_table": "ledger",
     "ingest_function": "ingest",
@@ -33,7 +34,7 @@ OUTPUTS: dict[str, Any] = {
             "queues": {
                 "chunks": {"name": "chunks", "url": "http://sqs/chunks", "dlq_name": "chunks-dlq",
                            "dlq_url": "http://sqs/chunks-dlq", "label": "chunk"},
-                "ingest": {"name": None, "url": None, "dlq_name": "ingest-dlq",
+                "ingest": {"name": "ingest", "url": "http://sqs/ingest", "dlq_name": "ingest-dlq",
                            "dlq_url": "http://sqs/ingest-dlq", "label": "ingest"},
             },
             "workflows": {}, "tables": {"ledger": "ledger"}, "notices": ["dead.letter"], "outputs": {},
@@ -251,6 +252,9 @@ class FakeSqs:
 
     def change_message_visibility_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> None:  # noqa: N803
         self.hidden -= {entry["ReceiptHandle"] for entry in Entries}
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803
+        self.queues.setdefault(QueueUrl, []).append(MessageBody)
 
 
 @dataclass

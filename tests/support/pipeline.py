@@ -112,12 +112,11 @@ class Pipeline:
         return {"error": answer.get("FunctionError"), "payload": json.loads(answer["Payload"].read() or b"null")}
 
     def deliver_later(self, put: Put) -> None:
-        """Delivers an object's event as S3 does: asynchronously, with Lambda's own retries."""
-        payload = json.dumps(self.event(put)).encode()
-        self.lambda_.invoke(FunctionName=self.stack["ingest_function"], InvocationType="Event", Payload=payload)
+        """Delivers an object's event as S3 does: through ingest's queue."""
+        self.send(json.dumps(self.event(put)), "ingest_queue_url")
 
-    def send(self, body: str) -> None:
-        self.sqs.send_message(QueueUrl=self.stack["chunk_queue_url"], MessageBody=body)
+    def send(self, body: str, output: str = "chunk_queue_url") -> None:
+        self.sqs.send_message(QueueUrl=self.stack[output], MessageBody=body)
 
     def send_together(self, bodies: list[str]) -> None:
         entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]

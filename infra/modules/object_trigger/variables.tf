@@ -6,12 +6,14 @@ variable "bucket" {
   })
 }
 
-variable "function" {
-  description = "The function that is invoked."
-  type = object({
-    name = string
-    arn  = string
-  })
+variable "queue_arn" {
+  description = "ARN of the queue that they are announced to; its policy lets S3 send."
+  type        = string
+}
+
+variable "function_name" {
+  description = "The function that the queue's messages are for, which a stack of an earlier version has S3 invoke itself."
+  type        = string
 }
 
 variable "account_id" {

@@ -45,6 +45,18 @@ resource "aws_sqs_queue" "this" {
         StringEquals = { "aws:SourceAccount" = var.account.id }
         ArnEquals    = { "aws:SourceArn" = var.event_rule_arn }
       }
+      }], var.bucket_arn == null ? [] : [{
+      # A bucket ARN has no account in it: without the account, the next owner of the name could send.
+      # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+      Sid       = "TakeBucketNotifications"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arn
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = var.account.id }
+        ArnEquals    = { "aws:SourceArn" = var.bucket_arn }
+      }
     }])
   })
 

@@ -65,6 +65,12 @@ variable "event_rule_arn" {
   default     = null
 }
 
+variable "bucket_arn" {
+  description = "ARN of the bucket whose event notifications this queue receives; null for none."
+  type        = string
+  default     = null
+}
+
 variable "existing" {
   description = "ARN and URL of a queue that exists already and is used instead of a new one; null creates one."
   type = object({

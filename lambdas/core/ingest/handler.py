@@ -1,4 +1,4 @@
-"""ingest: S3 announces an object; its plan goes to the ledger and its chunks, as pointers, to the queue."""
+"""ingest: S3 announces an object through a queue; its plan goes to the ledger, its chunks, as pointers, to a queue."""
 
 import json
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
@@ -14,10 +15,12 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from core.ingest.cut import Limits
-from core.ingest.events import RESTORED, objects_in
-from core.ingest.planner import Planner, failed_event
+from core.ingest.planner import Planner
 from sluice_pipeline.catalog.deployed import deployed
+from sluice_pipeline.consumer.consumer import Consumer, Delivery, Work
+from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.chunk_queue import ChunkQueue
+from sluice_pipeline.events.notifications import Notification, failed_object
 from sluice_pipeline.ledger.items import State
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.notices.failures import record_failed_object
@@ -91,21 +94,68 @@ def ingest_object(ref: ObjectRef, planned: Callable[[ObjectRef], dict[str, Any]]
         logger.error("the object cannot be ingested", extra={"object_id": origin.object_id, "detail": str(failed)})
         # The message is sent before the ledger is written: a function that dies in between and runs again would
         # otherwise find the failure recorded, and send no message.
-        message = failed_event(ref, failed.code, failed.detail)
+        message = failed_object(ref, failed.code, failed.detail)
         sqs.send_message(QueueUrl=os.environ["INGEST_DLQ_URL"], MessageBody=message)
         record_failed_object(ledger, notices, ref, origin, dataset, State.FAILED, failed.code, failed.detail)
         return
     logger.info("planned", extra=result | {"key": ref.key, "size": ref.size})
 
 
+def ingest(notification: Notification) -> None:
+    """Every object of a notification, also after one that fails; the first error is raised then."""
+    errors: list[Exception] = []
+    # A restored object is not planned once only: it may have been planned before it went to the archive. What is done
+    # stays done.
+    wanted = [(ref, plan_created) for ref in notification.created] + [(ref, plan) for ref in notification.restored]
+    for ref, planned in wanted:
+        correlate(logger, ref.as_origin().object_id)
+        try:
+            ingest_object(ref, planned)
+        except Exception as error:  # noqa: BLE001  (raised below)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def on_failure(notification: Notification, error: Exception, delivery: Delivery) -> None:
+    """Permanent errors are recorded where they occur; here those that retries did not help."""
+    if not delivery.is_last:
+        return
+    detail = f"{delivery.receives} tries, the last: {error!r}"
+    for ref in notification.objects:
+        dataset = dataset_of(ref.key) or "unknown"
+        why = State.FAILED, Failure.RETRIES_EXHAUSTED, detail
+        record_failed_object(ledger, notices, ref, ref.as_origin(), dataset, *why)
+
+
+consumer = Consumer(
+    Work(
+        parse=Notification.from_json,
+        object_id=lambda message: message.objects[0].as_origin().object_id if message.objects else "none",
+        process=ingest,
+        on_failure=on_failure,
+        is_interruptible=True,
+    ),
+    Redelivery.outlasting(
+        int(os.environ["TIMEOUT_SECONDS"]), sqs, os.environ["INGEST_QUEUE_URL"], int(os.environ["MAX_RECEIVES"])
+    ),
+    notices,
+    logger,
+)
+
+
 @traced
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> None:
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | None:
+    """A batch of the queue, or a notification itself: Lambda may hold some of before there was a queue."""
     once.register_lambda_context(context)
-    for ref in objects_in(event):
-        correlate(logger, ref.as_origin().object_id)
-        ingest_object(ref, plan_created)
-    for ref in objects_in(event, RESTORED):
-        # Not once only: the object may have been planned before it went to the archive. What is done stays done.
-        correlate(logger, ref.as_origin().object_id)
-        ingest_object(ref, plan)
+    if is_batch(event):
+        return consumer.handle(event, context)
+    ingest(Notification.from_event(event))
+    return None
+
+
+def is_batch(event: dict[str, Any]) -> bool:
+    """Whether an event is one of SQS: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
+    records = event.get("Records")
+    return isinstance(records, list) and bool(records) and records[0].get("eventSource") == "aws:sqs"

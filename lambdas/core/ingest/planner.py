@@ -1,7 +1,5 @@
 """Plans an object: writes its chunks to the ledger, then sends them to the queue."""
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from core.ingest.cut import Limits, cut
@@ -14,8 +12,6 @@ from sluice_pipeline.objects.failures import Failure, ObjectFailed
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from sluice_pipeline.objects.keys import dataset_of
 from sluice_pipeline.objects.storage import Storage
-
-_DETAIL = 1000  # characters of an error in a message
 
 
 class Planner:
@@ -72,10 +68,3 @@ class Planner:
         if item is None or item["state"] == State.COMMITTED:
             return 0
         return self._queue.send(item, self._ledger.open_chunks(item))
-
-
-def failed_event(ref: ObjectRef, code: str, detail: str) -> str:
-    """The dead-letter message of an object without a plan: enough to look at it and to redrive it."""
-    return json.dumps(
-        {"schema": "sluice.failed-object/1", "object": asdict(ref), "reason": code, "detail": detail[:_DETAIL]}
-    )

@@ -25,6 +25,7 @@ def test_every_queue_is_empty(stack: Stack) -> None:
     assert {name: depth.total for name, depth in queues.depths(stack).items()} == {
         "chunks": 0,
         "chunk dead-letter queue": 0,
+        "ingest": 0,
         "ingest dead-letter queue": 0,
         "event dead-letter queue": 0,
         "loads": 0,

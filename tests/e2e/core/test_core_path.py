@@ -130,8 +130,13 @@ def test_a_csv_larger_than_a_chunk_is_cut_and_every_part_knows_the_header(pipe: 
 
 
 def test_s3s_test_event_is_no_error(pipe: Pipeline) -> None:
-    answer = pipe.lambda_.invoke(
-        FunctionName=pipe.stack["ingest_function"],
-        Payload=json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}).encode(),
-    )
-    assert answer.get("FunctionError") is None
+    """S3 sends it when the notification is set: https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-enable-disable-notification-intro.html"""
+    bucket = pipe.stack["bronze_bucket"]
+    setting = pipe.s3.get_bucket_notification_configuration(Bucket=bucket)
+    setting.pop("ResponseMetadata")
+    assert set(setting) == {"QueueConfigurations"}  # the function itself is not announced to
+    pipe.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=setting)
+    put = pipe.put("shipments", formats.jsonl(shipping.records("shipments", 7, 5)))
+    [item] = pipe.wait(put)
+    assert item["state"] == "committed"
+    assert pipe.depth("ingest_queue_url") == pipe.depth("ingest_dlq_url") == 0

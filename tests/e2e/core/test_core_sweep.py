@@ -147,8 +147,9 @@ def core(breakable: Pipeline) -> Iterator[Core]:
     pipe = breakable
     with (
         environment(pipe, "ingest", CHUNK_BYTES=str(CHUNK)),
+        wide_mapping(pipe, "ingest"),
         wide_mapping(pipe, "transform"),
-        quick_redelivery(pipe, chunk_queue_url="transform"),
+        quick_redelivery(pipe, ingest_queue_url="ingest", chunk_queue_url="transform"),
     ):
         yield Core(pipe)
         pipe.clear_faults()
@@ -164,7 +165,8 @@ def test_no_call_that_dies_loses_or_doubles_a_row(core: Core, record_property: R
     record_property("figure", result.summary)
     assert result.lost == []
     pipe.verified(pipe.key("shipments", ""))
-    assert pipe.depth() == pipe.depth("chunk_dlq_url") == pipe.depth("ingest_dlq_url") == 0
+    assert pipe.depth("ingest_queue_url") == pipe.depth("ingest_dlq_url") == 0
+    assert pipe.depth() == pipe.depth("chunk_dlq_url") == 0
 
 
 def test_a_column_that_no_field_names_is_seen_once_whatever_dies(core: Core, record_property: RecordProperty) -> None:

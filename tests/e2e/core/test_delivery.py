@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fixtures import formats, shipping
+from tests.support.changes import quick_redelivery
 from tests.support.pipeline import Pipeline, Put, until
 
 ROWS = 60
@@ -102,12 +103,15 @@ def test_a_crash_before_the_acknowledgement_is_made_good_by_redelivery(breakable
         ("sqs", "SendMessageBatch", "error:InternalError"),
     ],
 )
-def test_an_ingest_that_dies_half_way_is_made_good_by_lambdas_retry(
+def test_an_ingest_that_dies_half_way_is_made_good_by_redelivery(
     breakable: Pipeline, service: str, operation: str, action: str
 ) -> None:
     pipe = breakable
     times = 9 if action.startswith("error") else 1  # the SDK's own tries must not be enough
-    with pipe.fault("ingest", service, operation, action, times=times):
+    with (
+        quick_redelivery(pipe, ingest_queue_url="ingest"),
+        pipe.fault("ingest", service, operation, action, times=times),
+    ):
         put = pipe.put("shipments", formats.jsonl(shipping.records("shipments", 13, ROWS)))
         until("the fault", lambda: pipe.fault_hits() >= 1)
         until("all faults to be used up", lambda: pipe.fault_hits() == times, 120)

@@ -42,7 +42,10 @@ def test_a_run_stays_with_its_rules_while_a_new_object_is_judged_by_the_new_ones
 
 def test_a_message_of_an_earlier_release_is_judged_by_the_rules_in_service(breakable: Pipeline) -> None:
     pipe = breakable
-    with pipe.fault("ingest", "sqs", "SendMessageBatch", "kill-before"):
+    with (
+        quick_redelivery(pipe, ingest_queue_url="ingest"),
+        pipe.fault("ingest", "sqs", "SendMessageBatch", "kill-before"),
+    ):
         put = _put(pipe, "unpinned.jsonl")
         until("the fault", pipe.fault_hits)
         with changed_rule(pipe, "shipments", "weight_kg", max=100):

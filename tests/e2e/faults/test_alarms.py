@@ -100,12 +100,12 @@ def workflows(stack: Stack) -> dict[str, str]:
 
 
 def consumers(stack: Stack) -> dict[str, dict[str, Any]]:
-    """Queues of `object.committed`, by the name of the function behind each."""
+    """Queues of notifications and of `object.committed`, by the name of the function behind each."""
     functions = branches.functions(stack)
     return {
         queue["label"]: queue
         for queue in branches.queues(stack).values()
-        if queue["url"] and queue["label"] in functions  # ingest has a dead-letter queue only
+        if queue["url"] and queue["label"] in functions
     }
 
 

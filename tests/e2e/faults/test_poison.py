@@ -104,14 +104,43 @@ def test_an_object_that_cannot_be_read_is_marked_and_its_message_dies(
     assert pipe.depth() == 0
 
 
-def test_an_event_that_is_no_s3_notification_ends_in_the_ingest_dead_letter_queue(pipe: Pipeline) -> None:
-    payload = json.dumps({"hello": pipe.run}).encode()
-    pipe.lambda_.invoke(FunctionName=pipe.stack["ingest_function"], InvocationType="Event", Payload=payload)
+def test_a_message_that_is_no_s3_notification_dies_with_a_reason_and_harms_none_beside_it(pipe: Pipeline) -> None:
+    """A batch of ten, in which one is none, one is S3's test event, and one object is announced twice."""
+    puts = [pipe.put_key(pipe.key("shipments", f"{n}.jsonl"), good(pipe, 60 + n)) for n in range(7)]
+    bodies = [json.dumps(pipe.event(put)) for put in [*reversed(puts), puts[0]]]
+    bodies[3:3] = [json.dumps({"hello": pipe.run}), json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})]
+    entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies)]
+    assert len(entries) == 10
+    pipe.sqs.send_message_batch(QueueUrl=pipe.stack["ingest_queue_url"], Entries=entries)
+    [message] = pipe.receive_messages("ingest_dlq_url", lambda text: pipe.run in text)
+    assert json.loads(message["body"]) == {"hello": pipe.run}
+    [notice] = until(
+        "the notice", lambda: [n for n in pipe.mail.notices(kind="dead.letter") if pipe.run in n["detail"]]
+    )
+    assert "not an S3 notification" in notice["reason"]
+    assert [(item["state"], item["run"], item["rows_silver"]) for item in pipe.wait(*puts)] == [
+        ("committed", 1, ROWS)
+    ] * 7
+    assert [len(pipe.mail.committed(put.object_id)) for put in puts] == [1] * 7
+    assert pipe.depth("ingest_queue_url") == pipe.depth("ingest_dlq_url") == 0
+    pipe.verified(pipe.key("shipments", ""))
+
+
+def test_what_lambda_holds_of_the_time_before_the_queue_is_ingested_or_ends_in_the_dead_letter_queue(
+    pipe: Pipeline,
+) -> None:
+    put = pipe.put("shipments", good(pipe, 70))
+    pipe.wait(put)
+    pipe.forget_idempotency(put)
+    for event in (pipe.event(put), {"hello": pipe.run}):
+        pipe.lambda_.invoke(
+            FunctionName=pipe.stack["ingest_function"], InvocationType="Event", Payload=json.dumps(event).encode()
+        )
     [message] = pipe.receive_messages("ingest_dlq_url", lambda text: pipe.run in text)
     body = json.loads(message["body"])
     assert body["requestPayload"] == {"hello": pipe.run}
-    assert body["requestContext"]["approximateInvokeCount"] == 3
     assert "UnknownEvent" in body["responsePayload"]["errorType"]
+    assert pipe.entry(put).number("run") == 1
 
 
 def test_a_version_that_s3_does_not_show_yet_is_not_taken_for_deleted(breakable: Pipeline) -> None:

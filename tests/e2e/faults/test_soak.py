@@ -128,7 +128,7 @@ def _start_replays(pipe: Pipeline) -> list[str]:
 
 def _rested(pipe: Pipeline, puts: dict[Put, Input]) -> bool:
     """Every object has ended in some way, or is waiting in a dead-letter queue, and nothing is under way."""
-    if pipe.depth():
+    if pipe.depth("ingest_queue_url") or pipe.depth():
         return False
     items = pipe.ledger.objects([put.object_id for put in puts])
     ended = sum(items.get(put.object_id, {}).get("state") in ("committed", "failed", "missing") for put in puts)

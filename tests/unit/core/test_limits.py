@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ingest.planner import failed_event
 from core.replay.steps import MAX_BATCHES
 from core.replay.tally import Tally, notice
 from core.transform import silver
@@ -21,6 +20,7 @@ from sluice_pipeline.dynamo.rows import FORMER, ITEM_BYTES, keyed_item
 from sluice_pipeline.events.announcements import Announcements
 from sluice_pipeline.events.chunk_queue import ChunkQueue
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.events.notifications import failed_object
 from sluice_pipeline.ledger.items import Output
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.chunks import Chunk
@@ -96,7 +96,7 @@ def test_a_notice_about_whatever_went_wrong_fits(key: str, detail: str) -> None:
     body = json.loads(call["Message"])
     assert (body["object"], body["object_id"]) == (ref.uri, ref.as_origin().object_id)
     assert body["detail"] == detail or body["detail"].endswith("...")
-    assert len(failed_event(ref, "unreadable", detail).encode()) < 256 * KIB
+    assert len(failed_object(ref, "unreadable", detail).encode()) < 256 * KIB
 
 
 def test_the_state_of_a_replay_of_the_most_batches_fits() -> None:

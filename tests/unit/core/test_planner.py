@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from core.ingest.cut import Limits
-from core.ingest.events import UnknownEvent, objects_in
 from core.ingest.planner import Planner
 from fixtures import aws_events, formats, shipping
 from sluice_pipeline.catalog.compiler import compile_catalog
@@ -17,6 +16,7 @@ from sluice_pipeline.catalog.datasets import parse_catalog
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.events.chunk_queue import ChunkQueue
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.events.notifications import Notification, UnknownEvent
 from sluice_pipeline.ledger.items import ChunkState, State
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.failures import Failure, ObjectFailed
@@ -212,8 +212,9 @@ def test_an_object_whose_chunks_are_done_but_not_announced_has_its_announcer_sen
 
 def test_s3_events_name_the_exact_version_with_the_key_decoded() -> None:
     event = aws_events.object_created("b", "bronze/shipments/a b+c=ü.jsonl", version_id="v", etag='"e"', size=3)
-    assert objects_in(event) == [ObjectRef("b", "bronze/shipments/a b+c=ü.jsonl", "v", "e", 3)]
-    assert objects_in(aws_events.load("s3_test_event")) == []
+    named = ObjectRef("b", "bronze/shipments/a b+c=ü.jsonl", "v", "e", 3)
+    assert Notification.from_event(event).created == (named,)
+    assert Notification.from_event(aws_events.load("s3_test_event")).objects == ()
 
 
 @pytest.mark.parametrize(
@@ -221,4 +222,6 @@ def test_s3_events_name_the_exact_version_with_the_key_decoded() -> None:
 )
 def test_what_is_no_s3_event_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(UnknownEvent):
-        objects_in(json.loads(json.dumps(event)))
+        Notification.from_event(event)
+    with pytest.raises(UnknownEvent):
+        Notification.from_json(json.dumps(event))

@@ -14,11 +14,10 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ingest.events import objects_in
 from fixtures import aws_events
-from sluice.pipeline.message_formats import s3_event
 from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.events.notifications import Notification, s3_event
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.failures import UNSEEN_AT_MOST, ObjectMissing, ObjectUnseen
 from sluice_pipeline.objects.identity import ObjectRef
@@ -85,12 +84,12 @@ def test_head_has_no_code_so_get_says_whether_a_version_is_gone_or_new() -> None
 def test_when_an_object_was_announced_travels_from_its_event_to_its_chunks_and_back_and_is_no_part_of_it() -> None:
     event = aws_events.object_created("b", "bronze/shipments/a.jsonl", version_id="v1", etag='"e1"', size=10)
     event["Records"][0]["eventTime"] = "2026-11-27T01:02:03.456Z"
-    [about] = objects_in(event)
+    [about] = Notification.from_event(event).objects
     assert about.since == "2026-11-27T01:02:03.456Z"
     assert about == replace(about, since="")
     message = ChunkMessage(about, about.as_origin(), "shipments", Chunk(0, 0, 10, 1))
     assert ChunkMessage.from_json(message.to_json()).object.since == about.since
-    assert objects_in(s3_event(about))[0].since == about.since
+    assert Notification.from_event(s3_event(about)).created[0].since == about.since
     item: dict[str, Any] = {"bucket": "b", "key": about.key, "version_id": "v1", "etag": "e1", "size": 10}
     assert ObjectRef.from_item(item | {"received_at": "first"}).since == "first"
     assert ObjectRef.from_item(item | {"received_at": "first", "began_at": "now"}).since == "now"

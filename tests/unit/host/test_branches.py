@@ -37,7 +37,7 @@ def stack() -> FakeStack:
 def test_a_branch_is_known_from_the_output_alone_and_the_core_comes_first(stack: FakeStack) -> None:
     found = Branches.of(stack)  # type: ignore[arg-type]
     assert list(found.queues) == ["chunks", "ingest", "lakes"]
-    assert found.sources == {"chunks": "http://sqs/chunks", "lakes": "http://sqs/lakes"}
+    assert found.sources == {name: f"http://sqs/{name}" for name in found.queues}
     assert found.functions["lake"].log_group == "/aws/lambda/s-lake"
     assert found.functions["lake"].branch == "a_lake"
     assert found.workflows["lake"].alarms is False
@@ -62,7 +62,7 @@ def test_the_depths_have_every_queue_and_its_dead_letters(stack: FakeStack) -> N
     stack.sqs.queues["http://sqs/lakes-dlq"] = ["a", "b"]
     found = queues.depths(stack)  # type: ignore[arg-type]
     assert {name: depth.total for name, depth in found.items()} == {
-        "chunks": 0, "chunk dead-letter queue": 0, "ingest dead-letter queue": 0,
+        "chunks": 0, "chunk dead-letter queue": 0, "ingest": 0, "ingest dead-letter queue": 0,
         "lakes": 0, "lake dead-letter queue": 2,
     }  # fmt: skip
 
@@ -81,10 +81,10 @@ def test_the_dead_letters_of_a_new_branch_are_read_as_committed_events(stack: Fa
     ]  # fmt: skip
 
 
-def test_a_queue_without_a_source_has_lambdas_failed_events() -> None:
-    queue = Queue("other", "events", None, None, "d", "http://d", "event")
+def test_what_is_in_a_queue_without_a_source_can_go_nowhere() -> None:
+    queue = Queue("core", "events", None, None, "d", "http://d", "event")
     found = read_message(queue, {"MessageId": "m", "ReceiptHandle": "h", "Body": '{"requestPayload": {}}'})
-    assert found.reason.startswith("its event is no S3 notification")
+    assert (found.kind, found.repairable) == (Kind.UNKNOWN, False)
 
 
 # -- logs --------------------------------------------------------------------------------------------------------------

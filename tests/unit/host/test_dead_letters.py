@@ -15,8 +15,9 @@ from sluice.console import SluiceError
 from sluice.pipeline import dead_letters
 from sluice.pipeline.branches import Branches
 from sluice.pipeline.dead_letters import DeadLetters, describe
-from sluice.pipeline.message_formats import DeadLetterMessage, Kind, read_message, s3_event
+from sluice.pipeline.message_formats import DeadLetterMessage, Kind, read_message
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.events.notifications import Notification, failed_object, s3_event
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from tests.support.fakes import FakeSqs, FakeStack
@@ -29,10 +30,8 @@ def chunk_body(index: int = 0, count: int = 1) -> str:
     return ChunkMessage(REF, REF.as_origin(), "shipments", Chunk(index, 0, 10, count)).to_json()
 
 
-def failed_object(key: str = REF.key) -> str:
-    fields = {"bucket": REF.bucket, "key": key, "version_id": "v1", "etag": REF.etag, "size": 10}
-    record = {"schema": "sluice.failed-object/1", "object": fields, "reason": "unreadable", "detail": "NUL bytes"}
-    return json.dumps(record)
+def failed_record(key: str = REF.key) -> str:
+    return failed_object(replace(REF, key=key), "unreadable", "NUL bytes")
 
 
 def retries_exhausted(payload: Any) -> str:
@@ -59,18 +58,14 @@ def message(queue: str, body: str, message_id: str = "0123abcd-1") -> DeadLetter
     [
         ("chunks", chunk_body(), Kind.CHUNK, "see the ledger", True),
         ("chunks", "rubbish", Kind.UNKNOWN, "not a chunk message: not JSON", False),
-        ("ingest", failed_object(), Kind.OBJECT, "unreadable: NUL bytes", True),
+        ("ingest", failed_record(), Kind.OBJECT, "unreadable: NUL bytes", True),
+        ("ingest", json.dumps(EVENT), Kind.EVENT, "see the ledger", True),
         ("ingest", retries_exhausted(EVENT), Kind.EVENT, "AccessDenied: no", True),
-        (
-            "ingest",
-            retries_exhausted({"hello": 1}),
-            Kind.UNKNOWN,
-            "its event is no S3 notification; AccessDenied: no",
-            False,
-        ),
-        ("ingest", retries_exhausted(None), Kind.UNKNOWN, "its event is no S3 notification; AccessDenied: no", False),
+        ("ingest", retries_exhausted({"hello": 1}), Kind.UNKNOWN, "not an S3 notification", False),
+        ("ingest", retries_exhausted(None), Kind.UNKNOWN, "not an S3 notification", False),
+        ("ingest", '{"Event": "s3:TestEvent"}', Kind.UNKNOWN, "it announces no object", False),
         ("ingest", "[]", Kind.UNKNOWN, "not a JSON object", False),
-        ("ingest", "{}", Kind.UNKNOWN, "neither a record of ingest nor one of Lambda", False),
+        ("ingest", "{}", Kind.UNKNOWN, "not an S3 notification", False),
         ("ingest", '{"schema": "sluice.failed-object/1"}', Kind.UNKNOWN, "without an object", False),
     ],
 )
@@ -85,12 +80,10 @@ def test_each_shape_says_what_it_is_why_it_died_and_whether_it_can_be_worked(
     assert found.object_id == (REF.as_origin().object_id if repairable else None)
 
 
-def test_the_events_that_deliver_again_name_the_object_as_s3_does() -> None:
-    assert message("ingest", failed_object()).event == EVENT
+@pytest.mark.parametrize("body", [json.dumps(EVENT), failed_record(), retries_exhausted(EVENT)])
+def test_ingest_reads_every_message_that_its_queue_may_get_back(body: str) -> None:
     assert EVENT["Records"][0]["s3"]["object"]["key"] == "bronze/shipments/a+%C3%A9%2Bb.jsonl"
-    from core.ingest import events  # ingest's own reader
-
-    assert events.objects_in(EVENT) == [REF]
+    assert Notification.from_json(body) == Notification(created=(REF,))
 
 
 def test_an_event_that_eventbridge_could_not_deliver_says_why_and_no_function_can_process_it() -> None:
@@ -101,7 +94,7 @@ def test_an_event_that_eventbridge_could_not_deliver_says_why_and_no_function_ca
         "ReceiptHandle": "h",
         "MessageAttributes": attributes,
     }
-    found = read_message(QUEUES["ingest"], raw)
+    found = read_message(replace(QUEUES["ingest"], key="events", url=None), raw)
     assert (found.kind, found.repairable) == (Kind.UNDELIVERED, False)
     assert found.reason == "EventBridge did not deliver it: error_code: error_message"
     branch = replace(QUEUES["chunks"], branch="lake")
@@ -145,7 +138,7 @@ class Sqs(FakeSqs):
 
     def send_message(self, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803
         self.log.append(f"send {QueueUrl}")
-        self.queues.setdefault(QueueUrl, []).append(MessageBody)
+        super().send_message(QueueUrl, MessageBody)
 
     def delete_message(self, QueueUrl: str, ReceiptHandle: str) -> None:  # noqa: N803
         self.log.append(f"delete {ReceiptHandle}")
@@ -162,28 +155,10 @@ class Sqs(FakeSqs):
 
 
 @dataclass
-class Lambda:
-    """Accepts, or does not."""
-
-    log: list[str]
-    status: int = 202
-    events: list[Any] = field(default_factory=list)
-
-    def invoke(self, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, int]:  # noqa: N803
-        assert (FunctionName, InvocationType) == ("ingest", "Event")
-        self.log.append("invoke")
-        self.events.append(json.loads(Payload))
-        return {"StatusCode": self.status}
-
-
-@dataclass
 class Stack(FakeStack):
     """A stack with dead-letter messages."""
 
     sqs: Sqs = field(default_factory=Sqs)
-
-    def __post_init__(self) -> None:
-        setattr(self, "lambda", Lambda(self.sqs.log))
 
     def put(self, queue: str, *bodies: str) -> DeadLetters:
         self.sqs.queues[f"http://sqs/{queue}-dlq"] = list(bodies)
@@ -220,20 +195,11 @@ def test_a_message_is_deleted_after_its_redelivery_was_accepted() -> None:
     assert not stack.sqs.hidden - {"http://sqs/chunks-dlq#0"}
 
 
-def test_a_message_that_lambda_does_not_accept_stays() -> None:
+def test_messages_of_ingest_go_back_to_its_queue_as_they_are() -> None:
     stack = Stack()
-    getattr(stack, "lambda").status = 429
-    done = stack.put("ingest", failed_object()).redrive_all("ingest")
-    assert stack.sqs.log == ["invoke"]
-    assert [why for _, why in done.left] == ["Lambda answered 429"]
-
-
-def test_ingests_messages_are_invoked_again_one_by_one() -> None:
-    stack = Stack()
-    done = stack.put("ingest", failed_object(), retries_exhausted(EVENT), retries_exhausted({"hello": 1})).redrive_all(
-        "ingest", 500
-    )
-    assert getattr(stack, "lambda").events == [EVENT, EVENT]
+    bodies = [failed_record(), json.dumps(EVENT), retries_exhausted({"hello": 1})]
+    done = stack.put("ingest", *bodies).redrive("ingest", lambda _: True)
+    assert stack.sqs.queues["http://sqs/ingest"] == bodies[:2]
     assert (done.moved, [found.kind for found, _ in done.left]) == (2, [Kind.UNKNOWN])
 
 
@@ -283,7 +249,7 @@ def test_a_redrive_of_one_message_speaks_of_its_queue_only(
 ) -> None:
     stack = Stack()
     stack.put("chunks", chunk_body())
-    stack.put("ingest", failed_object("bronze/shipments/other.jsonl"))
+    stack.put("ingest", failed_record("bronze/shipments/other.jsonl"))
     monkeypatch.setattr("sluice.pipeline.stack.choose", lambda _target, _env: stack)
     cli.register_verbs()
     assert cli.run(["dlq", "redrive", "bronze/shipments/other.jsonl", "--json"]) == 0

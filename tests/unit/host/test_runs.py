@@ -1,13 +1,11 @@
 """The ledger on screen: which objects, in which order, and one object with its chunks; reprocessing one."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from core.ingest.events import objects_in
 from sluice.commands import runs as lines
 from sluice.console import SluiceError
 from sluice.pipeline import queues, runs, waiting
@@ -15,6 +13,7 @@ from sluice.pipeline import requeue as requeueing
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.requeue import requeue
 from sluice_pipeline.dynamo.values import plain, with_numbers
+from sluice_pipeline.events.notifications import Notification
 from sluice_pipeline.objects.failures import ObjectMissing
 from tests.support.fakes import FakeStack
 
@@ -243,14 +242,6 @@ class FakeRequeuer:
         return 1
 
 
-@dataclass
-class FakeLambda:
-    calls: list[dict[str, Any]]
-
-    def invoke(self, **call: Any) -> None:
-        self.calls.append(call)
-
-
 @pytest.fixture
 def requeuer(monkeypatch: pytest.MonkeyPatch) -> FakeRequeuer:
     found = FakeRequeuer()
@@ -276,12 +267,9 @@ def test_requeue_of_an_object_that_was_never_planned_delivers_its_event_again(
     name = runs.recent(ledger(stack))[2]["object_id"]
     stack.object_item(name)["chunk_count"] = 0
     stack.object_item(name)["key"] = "bronze/shipments/a é+.jsonl"
-    calls: list[dict[str, Any]] = []
-    setattr(stack, "lambda", FakeLambda(calls))
     assert requeue(stack, name).how == "its event, delivered again"  # type: ignore[arg-type]
-    [call] = calls
-    assert (call["FunctionName"], call["InvocationType"]) == ("ingest", "Event")
-    [ref] = objects_in(json.loads(call["Payload"]))
+    [body] = stack.sqs.queues["http://sqs/ingest"]
+    [ref] = Notification.from_json(body).created
     assert (ref.key, ref.version_id, ref.bucket) == ("bronze/shipments/a é+.jsonl", "v1", "bronze-b")
     assert not requeuer.asked
 

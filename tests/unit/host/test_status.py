@@ -74,7 +74,8 @@ def test_one_look_collects_it_all(stack: FakeStack) -> None:
     assert [item["key"] for item in seen.unfinished] == ["bronze/shipments/0.jsonl"]
     assert [item["failed_reason"] for item in seen.failures] == ["retries_exhausted"]
     assert {queue.name: (queue.waiting, queue.oldest) for queue in seen.queues} == {
-        "chunks": (1, 42.0), "chunk dead-letter queue": (2, None), "ingest dead-letter queue": (1, None),
+        "chunks": (1, 42.0), "chunk dead-letter queue": (2, None),
+        "ingest": (0, None), "ingest dead-letter queue": (1, None),
     }  # fmt: skip
     assert seen.dead_letters == {"chunks: not a chunk message": 2, "ingest: not a JSON object": 1}
     assert seen.quarantine == {"shipments: malformed_json": 10}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sluice_pipeline.objects.failures import UNSEEN_AT_MOST
 
@@ -24,6 +24,16 @@ class Redelivery:
     max_receives: int
     base: int = 2
     longest: int = 30
+
+    @classmethod
+    def outlasting(cls, seconds: int, sqs: Any, queue_url: str, max_receives: int) -> Self:
+        """The last wait is longer than ``seconds``: a function that died at its work held a lock on it for as long.
+
+        ``max_receives`` is at least 5.
+        """
+        longest = seconds + 1
+        base = next(base for base in range(2, longest + 2) if base ** (max_receives - 2) >= longest)
+        return cls(sqs, queue_url, max_receives, base, longest)
 
     @property
     def queue(self) -> str:
