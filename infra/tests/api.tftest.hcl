@@ -63,6 +63,10 @@ variables {
     key_throttle = { rate = 50, burst = 100 }
     key_quota    = null
     cors_origins = []
+
+    authorization   = { type = "NONE", user_pool_arns = [] }
+    access_logs     = "off"
+    waf_web_acl_arn = null
   }
 }
 

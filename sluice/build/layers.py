@@ -36,7 +36,7 @@ class Layer:
         return "\n".join((PLATFORM, PYTHON, *_INSTALL_RECORDS, *self.unused))
 
     def leaves_out(self, name: str) -> bool:
-        """Whether an installed file is not in the zip. The last pattern that it matches decides; ``!``: it is in the zip."""
+        """Whether an installed file is not in the zip. The last pattern that it matches decides (``!``: not)."""
         out = False
         for pattern in (*_INSTALL_RECORDS, *self.unused):
             if fnmatch.fnmatchcase(name, pattern.removeprefix("!")):
@@ -45,7 +45,7 @@ class Layer:
 
 
 def find_layers(folder: Path = LAMBDAS_DIR / "requirements") -> list[Layer]:
-    """A layer for each lock ``<name>.txt``; ``<name>.unused`` lists patterns of what is left out (``!``: but not these)."""
+    """A layer for each lock ``<name>.txt``; ``<name>.unused`` lists patterns of what is left out, ``!`` what is not."""
     found = []
     for lock in sorted(folder.glob("*.txt")):
         lines = lock.with_suffix(".unused").read_text().splitlines()
