@@ -108,6 +108,12 @@ module "ingest" {
       actions   = ["sqs:SendMessage"]
       resources = [module.chunk_queue.arn]
     },
+    {
+      # An object that cannot be read through in the function's time is gone on with in another invocation.
+      sid       = "GoOn"
+      actions   = ["sqs:SendMessage"]
+      resources = [module.ingest_queue.arn]
+    },
   ])
 
   # Of the invocations that Lambda was given before there was a queue, and holds for hours.

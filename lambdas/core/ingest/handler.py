@@ -3,7 +3,8 @@
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -15,12 +16,12 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from core.ingest.cut import Limits
-from core.ingest.planner import Planner
+from core.ingest.planner import Planner, ScanUnfinished
 from sluice_pipeline.catalog.deployed import deployed
 from sluice_pipeline.consumer.consumer import Consumer, Delivery, Work
 from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.chunk_queue import ChunkQueue
-from sluice_pipeline.events.notifications import Notification, failed_object
+from sluice_pipeline.events.notifications import Notification, failed_object, scanned_object
 from sluice_pipeline.ledger.items import State
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.notices.failures import record_failed_object
@@ -40,7 +41,9 @@ storage = Storage(client("s3"))
 ledger = Ledger(dynamodb, os.environ["LEDGER_TABLE"])
 notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 limits = Limits(int(os.environ["CHUNK_BYTES"]), int(os.environ["SINGLE_CHUNK_LIMIT_BYTES"]))
-planner = Planner(storage, ledger, ChunkQueue(sqs, os.environ["CHUNK_QUEUE_URL"]), deployed(), limits)
+SCAN_SHARE: Final = 0.5  # of the function's time, for reading one object through
+scan_seconds = SCAN_SHARE * int(os.environ["TIMEOUT_SECONDS"])
+planner = Planner(storage, ledger, ChunkQueue(sqs, os.environ["CHUNK_QUEUE_URL"]), deployed(), limits, scan_seconds)
 
 passed_over = PassedOver(json.loads(os.environ["PASSED_OVER_KEYS"]))
 
@@ -51,21 +54,21 @@ once = IdempotencyConfig(expires_after_seconds=int(os.environ["IDEMPOTENCY_TTL_S
 @idempotent_function(  # type: ignore[untyped-decorator]
     data_keyword_argument="uri", persistence_store=idempotency, config=once
 )
-def plan_once(*, uri: str, ref: ObjectRef) -> dict[str, Any]:
+def plan_once(*, uri: str, ref: ObjectRef, scanned: int) -> dict[str, Any]:
     """Once for each ``s3://bucket/key#etag``; an exception removes the record, so that a retry may try again."""
     logger.debug("planning", extra={"uri": uri})
-    return plan(ref)
+    return plan(ref, scanned)
 
 
-def plan(ref: ObjectRef) -> dict[str, Any]:
-    result = planner.plan(ref)
+def plan(ref: ObjectRef, scanned: int = 0) -> dict[str, Any]:
+    result = planner.plan(ref, scanned)
     if result["sent"]:
         measure(dataset_of(ref.key) or "unknown", ObjectsPlanned=1, ChunksSent=result["sent"])
     return result
 
 
-def plan_created(ref: ObjectRef) -> dict[str, Any]:
-    result: dict[str, Any] = plan_once(uri=ref.as_origin().uri, ref=ref)
+def plan_created(ref: ObjectRef, scanned: int = 0) -> dict[str, Any]:
+    result: dict[str, Any] = plan_once(uri=ref.as_origin().uri, ref=ref, scanned=scanned)
     if result["version_id"] != ref.version_id:
         # The same bytes were uploaded again, as a new version. It is planned again only when the first version
         # was deleted before it could be read.
@@ -75,7 +78,7 @@ def plan_created(ref: ObjectRef) -> dict[str, Any]:
     return result
 
 
-def ingest_object(ref: ObjectRef, planned: Callable[[ObjectRef], dict[str, Any]]) -> None:
+def ingest_object(ref: ObjectRef, planned: Callable[[ObjectRef], dict[str, Any]], *, restored: bool) -> None:
     """Plans an object. A permanent error is recorded, notified and sent to the dead-letter queue; others are raised."""
     if pattern := passed_over.by(ref.key, ref.size):
         logger.info("passed over", extra={"key": ref.key, "pattern": pattern})
@@ -85,6 +88,11 @@ def ingest_object(ref: ObjectRef, planned: Callable[[ObjectRef], dict[str, Any]]
     dataset = dataset_of(ref.key) or "unknown"
     try:
         result = planned(ref)
+    except ScanUnfinished as unfinished:
+        logger.info("read through in part", extra={"key": ref.key, "size": ref.size, "scanned": unfinished.scanned})
+        message = scanned_object(ref, unfinished.scanned, restored=restored)
+        sqs.send_message(QueueUrl=os.environ["INGEST_QUEUE_URL"], MessageBody=message)
+        return
     except ObjectMissing as missing:
         logger.warning("the object is gone", extra={"object_id": origin.object_id, "detail": str(missing)})
         why = State.MISSING, Failure.MISSING_VERSION, str(missing)
@@ -106,11 +114,12 @@ def ingest(notification: Notification) -> None:
     errors: list[Exception] = []
     # A restored object is not planned once only: it may have been planned before it went to the archive. What is done
     # stays done.
-    wanted = [(ref, plan_created) for ref in notification.created] + [(ref, plan) for ref in notification.restored]
-    for ref, planned in wanted:
+    for ref in notification.objects:
+        restored = ref in notification.restored
+        planned = partial(plan if restored else plan_created, scanned=notification.scanned)
         correlate(logger, ref.as_origin().object_id)
         try:
-            ingest_object(ref, planned)
+            ingest_object(ref, planned, restored=restored)
         except Exception as error:  # noqa: BLE001  (raised below)
             errors.append(error)
     if errors:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -17,7 +18,13 @@ from hypothesis import strategies as st
 from fixtures import aws_events
 from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.messages import ChunkMessage
-from sluice_pipeline.events.notifications import Notification, UnknownEvent, failed_object, s3_event
+from sluice_pipeline.events.notifications import (
+    SCANNED_OBJECT,
+    Notification,
+    UnknownEvent,
+    failed_object,
+    s3_event,
+)
 from sluice_pipeline.objects.identity import ObjectRef
 from tests.support.handlers import Context, loaded, notices, sqs_event
 
@@ -39,6 +46,10 @@ class Function:
         if BROKEN in Key:
             raise ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")
         return {"Body": io.BytesIO(BODY), "Metadata": {}}
+
+    @property
+    def planner(self) -> Any:
+        return self._module.planner
 
     def failed(self, *bodies: str, receives: int = 1) -> list[str]:
         answer = self._module.handler(sqs_event(*bodies, receives=receives), Context())
@@ -111,6 +122,47 @@ def test_the_test_event_is_acknowledged_and_a_permanent_error_is_one_dead_letter
     (dead,) = function.sqs.send_message.call_args_list
     assert dead.kwargs["QueueUrl"] == "http://sqs/ingest-dlq"
     assert json.loads(dead.kwargs["MessageBody"])["reason"] == "unknown_dataset"
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_an_object_that_is_read_through_in_part_is_gone_on_with_by_a_message_of_its_own(
+    function: Function, monkeypatch: pytest.MonkeyPatch, restored: bool
+) -> None:
+    """A CSV of three blocks, one an invocation, in whatever way it was announced; then it is planned once."""
+    text = b"shipment_id,carrier\n" + b"s,c\n" * 400
+    blocks = [text[:700], text[700:1400], text[1400:]]
+    about = ObjectRef("bronze-b", "bronze/shipments/a.csv", "v1", "e", len(text))
+
+    def get(Range: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+        start = int(Range.removeprefix("bytes=").split("-")[0] or 0) if Range else 0
+        whole = io.BytesIO(text[start:])
+        whole.iter_chunks = lambda _size: iter(blocks[start // 700 :])  # type: ignore[attr-defined]
+        return {"Body": whole, "Metadata": {}}
+
+    function.s3.get_object.side_effect = get
+    monkeypatch.setattr(function.planner, "_scan_seconds", 0)
+    event = s3_event(about)
+    if restored:
+        event["Records"][0]["eventName"] = "ObjectRestore:Completed"
+    bodies = [json.dumps(event)]
+    for scanned in (700, 1400):
+        assert function.failed(bodies[-1]) == []
+        sent = function.sqs.send_message.call_args.kwargs
+        assert sent["QueueUrl"] == "http://sqs/ingest"
+        found = Notification.from_json(sent["MessageBody"])
+        assert (found.objects, found.scanned, bool(found.restored)) == ((about,), scanned, restored)
+        bodies.append(sent["MessageBody"])
+    assert function.sent == []
+    assert function.failed(bodies[-1]) == []
+    assert function.sent == [about.key] * 2
+    assert function.sqs.send_message.call_count == 2
+
+
+@pytest.mark.parametrize("scanned", [None, "5", 0, -1, 10, 11])
+def test_a_position_outside_of_the_object_is_no_message_of_ingests(scanned: object) -> None:
+    about = ObjectRef("bronze-b", "bronze/shipments/a.csv", "v1", "e", 10)
+    with pytest.raises(UnknownEvent, match="no position in the object"):
+        Notification.from_json(json.dumps({"schema": SCANNED_OBJECT, "object": asdict(about), "scanned": scanned}))
 
 
 TEXT = st.text(min_size=1, max_size=20)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.ingest.cut import Limits
-from core.ingest.planner import Planner
+from core.ingest.planner import Planner, ScanUnfinished
 from fixtures import aws_events, formats, shipping
 from sluice_pipeline.catalog.compiler import compile_catalog
 from sluice_pipeline.catalog.datasets import parse_catalog
@@ -26,19 +26,23 @@ from tests.support.handlers import ProjectDatasets
 
 CATALOG = parse_catalog(compile_catalog(Path(__file__).parents[3] / "datasets"))
 LIMITS = Limits(chunk_bytes=1000, single_chunk_bytes=5000)
+BLOCK = 700
 
 
 @dataclass
 class FakeStorage:
     body: bytes
     metadata: dict[str, str] = field(default_factory=dict)
+    read: list[int] = field(default_factory=list)
 
     def head(self, ref: ObjectRef, size: int) -> Head:
         assert ref.size == len(self.body)
         return Head(self.body[:size], self.metadata)
 
-    def blocks(self, _ref: ObjectRef) -> Iterator[bytes]:
-        yield self.body
+    def blocks(self, _ref: ObjectRef, start: int = 0) -> Iterator[bytes]:
+        for begin in range(start, len(self.body), BLOCK):
+            self.read.append(begin)
+            yield self.body[begin : begin + BLOCK]
 
 
 @dataclass
@@ -92,13 +96,24 @@ class Bench:
     """A planner with everything around it faked."""
 
     def __init__(
-        self, body: bytes, key: str = "bronze/shipments/a.jsonl", metadata: dict[str, str] | None = None
+        self,
+        body: bytes,
+        key: str = "bronze/shipments/a.jsonl",
+        metadata: dict[str, str] | None = None,
+        scan_seconds: float = 60,
     ) -> None:
         self.ref = ObjectRef("b", key, "v1", "e1", len(body))
         self.ledger, self.sqs = FakeLedger(), FakeSqs()
         self.storage = FakeStorage(body, metadata or {})
         queue = ChunkQueue(self.sqs, "url")
-        self.planner = Planner(self.storage, self.ledger, queue, ProjectDatasets(CATALOG), LIMITS)  # type: ignore[arg-type]
+        self.planner = Planner(
+            self.storage,  # type: ignore[arg-type]
+            self.ledger,  # type: ignore[arg-type]
+            queue,
+            ProjectDatasets(CATALOG),  # type: ignore[arg-type]
+            LIMITS,
+            scan_seconds,
+        )
 
     def plan(self, ref: ObjectRef | None = None) -> list[ChunkMessage]:
         before = len(self.sqs.bodies)
@@ -133,6 +148,24 @@ def test_what_cannot_be_cut_is_one_chunk(name: str, body: bytes) -> None:
 def test_a_csv_without_quotes_is_cut() -> None:
     body = formats.table(shipping.records("shipments", 0, 20))
     assert len(Bench(body, "bronze/shipments/a.csv").plan()) == -(-len(body) // 1000)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_csv_that_takes_too_long_to_read_through_is_gone_on_with(quoted: bool) -> None:
+    """Each call reads one block; what was read is not read again, and the plan is that of one look."""
+    rows = shipping.records("shipments", 0, 20)
+    body = formats.table([*rows[:-1], rows[-1] | {"carrier": 'a "b"' if quoted else "a b"}])
+    assert 2 * BLOCK < len(body) < LIMITS.single_chunk_bytes
+    bench = Bench(body, "bronze/shipments/a.csv", scan_seconds=0)
+    positions = list(range(0, len(body), BLOCK))
+    for position in positions[:-1]:
+        with pytest.raises(ScanUnfinished) as unfinished:
+            bench.planner.plan(bench.ref, position)
+        assert unfinished.value.scanned == position + BLOCK
+        assert bench.sqs.bodies == []
+    bench.planner.plan(bench.ref, positions[-1])
+    assert bench.storage.read == positions
+    assert len(bench.sqs.bodies) == (1 if quoted else -(-len(body) // 1000))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ CREATED: Final = "ObjectCreated:"  # by Put, Post, Copy, CompleteMultipartUpload
 RESTORED: Final = "ObjectRestore:Completed"  # from an archive
 FAILED_OBJECT: Final = "sluice.failed-object/1"
 """The schema of the record that ingest writes about an object that it could not plan."""
+SCANNED_OBJECT: Final = "sluice.scanned-object/1"
+"""The schema of the message by which ingest goes on with an object that it could not read through in its time."""
 _DETAIL: Final = 1000  # characters of an error in such a record
 
 
@@ -27,16 +29,21 @@ class UnknownEvent(MalformedMessage):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """The objects that a message announces: new ones, and those that are back from an archive."""
+    """The objects that a message announces: new ones, and those that are back from an archive.
+
+    ``scanned``: how many bytes of the one object have been read through.
+    """
 
     created: tuple[ObjectRef, ...] = ()
     restored: tuple[ObjectRef, ...] = ()
+    scanned: int = 0
 
     @classmethod
     def from_json(cls, body: str) -> Self:
         """What the body of a message of the ingest queue announces; nothing for S3's test event.
 
-        A redriven message is ingest's own record (``failed_object``) or Lambda's of an invocation that failed.
+        ``scanned_object`` is ingest's own. A redriven message is its record (``failed_object``) or Lambda's of an
+        invocation that failed.
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 
         Raises:
@@ -50,6 +57,11 @@ class Notification:
             raise UnknownEvent("not a JSON object")
         if event.get("schema") == FAILED_OBJECT:
             return cls(created=(_recorded(event),))
+        if event.get("schema") == SCANNED_OBJECT:
+            ref, scanned = (_recorded(event),), event.get("scanned")
+            if not isinstance(scanned, int) or not 0 < scanned < ref[0].size:
+                raise UnknownEvent(f"{SCANNED_OBJECT}: {scanned!r} is no position in the object")
+            return cls(restored=ref, scanned=scanned) if event.get("restored") else cls(created=ref, scanned=scanned)
         if "requestPayload" in event:
             return cls.from_event(event["requestPayload"])
         return cls.from_event(event)
@@ -82,6 +94,11 @@ def failed_object(ref: ObjectRef, code: str, detail: str) -> str:
     return json.dumps({"schema": FAILED_OBJECT, "object": asdict(ref), "reason": code, "detail": detail[:_DETAIL]})
 
 
+def scanned_object(ref: ObjectRef, scanned: int, *, restored: bool) -> str:
+    """The message that asks ingest to read an object through from a byte on."""
+    return json.dumps({"schema": SCANNED_OBJECT, "object": asdict(ref), "scanned": scanned, "restored": restored})
+
+
 def s3_event(ref: ObjectRef) -> dict[str, Any]:
     """S3's notification of an object version, as far as ingest reads it."""
     entity: dict[str, Any] = {"key": quote_plus(ref.key, safe="/"), "size": ref.size, "eTag": ref.etag}
@@ -102,7 +119,7 @@ def _recorded(event: Mapping[str, Any]) -> ObjectRef:
     try:
         return ObjectRef(**event["object"])
     except (KeyError, TypeError) as error:
-        raise UnknownEvent(f"{FAILED_OBJECT} without an object") from error
+        raise UnknownEvent(f"{event['schema']} without an object") from error
 
 
 def _object(record: Mapping[str, Any]) -> ObjectRef:

@@ -55,9 +55,9 @@ class Storage:
         data: bytes = answer["Body"].read()
         return data
 
-    def blocks(self, ref: ObjectRef) -> Iterator[bytes]:
-        """The whole object in blocks of 1 MiB; raises ObjectMissing when the version is gone."""
-        answer = self._call(self._client.get_object, ref)
+    def blocks(self, ref: ObjectRef, start: int = 0) -> Iterator[bytes]:
+        """The object from a byte on, in blocks of 1 MiB; raises ObjectMissing when the version is gone."""
+        answer = self._call(self._client.get_object, ref, **({"Range": f"bytes={start}-"} if start else {}))
         yield from answer["Body"].iter_chunks(_BLOCK)
 
     def exists(self, ref: ObjectRef) -> bool:
