@@ -17,7 +17,7 @@ already set wins) before LocalStack is imported. The rest are read by the extens
 | SLUICE_LAMBDA_FORK | 1 | 1 = cold starts but a version's first begin with its libraries imported |
 | SLUICE_TTL_SWEEP_SECONDS | 5 | how often expired DynamoDB items are removed (s) |
 | SLUICE_LOG_FLUSH_MS | 200 | how long function logs are collected for one PutLogEvents (ms) |
-| SLUICE_LOG_MB | 16 | how much of the functions' logs is stored, the newest lines (MB) |
+| SLUICE_LOG_MB | 8 | how much of the functions' logs is stored, the newest lines (MB) |
 | SLUICE_METRIC_SECONDS | 5 | how often the depths and ages of queues are published (s; AWS: 60) |
 | SLUICE_ALARM_SECONDS | 5 | how often alarms are evaluated (s; AWS: 60, or 10 for short periods) |
 | SLUICE_ATHENA_CACHE_MB | 2048 | most megabytes of S3 objects that Athena retains as files |
@@ -140,7 +140,7 @@ PRIVATE_TMP = _flag("SLUICE_LAMBDA_PRIVATE_TMP", True)
 FORK_SERVERS = _flag("SLUICE_LAMBDA_FORK", True)
 TTL_SWEEP_SECONDS = _number("SLUICE_TTL_SWEEP_SECONDS", 5)
 LOG_FLUSH_SECONDS = _number("SLUICE_LOG_FLUSH_MS", 200) / 1000
-LOG_BYTES = max(1, int(_number("SLUICE_LOG_MB", 16))) * 1_000_000
+LOG_BYTES = max(1, int(_number("SLUICE_LOG_MB", 8))) * 1_000_000
 METRIC_SECONDS = _number("SLUICE_METRIC_SECONDS", 5)
 ALARM_SECONDS = _number("SLUICE_ALARM_SECONDS", 5)
 ATHENA_CACHE_BYTES = int(_number("SLUICE_ATHENA_CACHE_MB", 2048) * 1_000_000)
