@@ -1,8 +1,8 @@
 """The parts of LocalStack that event delivery replaces.
 
 Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings
-are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, `LambdaNotifier.notify`
-of S3, which makes a request for each notification. What a mapping may say is in `mapping_rules`.
+are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, `notify` of S3's
+`LambdaNotifier` and `SqsNotifier`, which make a request for each notification. `mapping_rules` says what a mapping may be.
 """
 
 import json
@@ -14,7 +14,7 @@ from localstack.aws.api.lambda_ import InvocationType
 from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.event_source_mapping import esm_worker_factory
 from localstack.services.lambda_.invocation import event_manager, lambda_service
-from localstack.services.s3.notifications import LambdaNotifier
+from localstack.services.s3.notifications import LambdaNotifier, SqsNotifier
 from localstack.utils.aws.arns import s3_bucket_arn
 from localstack.utils.strings import long_uid
 
@@ -23,6 +23,7 @@ from sluice_ext.delivery.async_events import AsyncEventManager
 from sluice_ext.delivery.sqs_mapping import PromptEsmWorker, PromptSqsPoller
 from sluice_ext.iam import deliveries
 from sluice_ext.patching import UnexpectedEngine, plain_signature, replace
+from sluice_ext.sqs import queues
 
 LOG = logging.getLogger(__name__)
 # Largest event of an invocation, by its type (bytes).
@@ -49,6 +50,21 @@ def install() -> None:
     mapping_rules.install()
     _refuse_large_events()
     replace(LambdaNotifier, "notify", notify_function, expect="(self, ctx, config)")
+    replace(SqsNotifier, "notify", notify_queue, expect="(self, ctx, config)")
+
+
+def notify_queue(self: Any, ctx: Any, config: Any) -> None:
+    """Put an S3 notification into its queue without a request through the gateway."""
+    arn = config["QueueArn"]
+    body = json.dumps(self._get_event_payload(ctx, config.get("Id")))
+    trace = {"AWSTraceHeader": {"DataType": "String", "StringValue": ctx.xray}} if ctx.xray else {}
+    try:
+        deliveries.demand("s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.SEND, arn)
+        queues.send(arn, ctx.bucket_account_id, body, trace)
+    except deliveries.NotPermitted as error:
+        LOG.warning("S3 does not notify %s of %s in %s: %s", arn, ctx.key_name, ctx.bucket_name, error)
+    except Exception:
+        LOG.exception("S3 cannot notify %s of %s in %s", arn, ctx.key_name, ctx.bucket_name)
 
 
 def notify_function(self: Any, ctx: Any, config: Any) -> None:

@@ -27,6 +27,7 @@ from sluice_ext.iam.actions import Where, needed
 
 LOG = logging.getLogger(__name__)
 INVOKE: Final = "lambda:InvokeFunction"
+SEND: Final = "sqs:SendMessage"
 # What services ask of a target without a role: (name that the target signs with, operation).
 _DELIVERIES: Final = {
     ("sqs", "SendMessage"),
