@@ -232,7 +232,7 @@ variable "api_authorization" {
 variable "api_access_logs" {
   description = <<-EOT
     A line in CloudWatch Logs for each request of the API: off, on, or with_account_role, which also makes the role that
-    API Gateway needs once for an account and region. A region that has one keeps it with "on".
+    API Gateway needs once for an account and region. A region that has the role needs no more than "on".
   EOT
   type        = string
   default     = "off"
