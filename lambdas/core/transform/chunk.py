@@ -70,8 +70,10 @@ class ChunkProcessor:
         self._drift = drift
         self._staging = Staging(s3, buckets.staging)
 
-    def process(self, message: ChunkMessage) -> ChunkResult | None:
+    def process(self, message: ChunkMessage, *, again: bool = False) -> ChunkResult | None:
         """Processes a chunk once, however often it is delivered; None when no work is left.
+
+        ``again``: an earlier delivery may have written some of its files.
 
         Raises:
             NotPlanned, ObjectFailed, ObjectMissing, DatasetsUnavailable, DatasetsUnreadable, Superseded: as their
@@ -92,7 +94,7 @@ class ChunkProcessor:
         rows = self._partition(message, catalog)
         self._drift.settle(message, rows.sights, catalog)
         staged = self._staging.takes(message, planned, catalog)
-        result = self._write(message, rows, catalog, staged)
+        result = self._write(message, rows, catalog, staged=staged, again=again)
         self._delete_leftovers(message, planned, result)
         counted = self._ledger.complete_chunk(object_id, chunk, message.run, result)
         if counted:
@@ -164,15 +166,17 @@ class ChunkProcessor:
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def _write(self, message: ChunkMessage, rows: PartitionedRows, catalog: Catalog, staged: bool) -> ChunkResult:
+    def _write(
+        self, message: ChunkMessage, rows: PartitionedRows, catalog: Catalog, *, staged: bool, again: bool
+    ) -> ChunkResult:
         origin, index = message.origin, message.chunk.index
         for name, table in rows.tables.items():
             require_few_dates(table, catalog.datasets[name])
         files = chain.from_iterable(
             silver_files(table, catalog.datasets[name], origin, index) for name, table in rows.tables.items()
         )
-        silver = RunFiles(self._s3, self._buckets.silver, message.run)
-        quarantine = RunFiles(self._s3, self._buckets.quarantine, message.run)
+        silver = RunFiles(self._s3, self._buckets.silver, message.run, again=again)
+        quarantine = RunFiles(self._s3, self._buckets.quarantine, message.run, again=again)
 
         def put(file: SilverFile) -> Output:
             silver.put(file.output["key"], file.body.to_pybytes())

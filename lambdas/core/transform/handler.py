@@ -44,12 +44,12 @@ chunks = ChunkProcessor(
 )
 
 
-def process(message: ChunkMessage | LastTry) -> None:
+def process(message: ChunkMessage | LastTry, *, again: bool = False) -> None:
     """A chunk, or what is left to do of one whose last try has ended."""
     if isinstance(message, LastTry):
         settle(message)
     else:
-        process_chunk(message)
+        process_chunk(message, again=again)
 
 
 def process_again(message: ChunkMessage | LastTry) -> None:
@@ -59,7 +59,7 @@ def process_again(message: ChunkMessage | LastTry) -> None:
     except (ObjectMissing, ObjectFailed):  # of an object that cannot be read, nothing was written
         cleared = True
     if not cleared:
-        process(message)
+        process(message, again=True)
 
 
 def settle(last: LastTry) -> None:
@@ -85,11 +85,11 @@ def before_last_try(message: ChunkMessage | LastTry, context: LambdaContext) -> 
         last_try.send(redelivery.sqs, redelivery.queue_url, message, context)
 
 
-def process_chunk(message: ChunkMessage) -> None:
+def process_chunk(message: ChunkMessage, *, again: bool = False) -> None:
     """Raises what ChunkProcessor.process does, except for a deleted version: that never comes back, so no retry."""
     began = time.monotonic()
     try:
-        result = chunks.process(message)
+        result = chunks.process(message, again=again)
     except ObjectMissing as missing:
         _record(message, State.MISSING, Failure.MISSING_VERSION, str(missing))
         return

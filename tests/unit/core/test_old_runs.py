@@ -83,8 +83,8 @@ class World:
     def begin(self, run: int) -> None:
         self.chunk_ |= {"run": run, "chunk_state": ChunkState.PENDING}
 
-    def process(self, run: int) -> None:
-        self.processor.process(self.message(run))
+    def process(self, run: int, *, again: bool = False) -> None:
+        self.processor.process(self.message(run), again=again)
 
     def replay(self) -> None:
         """The whole of run 2."""
@@ -94,7 +94,7 @@ class World:
     def redeliver(self, run: int) -> None:
         """As the queue does with what was not acknowledged, until nothing is left to do."""
         if not self.processor.clear(self.message(run)):
-            self.process(run)
+            self.process(run, again=True)
 
     def files(self) -> dict[str, dict[str, bytes]]:
         return {bucket: self.s3.contents(bucket) for bucket in ("silver", "quarantine")}
@@ -246,6 +246,21 @@ def test_a_file_of_an_earlier_release_is_older_than_every_run(metadata: dict[str
     s3.put_object(Bucket="silver", Key="k", Body=b"old", Metadata=metadata)
     RunFiles(s3, "silver", 1).put("k", b"new")
     assert s3.contents("silver") == {"k": b"new"}
+
+
+def test_a_delivery_that_comes_again_writes_only_what_is_not_there() -> None:
+    """A chunk of very many files that its function had no time for gets further with each delivery."""
+    s3 = ConditionalS3()
+    RunFiles(s3, "silver", 1).put("a", b"one")
+    written: list[str] = []
+    put = s3.put_object
+    s3.put_object = lambda Key, **given: (written.append(Key), put(Key=Key, **given))[1]  # type: ignore[method-assign]  # noqa: N803
+    again = RunFiles(s3, "silver", 1, again=True)
+    for key, body in (("a", b"one"), ("b", b"two"), ("a", b"other code wrote it")):
+        again.put(key, body)
+    assert written == ["b", "a"]
+    RunFiles(s3, "silver", 2).put("a", b"other code wrote it")
+    assert written == ["b", "a", "a"], "a replay's files have its run"
 
 
 def test_a_file_is_deleted_by_its_own_and_newer_runs_only() -> None:

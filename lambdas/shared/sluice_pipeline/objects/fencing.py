@@ -5,6 +5,7 @@ it, and S3 itself compares: it stores a file only where there is none, or in pla
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -24,27 +25,34 @@ class Superseded(RuntimeError):
 
 
 class RunFiles:
-    """The files of one run of an object in a bucket."""
+    """The files of one run of an object in a bucket.
 
-    def __init__(self, s3: Any, bucket: str, run: int) -> None:
+    ``again``: the run may have written some of them before; what is there as it is to be is not written again.
+    """
+
+    def __init__(self, s3: Any, bucket: str, run: int, *, again: bool = False) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._run = run
+        self._looks = again or run > 1  # otherwise there is nothing to find
 
     def put(self, key: str, body: bytes) -> None:
-        """Writes a file, unless a newer run has.
+        """Writes a file unless it is there, or a newer run has written it.
 
         Raises:
             Superseded: a newer run has, or others write the key all the time.
         """
-        self._write(key, partial(self._s3.put_object, Body=body))
+        found = self._found(key) if self._looks else None
+        # The ETag is the MD5 of what was put, but not with every encryption: then it differs, and the file is written.
+        if found != (self._run, f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'):
+            self._write(key, found, partial(self._s3.put_object, Body=body))
 
     def copy(self, source: Mapping[str, str], key: str) -> None:
         """The same with what another object holds; ``source`` is its Bucket and Key. Raises Superseded as put does."""
-        self._write(key, partial(self._s3.copy_object, CopySource=dict(source), MetadataDirective="REPLACE"))
+        found = self._found(key) if self._looks else None
+        self._write(key, found, partial(self._s3.copy_object, CopySource=dict(source), MetadataDirective="REPLACE"))
 
-    def _write(self, key: str, call: Callable[..., Any]) -> None:
-        found = self._found(key) if self._run > 1 else None  # a first run finds nothing but what it wrote itself
+    def _write(self, key: str, found: tuple[int, str] | None, call: Callable[..., Any]) -> None:
         for _ in range(_TRIES):
             if found and found[0] > self._run:
                 raise Superseded(f"s3://{self._bucket}/{key} is of run {found[0]}, this is run {self._run}")
