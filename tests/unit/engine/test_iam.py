@@ -122,7 +122,7 @@ QUEUE_URL = "http://127.0.0.1:4566/123456789012/chunks"
         ("s3", "UploadPart", KEY, [s3("PutObject")]),
         ("s3", "PutObject", KEY | {"Tagging": "a=b"}, [s3("PutObject"), s3("PutObjectTagging")]),
         ("s3", "PutObject", KEY | {"IfMatch": '"e"'}, [s3("GetObject"), s3("PutObject")]),
-        ("s3", "PutObject", KEY | {"IfNoneMatch": "*"}, [s3("PutObject")]),
+        ("s3", "PutObject", KEY | {"IfNoneMatch": "*", "IfMatch": None}, [s3("PutObject")]),
         ("s3", "DeleteObject", KEY | {"IfMatch": '"e"'}, [s3("GetObject"), s3("DeleteObject")]),
         ("s3", "DeleteObject", KEY | {"IfMatch": "*"}, [s3("DeleteObject")]),
         ("s3", "DeleteObject", KEY | {"VersionId": "1"}, [s3("DeleteObjectVersion")]),

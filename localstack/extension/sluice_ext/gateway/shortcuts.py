@@ -58,14 +58,16 @@ def routes_added_in_place() -> Iterator[None]:
 
 def _one_for_each_service(create: Callable[..., Any]) -> Callable[..., Any]:
     """``create(model, protocol)``, called once for each service and protocol, however many models of it there are."""
-    made: dict[tuple[str, str, str], Any] = {}
+    made: dict[tuple[int, str, str], tuple[Any, Any]] = {}
     create = inspect.unwrap(create)  # without its own cache, which would hold the models
 
     def one(model: ServiceModel, protocol: str | None = None) -> Any:
-        key = (model.service_name, model.api_version, protocol or model.protocol)
+        # LocalStack's description of a service differs from that of boto3's clients; each is loaded once.
+        description = model._service_description
+        key = (id(description), model.service_name, protocol or model.protocol)
         if key not in made:
-            made[key] = create(model, protocol)
-        return made[key]
+            made[key] = description, create(model, protocol)  # with what its id is of
+        return made[key][1]
 
     return one
 

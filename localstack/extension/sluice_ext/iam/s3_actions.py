@@ -80,7 +80,7 @@ _COMPARES: Final = frozenset({"PutObject", "CompleteMultipartUpload", "CopyObjec
 def needed(operation: str, parameters: Mapping[str, Any], partition: str) -> Iterator[Needed]:
     """(action, ARN) of what a call needs."""
     bucket = f"arn:{partition}:s3:::{parameters.get('Bucket', '*')}"
-    if operation in _COMPARES and parameters.get("IfMatch", "*") != "*":
+    if operation in _COMPARES and (parameters.get("IfMatch") or "*") != "*":
         yield "s3:GetObject", f"{bucket}/{parameters.get('Key')}"
     if operation == "ListBuckets":
         yield "s3:ListAllMyBuckets", "*"

@@ -57,6 +57,16 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
             self.alarm_scheduler.release(store.alarms[arn])
             store.alarms[arn].alarm.update({name: before.alarm[name] for name in _STATE if name in before.alarm})
 
+    @handler("DescribeAlarms")
+    def describe_alarms(self, context: RequestContext, **kwargs: Any) -> Any:
+        """As LocalStack, but of copies: an evaluation may change an alarm while the answer is written."""
+        return _copied(super().describe_alarms(context, **kwargs))
+
+    @handler("DescribeAlarmsForMetric")
+    def describe_alarms_for_metric(self, context: RequestContext, **kwargs: Any) -> Any:
+        """The same."""
+        return _copied(super().describe_alarms_for_metric(context, **kwargs))
+
     @handler("SetAlarmState")
     def set_alarm_state(self, context: RequestContext, alarm_name: str, *args: Any, **kwargs: Any) -> None:
         """Set the state, which stays until the alarm's next evaluation, unless that is what sets it.
@@ -134,6 +144,10 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
         self._update_state(context, composite_alarm, new, reason, {"triggeringAlarms": [named]})
         if alarm["ActionsEnabled"]:
             self._run_composite_alarm_actions(context, composite_alarm, old, trigger)
+
+
+def _copied(answer: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {kind: [dict(one) for one in alarms_found] for kind, alarms_found in answer.items()}
 
 
 def _named(store: Any, name: str) -> Any:
