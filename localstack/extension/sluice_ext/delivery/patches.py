@@ -2,7 +2,7 @@
 
 Replaced: `LambdaEventManager` in the Lambda service (see `async_events`), `SqsPoller` and `EsmWorker` where mappings
 are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the size of events, `notify` of S3's
-`LambdaNotifier` and `SqsNotifier`, which make a request for each notification. `mapping_rules` says what a mapping may be.
+`LambdaNotifier` and `SqsNotifier`, which make a request for each notification. Mappings: `mapping_rules`.
 """
 
 import json
