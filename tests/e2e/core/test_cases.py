@@ -8,6 +8,7 @@ import pytest
 
 from fixtures import cases
 from fixtures.cases import Case
+from tests.support.changes import timeouts
 from tests.support.pipeline import Pipeline, Put
 
 ALL = cases.all_cases()
@@ -33,8 +34,9 @@ def became(pipe: Pipeline, case: Case, put: Put, silver: list[str], quarantine: 
 
 @pytest.mark.slow
 def test_every_file_of_the_cases_becomes_the_rows_that_it_should(pipe: Pipeline) -> None:
-    puts = {case.name: pipe.put(case.dataset, case.body, case.key.split("/", 2)[2]) for case in ALL}
-    pipe.wait(*puts.values(), deadline=DEADLINE)
+    with timeouts(pipe, transform=30):  # it is about rows, and hundreds of files at once may have a busy machine
+        puts = {case.name: pipe.put(case.dataset, case.body, case.key.split("/", 2)[2]) for case in ALL}
+        pipe.wait(*puts.values(), deadline=DEADLINE)
     failed = [puts[case.name] for case in ALL if case.failed]
     taken = [
         put
