@@ -208,10 +208,11 @@ def stepfunctions() -> Service:
 @hooks.on_infra_start()
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
-    from sluice_ext import control, settings
+    from sluice_ext import control, loading, settings
     from sluice_ext.gateway import headers, pausing, shortcuts
     from sluice_ext.redshift import model
 
+    loading.install()
     model.install()
     control.install()
     shortcuts.install()

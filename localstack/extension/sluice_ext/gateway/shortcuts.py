@@ -63,7 +63,7 @@ def _one_for_each_service(create: Callable[..., Any]) -> Callable[..., Any]:
 
     def one(model: ServiceModel, protocol: str | None = None) -> Any:
         # LocalStack's description of a service differs from that of boto3's clients; each is loaded once.
-        description = model._service_description
+        description = model._service_description  # type: ignore[attr-defined]
         key = (id(description), model.service_name, protocol or model.protocol)
         if key not in made:
             made[key] = description, create(model, protocol)  # with what its id is of
