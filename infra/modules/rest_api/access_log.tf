@@ -18,32 +18,22 @@ resource "aws_cloudwatch_log_group" "access" {
 
 # API Gateway writes its logs as a role of the account. It is one setting for all APIs of a region, so a stack makes it
 # only where it is asked to.
-data "aws_iam_policy_document" "logs_trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["apigateway.amazonaws.com"]
-    }
-  }
-}
-
 resource "aws_iam_role" "logs" {
   count = try(var.access_log.account_role, false) ? 1 : 0
 
-  name               = "${var.name}-gateway-logs"
-  assume_role_policy = data.aws_iam_policy_document.logs_trust.json
+  name = "${var.name}-gateway-logs"
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" } }]
+  })
 }
 
 resource "aws_iam_role_policy_attachment" "logs" {
   count = try(var.access_log.account_role, false) ? 1 : 0
 
   role       = aws_iam_role.logs[0].name
-  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+  policy_arn = "arn:${split(":", var.function.invoke_arn)[1]}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 }
-
-data "aws_partition" "current" {}
 
 resource "aws_api_gateway_account" "this" {
   count = try(var.access_log.account_role, false) ? 1 : 0
