@@ -123,9 +123,9 @@ variable "load_maximum_concurrency" {
 }
 
 variable "load_batch_size" {
-  description = "Most objects that load takes at a time. Small ones share a transaction, so the database commits less often; large ones are loaded one after another, all within load_timeout_seconds: 1 where objects take more than a tenth of it."
+  description = "Most objects that load takes at a time. Small ones share a transaction, so the database commits less often; large ones are loaded one after another, all within load_timeout_seconds. More than 1 only where an object takes less than a tenth of that time: what a function has no time for uses up its receives."
   type        = number
-  default     = 10
+  default     = 1
 
   validation {
     condition     = var.load_batch_size >= 1 && var.load_batch_size <= 10
