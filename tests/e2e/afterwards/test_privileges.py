@@ -30,6 +30,7 @@ HELD_FOR_LATER = [
     ("", "xray:*", "sent by the X-Ray daemon of Lambda and by Step Functions; the engine has neither"),
     # https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/#required-resources
     ("-ingest", "dynamodb:GetItem", "Powertools reads a record when a refused write did not bring it along"),
+    ("-ingest", "sqs:SendMessage", "to its own queue, of a CSV of gigabytes: tests/unit/core/test_ingest_batch.py"),
     ("", "ec2:*", "Lambda connects a function to its subnets with them; the engine has no network to connect it to"),
     # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
     ("-workflow", "logs:*", "AWS sets the workflow's log delivery up with them; the engine writes its log by itself"),
@@ -42,6 +43,10 @@ HELD_FOR_LATER = [
     ("-taxi-load-job", "s3:ListBucket", "the same, for a report that is not there"),
     ("-taxi-steps", "s3:ListBucket", "the same"),
     *((end, "s3:ListBucket", "the same") for end in ("-load", "-feedback", "-checkins", "-quality-audit")),
+    *(
+        (end, "s3:ListBucket", "the same, for a file that no run has written")
+        for end in ("-transform", "-quality-publish")
+    ),
     # https://docs.aws.amazon.com/redshift/latest/dg/copy-parameters-authorization.html
     ("-taxi-copy", "s3:ListBucket", "COPY asks for it on AWS; with a manifest the engine lists nothing"),
     ("-taxi-transform-job", "*", "the job runs where Java and Spark are"),
