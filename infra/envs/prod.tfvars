@@ -38,7 +38,6 @@ api_throttle             = { rate = 200, burst = 100 }
 
 api_key_throttle = { rate = 20, burst = 40 }
 api_key_quota    = { limit = 50000, period = "DAY" }
-api_access_logs  = "with_account_role" # "on" where the account's region has the role already
 api_schedules = {
   daily   = { expression = "cron(0 5 * * ? *)", operation = "revenue_analysis", parameters = { group_by = "date", since = "7d" } }
   monthly = { expression = "cron(0 6 1 * ? *)", operation = "revenue_analysis", parameters = { group_by = "month", since = "400d" } }

@@ -271,7 +271,7 @@ def test_tables_come_after_the_network_and_before_what_uses_them(env_plan: tuple
     rest_api = calls["api"]["module"]["module_calls"]["rest_api"]
     assert rest_api["expressions"]["opened_after"]["references"] == ["var.migrated"]
     stages = [one for one in rest_api["module"]["resources"] if one["type"] == "aws_api_gateway_stage"]
-    assert [one["depends_on"] for one in stages] == [["var.opened_after"]]
+    assert [one["depends_on"] for one in stages] == [["var.opened_after", "aws_api_gateway_account.this"]]
 
 
 def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:

@@ -80,11 +80,11 @@ resource "aws_api_gateway_deployment" "this" {
 
   # A deployment is a picture of the API; another is made when any of this changes.
   triggers = {
-    picture = sha1(jsonencode([
-      local.methods, var.authorization, var.function.invoke_arn, local.responses,
+    picture = sha1(jsonencode(concat([
+      local.methods, var.function.invoke_arn, local.responses,
       [for integration in aws_api_gateway_integration.this : integration.id],
       [for response in aws_api_gateway_gateway_response.this : response.id],
-    ]))
+    ], var.authorization.type == "NONE" ? [] : [var.authorization])))
   }
 
   lifecycle {
