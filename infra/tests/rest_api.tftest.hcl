@@ -120,11 +120,6 @@ run "a_pool_an_access_log_and_a_web_acl_by_variable" {
     source = "./modules/rest_api"
   }
 
-  override_resource {
-    target = aws_api_gateway_stage.this
-    values = { arn = "arn:aws:apigateway:us-east-1::/restapis/mockapi/stages/v1" }
-  }
-
   variables {
     authorization   = { type = "COGNITO_USER_POOLS", user_pool_arns = ["arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_a"] }
     access_log      = { retention_days = 30, account_role = true }

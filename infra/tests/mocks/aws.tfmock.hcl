@@ -120,3 +120,9 @@ mock_resource "aws_redshiftserverless_workgroup" {
     workgroup_id = "mock-workgroup"
   }
 }
+
+mock_resource "aws_api_gateway_stage" {
+  defaults = {
+    arn = "arn:aws:apigateway:us-east-1::/restapis/mockapi/stages/v1"
+  }
+}
