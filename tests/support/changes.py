@@ -137,10 +137,11 @@ def timeouts(pipe: Pipeline, **seconds: int) -> Iterator[None]:
 
 
 @contextmanager
-def wide_mapping(pipe: Pipeline, function: str, concurrency: int = 16) -> Iterator[None]:
+def wide_mapping(pipe: Pipeline, function: str, concurrency: int = 16, batch: int = 1) -> Iterator[None]:
     """A queue's messages come one a batch, and to many environments of the function, while the block runs.
 
-    So a function that dies or hangs neither counts against another message's receives nor delays it.
+    So a function that dies or hangs neither counts against another message's receives nor delays it. ``batch``: how
+    many come at a time.
     """
     name = pipe.stack[f"{function}_function"]
     [mapping] = pipe.lambda_.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -151,7 +152,7 @@ def wide_mapping(pipe: Pipeline, function: str, concurrency: int = 16) -> Iterat
         pipe.lambda_.update_event_source_mapping(UUID=uuid, **settings)
         until("the mapping", lambda: pipe.lambda_.get_event_source_mapping(UUID=uuid)["State"] == "Enabled")
 
-    change(BatchSize=1, ScalingConfig={"MaximumConcurrency": concurrency})
+    change(BatchSize=batch, ScalingConfig={"MaximumConcurrency": concurrency})
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from sluice.pipeline import queues
 from sluice.pipeline.requeue import requeue
 from sluice_pipeline.events.committed import Committed
 from sluice_pipeline.ledger.ledger import Ledger
-from tests.support.changes import paused
+from tests.support.changes import paused, wide_mapping
 from tests.support.pipeline import Pipeline, Put, until
 from tests.support.warehouse import Warehouse
 from warehouse.load.loader import Loader
@@ -96,14 +96,15 @@ def bench(pipe: Pipeline, warehouse: Warehouse) -> Iterator[Bench]:
 def test_what_waits_is_loaded_by_the_function_in_fewer_transactions_than_objects(
     pipe: Pipeline, warehouse: Warehouse
 ) -> None:
-    with paused(pipe, "load"):
-        bench = Bench(pipe, warehouse)
-        puts = bench.put(8)
-        url = pipe.stack["load_queue_url"]
-        until("the announcements", lambda: queues.depth(pipe.sqs, url).total >= len(puts))
-    for put in puts:
-        warehouse.loaded(put)
-    warehouse.idle()
+    with wide_mapping(pipe, "load", concurrency=2, batch=10):
+        with paused(pipe, "load"):
+            bench = Bench(pipe, warehouse)
+            puts = bench.put(8)
+            url = pipe.stack["load_queue_url"]
+            until("the announcements", lambda: queues.depth(pipe.sqs, url).total >= len(puts))
+        for put in puts:
+            warehouse.loaded(put)
+        warehouse.idle()
     bench.are_as_silver(*puts)
     assert bench.transactions(puts) < len(puts)
     for put in puts:
