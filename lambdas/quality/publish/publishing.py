@@ -23,6 +23,7 @@ from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.fencing import RunFiles
 from sluice_pipeline.objects.keys import leftovers_prefix, staged_key
 from sluice_pipeline.runtime.clock import now
+from sluice_pipeline.runtime.errors import code_of
 
 REPLACED: Final = "replaced"
 CODE_WITHHELD: Final = "quality"
@@ -94,7 +95,7 @@ class Publisher:
             body = self._s3.get_object(Bucket=self._buckets.quality, Key=key)["Body"].read()
         except ClientError as error:
             # A role without s3:ListBucket is answered 403 for what is not there.
-            if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "AccessDenied"):
+            if code_of(error) in ("NoSuchKey", "AccessDenied"):
                 raise NoVerdict(f"there is no s3://{self._buckets.quality}/{key}") from error
             raise
         return Verdict.from_json(body, object_id, run)

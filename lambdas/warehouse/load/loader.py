@@ -60,7 +60,7 @@ class Loader:
     def load_together(self, batch: Iterable[Committed]) -> dict[Committed, Outcome]:
         """Loads in one transaction what can be; those that are missing in the answer are to be loaded alone.
 
-        Entities never are: two objects may have the same ones, whose locks each transaction takes in one order only.
+        Entities never are: two objects may have the same ones, which each transaction locks in one order only.
         """
         return self._together.load(batch)
 

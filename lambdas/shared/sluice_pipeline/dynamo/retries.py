@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from sluice_pipeline.runtime.errors import code_of
+
 BUDGET_SECONDS: Final = 10.0  # for which a throttled call is tried; functions have at least twice that
 CONFLICT_TRIES: Final = 8
 _FIRST_WAIT: Final = 0.04  # seconds, at most
@@ -93,8 +95,3 @@ class Retries:
 def wait(attempt: int) -> float:
     """Seconds before the try after this one (1, 2, ...)."""
     return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt - 1, 10)))
-
-
-def code_of(error: ClientError) -> str:
-    """DynamoDB's name for an error."""
-    return str(error.response.get("Error", {}).get("Code"))

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from sluice_pipeline.dynamo.retries import THROTTLES, Retries, TransactionRefused, code_of
+from sluice_pipeline.dynamo.retries import THROTTLES, Retries, TransactionRefused
 from sluice_pipeline.dynamo.values import plain, typed
+from sluice_pipeline.runtime.errors import code_of
 
 TRANSACTION_LIMIT: Final = 100  # actions in one TransactWriteItems
 _BATCH_LIMIT: Final = 25  # items in one BatchWriteItem

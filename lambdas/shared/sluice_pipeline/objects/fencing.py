@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from sluice_pipeline.runtime.errors import code_of
+
 RUN: Final = "run"
 """Name in the metadata of a file: the run that wrote it. Files of earlier releases have none and are older than all."""
 _TRIES: Final = 5
@@ -42,15 +44,16 @@ class RunFiles:
         Raises:
             Superseded: a newer run has, or others write the key all the time.
         """
-        found = self._found(key) if self._looks else None
+        found = self._looked(key)
         # The ETag is the MD5 of what was put, but not with every encryption: then it differs, and the file is written.
         if found != (self._run, f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'):
             self._write(key, found, partial(self._s3.put_object, Body=body))
 
     def copy(self, source: Mapping[str, str], key: str) -> None:
         """The same with what another object holds; ``source`` is its Bucket and Key. Raises Superseded as put does."""
-        found = self._found(key) if self._looks else None
-        self._write(key, found, partial(self._s3.copy_object, CopySource=dict(source), MetadataDirective="REPLACE"))
+        self._write(
+            key, self._looked(key), partial(self._s3.copy_object, CopySource=dict(source), MetadataDirective="REPLACE")
+        )
 
     def _write(self, key: str, found: tuple[int, str] | None, call: Callable[..., Any]) -> None:
         for _ in range(_TRIES):
@@ -60,7 +63,7 @@ class RunFiles:
             try:
                 call(Bucket=self._bucket, Key=key, Metadata={RUN: str(self._run)}, **condition)
             except ClientError as error:
-                if _code(error) not in _LOST:
+                if code_of(error) not in _LOST:
                     raise
                 found = self._found(key)
             else:
@@ -88,23 +91,22 @@ class RunFiles:
             try:
                 self._s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=found[1])
             except ClientError as error:
-                if _code(error) not in _LOST:
+                if code_of(error) not in _LOST:
                     raise
             else:
                 return
         raise Superseded(f"s3://{self._bucket}/{key} was changed by others {_TRIES} times")
+
+    def _looked(self, key: str) -> tuple[int, str] | None:
+        return self._found(key) if self._looks else None
 
     def _found(self, key: str) -> tuple[int, str] | None:
         """Run and ETag of the file that is there."""
         try:
             head = self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            if _code(error) in _GONE:
+            if code_of(error) in _GONE:
                 return None
             raise
         run = head.get("Metadata", {}).get(RUN, "0")
         return (int(run) if run.isdecimal() else 0), head["ETag"]
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code"))

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from sluice_pipeline.objects.failures import UNSEEN_AT_MOST, Failure, ObjectFailed, ObjectMissing, ObjectUnseen
 from sluice_pipeline.objects.identity import ObjectRef
+from sluice_pipeline.runtime.errors import code_of
 
 _BLOCK: Final = 1024 * 1024
 # A version that was deleted, or a delete marker: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -77,7 +78,7 @@ class Storage:
         try:
             return operation(Bucket=ref.bucket, Key=ref.key, **version, **options)
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code")
+            code = code_of(error)
             if code == _NOT_FOUND and ref.version_id:
                 return self._call(self._client.get_object, ref)["Body"].close()  # GET has a code
             if code == _NO_KEY and ref.version_id and _is_fresh(ref):

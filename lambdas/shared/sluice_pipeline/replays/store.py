@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from sluice_pipeline.runtime.errors import code_of
+
 PREFIX: Final = "replays/"
 SUMMARY: Final = "plan"  # the request, how many objects and batches
 RESULT: Final = "result"  # the reconciliation
@@ -43,7 +45,7 @@ class ReplayStore:
         try:
             return self.read(part)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "NoSuchKey":
+            if code_of(error) != "NoSuchKey":
                 raise
             return None
 
