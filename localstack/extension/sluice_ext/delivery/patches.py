@@ -7,6 +7,7 @@ are made (see `sqs_mapping`), `LambdaService.invoke`, which does not limit the s
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from localstack.aws.api import CommonServiceException
@@ -58,13 +59,7 @@ def notify_queue(self: Any, ctx: Any, config: Any) -> None:
     arn = config["QueueArn"]
     body = json.dumps(self._get_event_payload(ctx, config.get("Id")))
     trace = {"AWSTraceHeader": {"DataType": "String", "StringValue": ctx.xray}} if ctx.xray else {}
-    try:
-        deliveries.demand("s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.SEND, arn)
-        queues.send(arn, ctx.bucket_account_id, body, trace)
-    except deliveries.NotPermitted as error:
-        LOG.warning("S3 does not notify %s of %s in %s: %s", arn, ctx.key_name, ctx.bucket_name, error)
-    except Exception:
-        LOG.exception("S3 cannot notify %s of %s in %s", arn, ctx.key_name, ctx.bucket_name)
+    _notify(ctx, deliveries.SEND, arn, lambda: queues.send(arn, ctx.bucket_account_id, body, trace))
 
 
 def notify_function(self: Any, ctx: Any, config: Any) -> None:
@@ -72,10 +67,8 @@ def notify_function(self: Any, ctx: Any, config: Any) -> None:
     arn = config["LambdaFunctionArn"]
     name, qualifier, account, region = function_locators_from_arn(arn)
     payload = self._get_event_payload(ctx, config.get("Id"))
-    try:
-        deliveries.demand(
-            "s3", s3_bucket_arn(ctx.bucket_name, ctx.region), ctx.bucket_account_id, deliveries.INVOKE, arn
-        )
+
+    def invoke() -> None:
         service.lambda_service().invoke(
             function_name=name,
             qualifier=qualifier,
@@ -86,8 +79,17 @@ def notify_function(self: Any, ctx: Any, config: Any) -> None:
             request_id=long_uid(),
             payload=json.dumps(payload).encode(),
         )
+
+    _notify(ctx, deliveries.INVOKE, arn, invoke)
+
+
+def _notify(ctx: Any, action: str, arn: str, deliver: Callable[[], None]) -> None:
+    """Deliver a notification if the target's policy lets S3. S3 has no retries and no dead-letter queue for it."""
+    try:
+        bucket = s3_bucket_arn(ctx.bucket_name, ctx.region)
+        deliveries.demand("s3", bucket, ctx.bucket_account_id, action, arn)
+        deliver()
     except deliveries.NotPermitted as error:
-        # S3 has no retries and no dead-letter queue for it; the bucket's owner sees a function that was not invoked.
         LOG.warning("S3 does not notify %s of %s in %s: %s", arn, ctx.key_name, ctx.bucket_name, error)
     except Exception:
         LOG.exception("S3 cannot notify %s of %s in %s", arn, ctx.key_name, ctx.bucket_name)
