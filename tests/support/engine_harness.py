@@ -49,12 +49,26 @@ def throughout(check: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
+def demand_engine() -> None:
+    """Skips the test where the engine is not installed."""
+    if not Path(PYTHON).exists():
+        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
+
+
+def in_engine(script: Path, *arguments: str, seconds: float = 120, **settings: str) -> Any:
+    """Runs a script in the engine's interpreter for at most so long; what it printed last, as JSON."""
+    demand_engine()
+    done = subprocess.run(
+        [PYTHON, str(script), *arguments], env=os.environ | settings, capture_output=True, timeout=seconds, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 class Engine:
     """A running engine process."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        if not Path(PYTHON).exists():
-            pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
+        demand_engine()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.engine_harness import PYTHON, Engine
+from tests.support.engine_harness import PYTHON, Engine, demand_engine
 
 
 @pytest.fixture
@@ -310,7 +310,6 @@ print(reads.get_item(backend, {"TableName": "old", "Key": key}), len(table))
 
 def test_items_of_a_state_that_an_older_version_saved_are_read(tmp_path: Path) -> None:
     """moto held them as objects of its own; they come as they went, in normal form."""
-    if not Path(PYTHON).exists():
-        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
+    demand_engine()
     done = subprocess.run([PYTHON, "-c", OLD_STATE], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == ('{"Item":{"p":{"S":"a"},"n":{"N":"1"},"l":{"L":[{"M":{"x":{"SS":["a","b"]}}}]}}} 1')

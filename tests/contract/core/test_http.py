@@ -3,14 +3,12 @@
 https://www.rfc-editor.org/rfc/rfc9112#section-6.3
 """
 
-import json
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.engine_harness import PYTHON, Engine
+from tests.support.engine_harness import Engine, in_engine
 
 HIDDEN = b"GET /_sluice/health HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -66,11 +64,7 @@ def test_the_engine_does_not_ask_for_a_body_that_it_refuses(engine: Engine) -> N
 
 
 def test_a_service_is_loaded_again_after_a_failure_and_has_one_parser_however_many_clients_call_it() -> None:
-    if not Path(PYTHON).exists():
-        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
-    worker = str(Path(__file__).with_name("services_worker.py"))
-    done = subprocess.run([PYTHON, worker], capture_output=True, timeout=120, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+    assert in_engine(Path(__file__).with_name("services_worker.py")) == {
         "models": False, "parsers": True, "serializers": True, "services": False, "protocols": False,
         "deadlock": ["sqs:default", "sqs:default", "3"], "other": ["ValueError('once')", "sqs:default", "2"],
     }  # fmt: skip

@@ -1,21 +1,13 @@
 """What the engine shares in memory is what botocore and moto would have loaded."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.engine_harness import PYTHON
+from tests.support.engine_harness import in_engine
 
 
 def worker(*arguments: str, script: str = "memory_worker.py") -> Any:
-    if not Path(PYTHON).exists():
-        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
-    program = str(Path(__file__).with_name(script))
-    done = subprocess.run([PYTHON, program, *arguments], capture_output=True, timeout=120, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_engine(Path(__file__).with_name(script), *arguments)
 
 
 def test_service_models_are_loaded_once_and_are_those_of_botocore(tmp_path: Path) -> None:

@@ -1,23 +1,14 @@
 """Execution environments are handed out in the order in which they were asked for, and give way one at a time."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.engine_harness import PYTHON
+from tests.support.engine_harness import in_engine
 
 
 def outcome(scenario: str, environments: int) -> Any:
-    if not Path(PYTHON).exists():
-        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
-    command = [PYTHON, str(Path(__file__).with_name("pool_worker.py")), scenario]
-    settings = os.environ | {"SLUICE_MAX_ENVIRONMENTS": str(environments), "SLUICE_SCALE_UP_MS": "0"}
-    done = subprocess.run(command, env=settings, capture_output=True, timeout=60, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    settings = {"SLUICE_MAX_ENVIRONMENTS": str(environments), "SLUICE_SCALE_UP_MS": "0"}
+    return in_engine(Path(__file__).with_name("pool_worker.py"), scenario, seconds=60, **settings)
 
 
 def test_who_waits_for_an_environment_longest_gets_it_first() -> None:

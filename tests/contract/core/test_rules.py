@@ -4,7 +4,6 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html
 """
 
 import json
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine_harness import PYTHON, Engine, Queue, eventually
+from tests.support.engine_harness import Engine, Queue, eventually, in_engine
 
 PATTERN = json.dumps({"source": ["shop"]})
 
@@ -95,11 +94,7 @@ def test_a_disabled_rule_is_still_disabled_after_a_restore(keeper: Any) -> None:
 
 
 def test_a_schedule_follows_the_state_and_the_time_of_its_rule() -> None:
-    if not Path(PYTHON).exists():
-        pytest.skip(f"no engine environment at {PYTHON}; run `make setup` or set SLUICE_ENGINE_PYTHON")
-    worker = str(Path(__file__).with_name("rules_worker.py"))
-    done = subprocess.run([PYTHON, worker], capture_output=True, timeout=120, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+    assert in_engine(Path(__file__).with_name("rules_worker.py")) == {
         "delivered": [0, 1, 1, 0, 1, 0, 1, 0],
         "schedules": ["rate(1 day)"],
         "left": [True, False],
