@@ -55,6 +55,24 @@ def input_of(env: str, var_file: Path | None, var: list[str] | None) -> tuple[Pa
     return file, variables
 
 
+def refuse_other_name(env: str, confirm: str | None) -> None:
+    """Ends with code 2 when --confirm names another environment than --env."""
+    if confirm is not None and confirm != env:
+        console.fail(f"--confirm says {confirm}, --env says {env}")
+
+
+def ask_for_name(env: str, confirm: str | None, question: str, protected: bool) -> None:
+    """Where data matters, has the environment's name typed, or given with --confirm. Ends with code 2 without it."""
+    import sys
+
+    if confirm == env or not (protected or env == "prod"):
+        return
+    if not sys.stdin.isatty():
+        console.fail(f"{env} asks for its name: --confirm {env}")
+    if typer.prompt(f"{question}? Type the environment's name", err=True).strip() != env:
+        console.fail(f"that is not {env}: nothing was changed")
+
+
 def reader_of_causes(place: Place) -> Cause:
     """Reads the last error in the log of a function that a deployment has invoked."""
     from datetime import UTC, datetime
