@@ -65,6 +65,8 @@ module "layer" {
 module "ingest" {
   source = "../modules/function"
 
+  permissions_boundary_arn = var.permissions_boundary_arn
+
   name                 = "${local.prefix}-ingest"
   description          = "Plans a new bronze object: ledger entry and one message per chunk"
   artifacts_bucket     = module.bucket["artifacts"].name
@@ -124,6 +126,8 @@ module "ingest" {
 
 module "transform" {
   source = "../modules/function"
+
+  permissions_boundary_arn = var.permissions_boundary_arn
 
   name                 = "${local.prefix}-transform"
   description          = "Turns chunks of bronze objects into silver Parquet and quarantined rows"
@@ -197,6 +201,8 @@ module "transform" {
 # Apart from transform in everything that can be broken there: its code, its layers, its concurrency.
 module "settle" {
   source = "../modules/function"
+
+  permissions_boundary_arn = var.permissions_boundary_arn
 
   name               = "${local.prefix}-settle"
   description        = "Records the failure of chunks whose function could not start"

@@ -131,19 +131,24 @@ def show_artifact(artifact: BuiltArtifact) -> None:
 NAMED_CHANGES = 3  # more of them do not fit on a line
 
 
-def summary_of(done: Applied, endpoint_url: str | None, seconds: float, shell: str) -> list[tuple[str, str]]:
+def summary_of(
+    done: Applied, endpoint_url: str | None, seconds: float, shell: str, env: str = "dev"
+) -> list[tuple[str, str]]:
     """What a reader wants to know after a deployment, in five lines: where it is, where to upload, what changed, how
     long it took, and the next command. shell: what prepares the shell, empty when it is prepared. seconds: of all.
     """
     outputs = done.outputs
     place = endpoint_url or f"{outputs.get('account_id', '-')}, {outputs.get('region', '-')}"
     first = f"{shell}; " if shell else ""
+    next_one = f"{first}sluice seed shipping --rows 500; sluice runs"
+    if endpoint_url is None:
+        next_one = f"sluice status --target aws --env {env}"
     return [
         ("endpoint" if endpoint_url else "account", place),
         ("bucket", f"s3://{outputs.get('bronze_bucket', '-')}; upload to bronze/<dataset>/"),
         ("changed", _changed(done)),
         ("time", f"{console.human_seconds(seconds)}, {console.human_seconds(done.seconds)} of it Terraform's"),
-        ("next", f"{first}sluice seed shipping --rows 500; sluice runs (sluice outputs: all {len(outputs)} outputs)"),
+        ("next", f"{next_one} (sluice outputs: all {len(outputs)} outputs)"),
     ]
 
 

@@ -75,7 +75,7 @@ def deploy(
         return
     endpoint = None if isinstance(place, terraform.Account) else place.endpoint_url
     shell = "" if shutil.which("sluice") else paths.shell_line()
-    for name, text in summary_of(done, endpoint, time.monotonic() - began, shell):
+    for name, text in summary_of(done, endpoint, time.monotonic() - began, shell, env):
         print(f"{name:<9} {text}")
 
 

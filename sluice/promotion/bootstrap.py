@@ -1,4 +1,4 @@
-"""What an account needs before its first deployment (infra/bootstrap): the state's bucket, and roles for GitHub Actions.
+"""What an account needs before its first deployment (infra/bootstrap): the state's bucket, and roles for CI.
 
 The first run has its state in .states/<env>/, and stores it in the bucket at its end. Whatever ends a run, the next one
 goes on: what was made and is in no state is imported, when its tags say that it is ours.

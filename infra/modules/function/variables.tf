@@ -211,3 +211,9 @@ variable "alarms" {
   type        = bool
   default     = true
 }
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the function's role can do; null for none."
+  type        = string
+  default     = null
+}
