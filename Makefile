@@ -52,7 +52,6 @@ build: bootstrap ## Packages the functions and layers
 	@$(SLUICE) build $(ARGS)
 
 account: TARGET = aws
-account: TARGET = aws
 account: bootstrap ## Makes an account's state bucket, and roles for GitHub Actions (ENV=prod ARGS="--repository owner/name")
 	@$(SLUICE) bootstrap --target aws --env $(ENV) $(ARGS)
 

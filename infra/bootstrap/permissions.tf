@@ -1,8 +1,8 @@
 # What the two roles may do. Plan reads settings and not data; apply makes what the stack is made of, under names of the stack.
 
 locals {
-  state  = aws_s3_bucket.state.arn
-  states = "${local.state}/*/terraform.tfstate" # and not the one of the bootstrap itself
+  state  = "arn:${local.partition}:s3:::${var.state_bucket}" # known before it is made, so that a plan shows whole policies
+  states = "${local.state}/*/terraform.tfstate"              # and not the one of the bootstrap itself
   roles  = "${local.iam}:role/${local.prefix}-*"
 
   # Services of which the stack has resources.

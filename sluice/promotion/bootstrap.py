@@ -25,8 +25,8 @@ from sluice.terraform.variables import Known
 Report = Callable[[str], None]
 ISSUER = "token.actions.githubusercontent.com"
 MADE_BY = "sluice-bootstrap"
-_REPOSITORY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$")
-_REMOTE = re.compile(r"github\.com[:/]([^/]+/[^/]+?)(?:\.git)?/?$")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_REMOTE = re.compile(r"(?:^|[@/])github\.com[:/]([^/]+/[^/]+?)(?:\.git)?/?$")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _exists(region: str, bucket: str, key: str) -> bool:
 
 def checked(repository: str) -> str:
     """Raises SluiceError (code 2) for a name that is none of GitHub's."""
-    if not _REPOSITORY.match(repository):
+    if not _REPOSITORY.fullmatch(repository):
         fail(f"--repository {repository!r}: expected <owner>/<name>, the GitHub repository whose workflows deploy")
     return repository
 

@@ -32,17 +32,16 @@ class Lock:
 
 
 def read(bucket: str, key: str, region: str) -> Lock | None:
-    """The lock of the state under this key; None when it is free. Raises SluiceError when AWS refuses the question."""
+    """The lock of the state under this key; None when it is free. Raises ClientError when AWS refuses to say."""
     from botocore.exceptions import ClientError
 
     s3 = clients.new("s3", None, region, {})
     try:
         found = identity.call(s3, "get_object", Bucket=bucket, Key=f"{key}{SUFFIX}")
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in ("NoSuchKey", "NoSuchBucket", "404"):
+        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
             return None
-        fail(f"the state's lock in {bucket} cannot be read: {code}", 1)
+        raise
     return parse(found["Body"].read(), str(found.get("ETag", "")))
 
 
