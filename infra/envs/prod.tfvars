@@ -30,6 +30,8 @@ load_batch_size               = 10
 checkin_timeout_seconds       = 300
 checkin_deadline_seconds      = 3600
 
+versioned_functions = true # sluice shift, sluice rollback
+
 warehouse_readers = 1 # takes over when the writer's zone fails
 
 # Needs a quota of the account of at least 200 concurrent executions. The throttle fits it: what is above is answered 429.

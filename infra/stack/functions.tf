@@ -5,6 +5,8 @@ locals {
   staged_objects     = var.quality_gate_enabled ? "${module.bucket["staging"].arn}/staged/*" : null
   leftover_objects   = var.quality_gate_enabled ? "${module.bucket["staging"].arn}/leftovers/*" : null
 
+  release = { versioned = var.versioned_functions, held = var.held_versions }
+
   common_environment = merge(local.deployment.environment, local.datasets.environment, {
     LEDGER_TABLE             = module.ledger_table.name
     CHUNK_QUEUE_URL          = module.chunk_queue.url
@@ -72,6 +74,7 @@ module "ingest" {
   artifacts_bucket     = module.bucket["artifacts"].name
   code                 = "core/ingest"
   artifacts_dir        = var.artifacts_dir
+  release              = local.release
   layers               = [module.layer["base"].arn]
   memory_mb            = var.ingest_memory_mb
   timeout_seconds      = var.ingest_timeout_seconds
@@ -134,6 +137,7 @@ module "transform" {
   artifacts_bucket     = module.bucket["artifacts"].name
   code                 = "core/transform"
   artifacts_dir        = var.artifacts_dir
+  release              = local.release
   layers               = [module.layer["base"].arn, module.layer["arrow"].arn]
   memory_mb            = var.transform_memory_mb
   timeout_seconds      = var.transform_timeout_seconds
@@ -209,6 +213,7 @@ module "settle" {
   artifacts_bucket   = module.bucket["artifacts"].name
   code               = "core/settle"
   artifacts_dir      = var.artifacts_dir
+  release            = local.release
   layers             = [module.layer["base"].arn]
   memory_mb          = 256
   timeout_seconds    = 60

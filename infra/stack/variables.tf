@@ -545,3 +545,20 @@ variable "event_archive_days" {
     error_message = "event_archive_days must be a whole number of days, 0 for no archive."
   }
 }
+
+variable "versioned_functions" {
+  description = "Whether functions publish a version with each deployment, which their triggers invoke by the alias `live`: for `sluice shift` and `sluice rollback`. Without it triggers invoke what was deployed last, as `sluice dev` needs."
+  type        = bool
+  default     = false
+}
+
+variable "held_versions" {
+  description = "Versions at which a deployment leaves the aliases of functions (by name), so that a shift moves them. `--gradual` of deploy fills it."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(var.held_versions) == 0 || var.versioned_functions
+    error_message = "held_versions needs versioned_functions: without versions there is no alias to hold."
+  }
+}

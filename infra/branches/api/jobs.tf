@@ -15,6 +15,7 @@ module "worker" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "api/jobs"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = local.layers
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.job_timeout_seconds
@@ -118,6 +119,7 @@ module "jobs" {
 
   aborted_function = {
     name      = module.worker.name
+    qualifier = module.worker.qualifier
     target_id = "record"
   }
 

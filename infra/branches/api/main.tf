@@ -52,6 +52,7 @@ module "function" {
   artifacts_bucket     = var.core.buckets.artifacts.name
   code                 = "api/gateway"
   artifacts_dir        = var.deployment.artifacts_dir
+  release              = var.deployment.release
   layers               = local.layers
   memory_mb            = var.settings.memory_mb
   timeout_seconds      = 29 # what API Gateway waits
@@ -137,6 +138,7 @@ module "rest_api" {
   function = {
     name       = module.function.name
     invoke_arn = module.function.invoke_arn
+    qualifier  = module.function.qualifier
   }
 
   # Tables and logins first.

@@ -43,6 +43,7 @@ module "function" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "checkins/steps"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -114,6 +115,7 @@ module "executor" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "checkins/executor"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.timeout_seconds
@@ -180,6 +182,7 @@ resource "aws_lambda_permission" "executor" {
   statement_id  = "AllowSchedule"
   action        = "lambda:InvokeFunction"
   function_name = module.executor.name
+  qualifier     = module.executor.qualifier
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.executor[0].arn
 }

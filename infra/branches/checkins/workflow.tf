@@ -74,6 +74,7 @@ module "workflow" {
   # An aborted run executes no further state, so its function closes the run in the log.
   aborted_function = {
     name      = module.function.name
+    qualifier = module.function.qualifier
     target_id = "log"
     input     = { step = "cut-short", name = "<name>", status = "<status>" }
   }

@@ -44,6 +44,7 @@ module "function" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "feedback"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -109,7 +110,7 @@ module "trigger" {
     arn  = module.queue.arn
   }
   function = {
-    name      = module.function.name
+    arn       = module.function.arn
     role_name = module.function.role_name
   }
   batch_size          = 1 # an object may be large, and gets the whole timeout

@@ -336,6 +336,7 @@ module "register" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "lake/register"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -387,7 +388,7 @@ module "trigger" {
     arn  = module.queue.arn
   }
   function = {
-    name      = module.register.name
+    arn       = module.register.arn
     role_name = module.register.role_name
   }
   batch_size          = var.settings.batch_size

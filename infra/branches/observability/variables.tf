@@ -7,6 +7,7 @@ variable "deployment" {
     artifacts_dir      = string
     log_retention_days = number
     tracing_mode       = string
+    release            = object({ versioned = bool, held = map(string) })
     environment        = map(string)
     kms_key_arn        = string
   })

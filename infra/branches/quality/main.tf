@@ -56,6 +56,7 @@ module "gate" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "quality/gate"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.gate_timeout_seconds
@@ -106,7 +107,7 @@ module "trigger" {
     arn  = module.queue.arn
   }
   function = {
-    name      = module.gate.name
+    arn       = module.gate.arn
     role_name = module.gate.role_name
   }
   batch_size              = var.settings.batch_size
@@ -126,6 +127,7 @@ module "audit" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "quality/audit"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow]
   memory_mb          = var.settings.audit_memory_mb
   timeout_seconds    = var.settings.audit_timeout_seconds
@@ -175,6 +177,7 @@ module "publish" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "quality/publish"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.publish_timeout_seconds

@@ -15,6 +15,7 @@ module "function" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "core/replay"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds

@@ -11,7 +11,7 @@ locals {
   prefix = "yellow"
 
   steps_name = "${local.name}-steps"
-  start_arn  = "arn:${local.account.partition}:lambda:${local.region}:function:${local.name}" # the function's own needs the workflow
+  start_arn  = "arn:${local.account.partition}:lambda:${local.region}:function:${local.name}${var.deployment.release.versioned ? ":live" : ""}" # the function's own needs the workflow
 
   # Calls about a statement have no resource to name; each role sees its own statements only:
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html
@@ -54,6 +54,7 @@ module "start" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "taxi/start"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.start_timeout_seconds
@@ -99,6 +100,7 @@ module "steps" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "taxi/steps"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.steps_timeout_seconds

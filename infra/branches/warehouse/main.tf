@@ -125,6 +125,7 @@ module "load" {
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "warehouse/load"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow, module.layer.arn]
   memory_mb          = var.settings.load_memory_mb
   timeout_seconds    = var.settings.load_timeout_seconds
@@ -191,7 +192,7 @@ module "load_trigger" {
     arn  = module.load_queue.arn
   }
   function = {
-    name      = module.load.name
+    arn       = module.load.arn
     role_name = module.load.role_name
   }
   batch_size          = var.settings.load_batch_size # small objects share a transaction

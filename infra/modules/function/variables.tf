@@ -217,3 +217,14 @@ variable "permissions_boundary_arn" {
   type        = string
   default     = null
 }
+
+variable "release" {
+  description = "Whether each deployment publishes a version, which triggers invoke by the alias `live`; and the versions at which the aliases of functions (by name) are held, so that a shift moves them."
+  type        = object({ versioned = bool, held = map(string) })
+  default     = { versioned = false, held = {} }
+
+  validation {
+    condition     = alltrue([for version in values(var.release.held) : can(regex("^[0-9]+$", version))])
+    error_message = "release.held must name published versions, which are numbers."
+  }
+}

@@ -9,10 +9,11 @@ variable "description" {
 }
 
 variable "function" {
-  description = "The function that answers: its name, and the ARN that API Gateway invokes it by."
+  description = "The function that answers: its name, the ARN that API Gateway invokes it by, and the alias in that."
   type = object({
     name       = string
     invoke_arn = string
+    qualifier  = optional(string)
   })
 }
 

@@ -57,11 +57,12 @@ variable "aborted_notice" {
 
 variable "aborted_function" {
   description = <<-EOT
-    Name of the workflow's function where it records a run that was aborted or timed out, the id of the event's target,
+    Name (and alias, if it has one) of the workflow's function where it records a run that was aborted or timed out, the id of the event's target,
     and what the function gets (<name> and <status> are filled in; null for the event as it is). null: it records none.
   EOT
   type = object({
     name      = string
+    qualifier = optional(string)
     target_id = string
     input     = optional(map(string))
   })
