@@ -43,6 +43,9 @@ def deploy(
         Path | None, typer.Option("--plan", help="A file of `sluice plan` (aws: .sluice/aws/<env>/plan.tfplan).")
     ] = None,
     confirm: Confirm = None,
+    untested: Annotated[
+        bool, typer.Option("--untested", help="To an account, also what the suites did not pass with (not to prod).")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Build what changed and deploy it; ends with where it is, what changed and what to do next.
@@ -64,6 +67,11 @@ def deploy(
     given = input_of(env, var_file, var)
     cause = reader_of_causes(place)
     if planned:
+        if not is_local(target):
+            from sluice.build import tested
+            from sluice.build.artifacts import load_manifest
+
+            tested.require(load_manifest(), env, untested=untested)
         done = _apply(place, env, plan, confirm, cause, quiet=json)
     elif function is None:
         build_changes(quiet=json)

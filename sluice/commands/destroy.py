@@ -25,7 +25,7 @@ def destroy(
     """Remove what was deployed."""
     from sluice import terraform
 
-    place, given = place_of(target, env), input_of(env, var_file, var)
+    given = input_of(env, var_file, var)
     if not is_local(target):
         from sluice.promotion import plans
 
@@ -34,7 +34,9 @@ def destroy(
         ask_for_name(env, confirm, f"Remove the {env} stack from account {account}", protected)
         if not (yes or confirm):
             typer.confirm(f"Remove the {env} stack from account {account}?", abort=True, err=True)
-    done = terraform.destroy(place, *given)
+        done = plans.destroy(place, *given, console.silent if json else console.note)
+    else:
+        done = terraform.destroy(place_of(target, env), *given)
     if json:
         console.print_json(as_json(done))
     else:

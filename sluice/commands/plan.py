@@ -28,6 +28,9 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", help="File of the plan (aws: .sluice/aws/<env>/plan.tfplan; local: none).")
     ] = None,
+    gradual: Annotated[
+        bool, typer.Option("--gradual", help="New versions of functions wait for `sluice shift`; the old ones serve.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 when there are changes.")] = False,
     json: Json = False,
 ) -> None:
@@ -38,6 +41,8 @@ def plan(
     from sluice.promotion import plans, record
 
     place, given = place_of(target, env), input_of(env, var_file, var)
+    if gradual:
+        given[1]["held_versions"] = _in_service(target, env)
     build_changes(quiet=json)
     file = out if out or is_local(target) else record.plan_file(env)
     if file is None:
@@ -57,6 +62,14 @@ def plan(
         if written is not None and file is not None:
             console.note(f"plan    {_next(written, file, target, env)}")
     raise typer.Exit(console.FAILED if check and changes else console.OK)
+
+
+def _in_service(target: str, env: str) -> dict[str, str]:
+    """The version in service of each function that is deployed; none at a first deployment."""
+    from sluice.pipeline.stack import choose
+    from sluice.release import aliases
+
+    return aliases.held(choose(target, env))
 
 
 def _file_facts(file: Path | None, written: Record | None) -> dict[str, object]:

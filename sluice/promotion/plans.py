@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sluice.terraform import Account, Applied, Change, Target, identity, planned
 from sluice.terraform.aws import rescue
 from sluice.terraform.planned import Stored
 from sluice.terraform.runner import Cause
+from sluice.terraform.settings import Workspace
 from sluice.terraform.variables import Known
 
 Report = Callable[[str], None]
@@ -79,6 +81,26 @@ def ready(target: Target, env: str, plan: Path, make_plan: str) -> Record:
             fail(f"this plan is for account {found.account}, and the credentials are of {asked.account}: `{make_plan}`")
         preflight.require(asked)
     return found
+
+
+@contextmanager
+def _nothing_lost(target: Target, space: Workspace, hint: str) -> Iterator[None]:
+    """However the block ends: a state that could not be stored is rescued. An error says how to go on."""
+    try:
+        yield
+    except SluiceError as error:
+        raise SluiceError(f"{error}; {hint}", error.code) from error
+    finally:
+        if isinstance(target, Account):
+            rescue(space.stack, target.env)
+
+
+def destroy(target: Account, var_file: Path, extra: Mapping[str, Any], report: Report) -> Applied:
+    """Removes what was deployed. Raises SluiceError (code 1); what was removed until then is so in the state."""
+    with planned.opened(target, report) as space, _nothing_lost(target, space, "repeat it to remove the rest"):
+        done = planned.destroy(space, var_file, extra, report)
+    record.remove(record.plan_file(target.env))
+    return done
 
 
 def account_of(env: str, var_file: Path, extra: Mapping[str, Any]) -> tuple[Account, str, bool]:
@@ -153,12 +175,8 @@ def apply(target: Target, found: Record, plan: Path, make_plan: str, report: Rep
         target = Account(target.env, known_of(found))
     with planned.opened(target, report) as space:
         record.refuse_other_state(found, planned.serial(space), make_plan)
-        try:
+        with _nothing_lost(target, space, f"what was made is in the state: `{make_plan}`, then deploy that"):
             done = planned.apply(space, plan, tuple(Change(*one) for one in found.changes), report, cause)
-        except SluiceError as error:
-            if isinstance(target, Account):
-                rescue(space.stack, target.env)
-            raise SluiceError(f"{error}; what was made is in the state: `{make_plan}`, then deploy that", 1) from error
         outputs = done.outputs or planned.outputs(space)
     record.remove(plan)
     plan.with_suffix(".txt").unlink(missing_ok=True)

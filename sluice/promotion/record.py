@@ -170,7 +170,7 @@ def _resources(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 def artifacts(folder: Path = BUILD_DIR) -> dict[str, str]:
     """SHA-256 of everything that was built, by file name."""
     files = (path for path in sorted(folder.glob("*")) if path.suffix in (".zip", ".json", ".py"))
-    return {path.name: sha256(path) for path in files if path.name != "manifest.json"}
+    return {path.name: sha256(path) for path in files if not path.name.startswith(("manifest", "tested"))}
 
 
 def code_sha256(infra: Path = INFRA_DIR) -> str:

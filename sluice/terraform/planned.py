@@ -99,6 +99,13 @@ def apply(space: Workspace, plan: Path, changes: tuple[Change, ...], report: Rep
     return Applied(counts["add"], counts["change"], counts["remove"], run.seconds, run.outputs, changes)
 
 
+def destroy(space: Workspace, var_file: Path, extra: Mapping[str, Any], report: Report) -> Applied:
+    """Removes everything that the state has."""
+    arguments = api.variables(space, var_file, extra, report)
+    run = runner.execute(space, "destroy", ["-auto-approve", *arguments], report, "destroy")
+    return Applied(0, 0, int(run.summary.get("remove", 0)), run.seconds)
+
+
 def state(space: Workspace) -> dict[str, Any]:
     """As it is now; empty when there is none. Raises SluiceError (code 1) when it cannot be read."""
     if space.state is not None:
