@@ -3,6 +3,7 @@
 # allowed_account_ids = ["123456789012"]
 # bucket_suffix       = "123456789012" # of your own: bucket names are shared by all accounts
 # notification_email  = "data-team@example.com"
+# permissions_boundary_arn = "arn:aws:iam::123456789012:policy/sluice-prod-boundary" # `make account` prints it
 
 env = "prod"
 

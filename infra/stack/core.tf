@@ -19,6 +19,8 @@ locals {
     topic_kms_key_arn      = var.topic_kms_key_arn
     kms_permissions        = local.kms_permissions
 
+    permissions_boundary_arn = var.permissions_boundary_arn
+
     environment = {
       POWERTOOLS_METRICS_NAMESPACE = local.prefix
       POWERTOOLS_LOG_LEVEL         = var.log_level

@@ -67,6 +67,8 @@ module "layer" {
 module "ingest" {
   source = "../modules/function"
 
+  permissions_boundary_arn = var.permissions_boundary_arn
+
   name                 = "${local.prefix}-ingest"
   description          = "Plans a new bronze object: ledger entry and one message per chunk"
   artifacts_bucket     = module.bucket["artifacts"].name
@@ -127,6 +129,8 @@ module "ingest" {
 
 module "transform" {
   source = "../modules/function"
+
+  permissions_boundary_arn = var.permissions_boundary_arn
 
   name                 = "${local.prefix}-transform"
   description          = "Turns chunks of bronze objects into silver Parquet and quarantined rows"
@@ -201,6 +205,8 @@ module "transform" {
 # Apart from transform in everything that can be broken there: its code, its layers, its concurrency.
 module "settle" {
   source = "../modules/function"
+
+  permissions_boundary_arn = var.permissions_boundary_arn
 
   name               = "${local.prefix}-settle"
   description        = "Records the failure of chunks whose function could not start"

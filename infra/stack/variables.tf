@@ -74,6 +74,17 @@ variable "bucket_suffix" {
   }
 }
 
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what every role of the stack can do (`sluice bootstrap` makes one); null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy (arn:aws:iam::<account>:policy/<name>)."
+  }
+}
+
 # --- data safety -----------------------------------------------------------------------------------------------------
 
 variable "force_destroy" {

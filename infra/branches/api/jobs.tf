@@ -8,6 +8,8 @@ locals {
 module "worker" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${local.jobs_name}-worker"
   description        = "Runs the questions of analytics jobs"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -75,6 +77,8 @@ module "tasks" {
 
 module "jobs" {
   source = "../../modules/workflow"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = local.jobs_name
   account_id         = var.core.account.id

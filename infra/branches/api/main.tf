@@ -45,6 +45,8 @@ module "table" {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name                 = local.name
   description          = "Answers the analytics API"
   artifacts_bucket     = var.core.buckets.artifacts.name
@@ -112,6 +114,8 @@ module "function" {
 
 module "rest_api" {
   source = "../../modules/rest_api"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name         = local.name
   description  = "Analytics on the warehouse"

@@ -36,6 +36,8 @@ module "log" {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "States of the check-in workflow: transform, test, load"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -105,6 +107,8 @@ module "function" {
 
 module "executor" {
   source = "../../modules/function"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = "${var.deployment.prefix}-checkin-executor"
   description        = "Submits a day's check-in files to the workflow, each once"

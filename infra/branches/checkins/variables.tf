@@ -1,6 +1,8 @@
 variable "deployment" {
   description = "What was decided for the whole stack and is known before anything is created (infra/stack/core.tf)."
   type = object({
+    permissions_boundary_arn = optional(string)
+
     prefix                 = string
     artifacts_dir          = string
     log_retention_days     = number

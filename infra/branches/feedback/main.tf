@@ -37,6 +37,8 @@ module "queue" {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Stores the feedback of a committed object and reports what is unusual in it"
   artifacts_bucket   = var.core.buckets.artifacts.name

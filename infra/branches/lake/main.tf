@@ -329,6 +329,8 @@ module "queue" {
 module "register" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Registers the partitions of a committed object, and writes its counts for Athena"
   artifacts_bucket   = var.core.buckets.artifacts.name

@@ -11,6 +11,8 @@ locals {
 module "watch" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-watch"
   description        = "Publishes how many objects are unfinished and how long the oldest has waited"
   artifacts_bucket   = var.core.buckets.artifacts.name

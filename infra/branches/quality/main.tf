@@ -49,6 +49,8 @@ module "queue" {
 module "gate" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Starts the audits of staged objects, those that come together in one run of the workflow"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -118,6 +120,8 @@ module "trigger" {
 module "audit" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${local.name}-audit"
   description        = "Holds a staged object against what its dataset expects, with PyArrow"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -165,6 +169,8 @@ module "audit" {
 
 module "publish" {
   source = "../../modules/function"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = "${local.name}-publish"
   description        = "Moves an audited object to silver and announces it, or withholds it"

@@ -8,6 +8,8 @@ locals {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Steps of the replay workflow: plan, requeue, check, reconcile"
   artifacts_bucket   = var.core.buckets.artifacts.name

@@ -47,6 +47,8 @@ module "table" {
 module "start" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Starts the next attempt at a month of taxi trips"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -90,6 +92,8 @@ module "start" {
 
 module "steps" {
   source = "../../modules/function"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = local.steps_name
   description        = "States of the taxi workflow: whether the month is published, and whether every row is accounted for"
@@ -186,6 +190,8 @@ resource "aws_scheduler_schedule" "monthly" {
 resource "aws_iam_role" "schedule" {
   name        = "${local.name}-schedule"
   description = "Role of the schedules that start ${local.name}"
+
+  permissions_boundary = var.deployment.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

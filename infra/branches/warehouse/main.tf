@@ -45,6 +45,8 @@ module "layer" {
 module "migrate" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-migrate"
   description        = "Brings the warehouse up to date: roles, their passwords, migrations, a table per dataset"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -115,6 +117,8 @@ module "load_queue" {
 
 module "load" {
   source = "../../modules/function"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = "${var.deployment.prefix}-load"
   description        = "Copies the silver rows of a committed object into the warehouse"

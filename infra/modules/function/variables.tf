@@ -212,6 +212,12 @@ variable "alarms" {
   default     = true
 }
 
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the function's role can do; null for none."
+  type        = string
+  default     = null
+}
+
 variable "release" {
   description = "Whether each deployment publishes a version, which triggers invoke by the alias `live`; and the versions at which the aliases of functions (by name) are held, so that a shift moves them."
   type        = object({ versioned = bool, held = map(string) })

@@ -85,3 +85,9 @@ variable "opened_after" {
   type        = string
   default     = null
 }
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the role that writes the API's log can do; null for none."
+  type        = string
+  default     = null
+}

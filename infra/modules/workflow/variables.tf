@@ -107,3 +107,9 @@ variable "scheduled_after" {
   type        = string
   default     = null
 }
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the workflow's roles can do; null for none."
+  type        = string
+  default     = null
+}
