@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from sluice.build.artifacts import compiled_datasets
 from sluice.paths import DATASETS_DIR
-from sluice_pipeline.ledger.shards import COMMITTED, HEAD, OPEN, RECEIVED, Index, keys, received_key
+from sluice_pipeline.ledger.shards import HEAD, RECEIVED, Index, keys, received_key
+from tests.support.ledger_table import INCLUDED
 
 OUTPUTS: dict[str, Any] = {
     "bronze_bucket": "bronze-b",
@@ -185,12 +186,6 @@ def _version(key: str, stored: Stored) -> dict[str, Any]:
     return {"Key": key, "VersionId": stored.version_id, "ETag": f'"{stored.etag}"', "Size": len(stored.body)}
 
 
-INCLUDED = {
-    OPEN.name: ("object_id", "failed_reason", "notice_due"),
-    COMMITTED.name: ("object_id", "run", "rows_in"),
-    RECEIVED.name: ("object_id", "dataset", "origin", "key"),
-}
-"""As infra/stack/storage.tf has them; tests/infra/test_plan.py compares."""
 FOUND_ALL = {"pk": HEAD[0], "sk": HEAD[1], "complete": True}
 """The head item of a ledger whose objects are all in the indexes."""
 
@@ -216,7 +211,7 @@ class FakeDynamo:
         if "IndexName" not in request:
             return self._page([item for item in self.items if item["pk"] == values[":pk"]], request)
         names = request["ExpressionAttributeNames"]
-        [index] = [one for one in (OPEN, COMMITTED, RECEIVED) if one.name == request["IndexName"]]
+        [index] = [one for one in INCLUDED if one.name == request["IndexName"]]
         assert names["#key"] == index.key
         found = [item for item in self.indexed(index) if item[index.key] == values[":key"]]
         if ":since" in values:
@@ -229,7 +224,7 @@ class FakeDynamo:
         """What an index of one shard has, with the attributes that it includes."""
         keys = {id(item): keys_of(item) for item in self.items if item["sk"] == "object"}
         found = [item | keys[id(item)] for item in self.items if index.key in keys.get(id(item), {})]
-        included = {"pk", "sk", index.key, index.order, *INCLUDED[index.name]}
+        included = {"pk", "sk", index.key, index.order, *INCLUDED[index]}
         return [{name: value for name, value in item.items() if name in included} for item in found]
 
     def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803

@@ -23,6 +23,7 @@ from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef
 from tests.support.engine_harness import Engine
 from tests.support.handlers import Context
+from tests.support.ledger_table import ledger_table
 
 DATE = "2026-11-26"
 REF = ObjectRef(
@@ -35,12 +36,6 @@ REF = ObjectRef(
 """Names as long as those of an ordinary prod deployment."""
 ORIGIN = REF.as_origin()
 RULES = RulesVersion("0" * 64, "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrH")
-INDEXES = {"by_dataset": ("dataset", "received_at"), "by_state": ("state", "updated_at")}
-PROJECTIONS = {
-    "by_dataset": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["object_id", "origin"]},
-    "by_state": {"ProjectionType": "ALL"},
-}
-"""As infra/stack/storage.tf has them."""
 
 
 def keys(*names: str) -> list[dict[str, str]]:
@@ -54,21 +49,8 @@ def db(engine: Engine) -> Any:
 
 @pytest.fixture
 def table(db: Any) -> Iterator[str]:
-    """A table with the ledger's keys and indexes."""
-    name = f"ledger-{uuid.uuid4().hex[:8]}"
-    named = ("pk", "sk", *(key for index in INDEXES.values() for key in index))
-    db.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=keys("pk", "sk"),
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in named],
-        GlobalSecondaryIndexes=[
-            {"IndexName": index, "KeySchema": keys(*by), "Projection": PROJECTIONS[index]}
-            for index, by in INDEXES.items()
-        ],
-    )
-    yield name
-    db.delete_table(TableName=name)
+    with ledger_table(db) as name:
+        yield name
 
 
 class Counting:
