@@ -19,6 +19,9 @@ _NOT_FOUND: Final = "404"  # HEAD has no body, and so no code
 # Of GLACIER, DEEP_ARCHIVE and the archive tiers of INTELLIGENT_TIERING, unless a copy is restored:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _ARCHIVED: Final = "InvalidObjectState"
+# Checksums that identify content. One of 32 bits does not: of a key that is overwritten by files of one size, a new
+# one would be taken for the old one once in four billion times, and its rows would be lost.
+_IDENTIFYING: Final = ("ChecksumCRC64NVME", "ChecksumSHA256", "ChecksumSHA1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,19 @@ class Storage:
         """The object from a byte on, in blocks of 1 MiB; raises ObjectMissing when the version is gone."""
         answer = self._call(self._client.get_object, ref, **({"Range": f"bytes={start}-"} if start else {}))
         yield from answer["Body"].iter_chunks(_BLOCK)
+
+    def checksum(self, ref: ObjectRef) -> str:
+        """``CRC64NVME:<base64>`` or another checksum of all bytes that identifies them; empty when S3 has none.
+
+        S3 stores CRC64NVME for an upload without a checksum, else the one of the upload. That of a multipart upload may
+        be COMPOSITE, made of its parts' checksums and so of their sizes: it is none of the bytes.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        """
+        answer = self._call(self._client.head_object, ref, ChecksumMode="ENABLED") or {}
+        if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+            return ""
+        found = (f"{name.removeprefix('Checksum')}:{answer[name]}" for name in _IDENTIFYING if answer.get(name))
+        return next(found, "")
 
     def exists(self, ref: ObjectRef) -> bool:
         """Whether this version can still be read.
