@@ -78,7 +78,7 @@ class MemoryDynamo:
         given = request.get("ExpressionAttributeValues", {})
         parsed = conditions.parse("ConditionExpression", text, _names(request))
         conditions.check_types("ConditionExpression", parsed, given)
-        return conditions.holds(parsed.tree, self.items.get(_place(key), {}), given)
+        return bool(conditions.holds(parsed.tree, self.items.get(_place(key), {}), given))
 
     def _write(self, each: dict[str, Any]) -> None:
         if put := each.get("Put"):

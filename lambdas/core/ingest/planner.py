@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Iterator
-from hashlib import sha256
 from typing import Any, Final
 
 from core.ingest.cut import Limits, cut
@@ -15,7 +14,7 @@ from sluice_pipeline.objects import formats
 from sluice_pipeline.objects.failures import Failure, ObjectFailed
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from sluice_pipeline.objects.keys import dataset_of
-from sluice_pipeline.objects.storage import Storage
+from sluice_pipeline.objects.storage import Head, Storage
 
 _TRIES: Final = 3
 
@@ -68,7 +67,7 @@ class Planner:
         replay_of = Origin.from_metadata(head.metadata)
         origin = replay_of or ref.as_origin()
         result: dict[str, Any] = {"object_id": origin.object_id, "version_id": ref.version_id}
-        content_id = origin.content_id(self._checksum(ref, head.data), ref.size)
+        content_id = origin.content_id(self._checksum(ref, head), ref.size)
 
         def first_plan(forgotten: Collection[str] = ()) -> int | None:
             return self._first_plan(ref, origin, head.data, rules, scanned, content_id, forgotten)
@@ -90,9 +89,9 @@ class Planner:
                 return result | {"sent": sent, "same_as": same_as}
         raise TransientError(f"other plans of the content of {ref.uri} come and go")
 
-    def _checksum(self, ref: ObjectRef, head: bytes) -> str:
-        """What identifies the bytes. Those of a small object are here: S3 may have a weak checksum of them, or none."""
-        return f"SHA256:{sha256(head).hexdigest()}" if len(head) >= ref.size else self._storage.checksum(ref)
+    def _checksum(self, ref: ObjectRef, head: Head) -> str:
+        """What identifies the bytes. Which of the two it is follows from their number, so equal bytes have the same."""
+        return f"SHA256:{head.sha256}" if head.sha256 else self._storage.checksum(ref)
 
     def _first_plan(
         self,

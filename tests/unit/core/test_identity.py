@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
 from sluice_pipeline.ledger.ledger import ChunkResult, Ledger
 from sluice_pipeline.ledger.listing import LedgerList
+from sluice_pipeline.objects import storage
 from sluice_pipeline.objects.failures import Failure
 from sluice_pipeline.objects.identity import ObjectRef
 from sluice_pipeline.objects.storage import Storage
@@ -36,8 +37,16 @@ from tests.support.handlers import ProjectDatasets
 from tests.support.memory_dynamo import MemoryDynamo
 
 CATALOG = parse_catalog(compile_catalog(Path(__file__).parents[3] / "datasets"))
-SNIFFED = 64 * 1024
+HASHED = 100_000
+"""Bytes of the largest object that is read as a whole here."""
 KEY = "bronze/shipments/a.jsonl"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hashed() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "HASHED_BYTES", HASHED)
+        yield
 
 
 class Died(Exception):
@@ -51,9 +60,11 @@ class Bronze:
     versions: dict[str, bytes] = field(default_factory=dict)
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     checksums: Callable[[bytes], dict[str, str]] = lambda body: {"ChecksumCRC64NVME": str(hash(body))}
+    gets: int = 0
     heads: int = 0
 
     def get_object(self, VersionId: str, Range: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.gets += 1
         body = self._body(VersionId, "GetObject")
         start, end = Range.removeprefix("bytes=").split("-") if Range else ("0", "")
         body = body[int(start) : int(end) + 1 if end else None]
@@ -126,7 +137,7 @@ def rows(name: str, size: int = 0) -> bytes:
     return line * max(1, -(-size // len(line)))
 
 
-SIZES = pytest.mark.parametrize("size", [0, SNIFFED + 1_000], ids=["small", "large"])
+SIZES = pytest.mark.parametrize("size", [0, HASHED + 1_000], ids=["small", "large"])
 
 
 @SIZES
@@ -158,12 +169,23 @@ def test_other_bytes_another_key_and_another_size_are_other_objects(size: int) -
     assert len({message.origin.object_id for message in pipe.messages}) == 4
 
 
-def test_a_small_object_costs_no_call_and_a_large_one_a_head() -> None:
+@pytest.mark.parametrize(("size", "heads"), [(0, 0), (HASHED, 0), (HASHED + 1, 1)])
+def test_an_object_that_is_read_whole_costs_no_call_and_a_larger_one_a_head(size: int, heads: int) -> None:
     pipe = Pipe()
-    pipe.planned(rows("a"), "e1")
-    assert pipe.s3.heads == 0
-    pipe.planned(rows("a", SNIFFED + 1), "e2")
-    assert pipe.s3.heads == 1
+    pipe.planned(b"x" * size, "e1")
+    assert (pipe.s3.gets, pipe.s3.heads) == (1, heads)
+
+
+def test_an_object_that_is_read_whole_needs_no_checksum_of_s3() -> None:
+    """Also the first bytes that ingest looks at are the same as those of a read of a range."""
+    pipe = Pipe()
+    pipe.s3.checksums = lambda _: {}
+    body = rows("a", HASHED - 1_000)
+    pipe.planned(body, "e1")
+    ref, again = pipe.planned(body, "e2")
+    assert "same_as" in again
+    for size in (0, 1, 64 * 1024):
+        assert pipe.planner._storage.head(ref, size).data == body[:size]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +203,7 @@ def test_a_small_object_costs_no_call_and_a_large_one_a_head() -> None:
 def test_only_a_strong_checksum_of_all_bytes_identifies_a_large_object(checksums: dict[str, str], same: bool) -> None:
     pipe = Pipe()
     pipe.s3.checksums = lambda _: checksums
-    body = rows("a", SNIFFED + 1)
+    body = rows("a", HASHED + 1)
     pipe.planned(body, "e1")
     _, again = pipe.planned(body, "e2")
     assert ("same_as" in again) is same
@@ -192,7 +214,7 @@ def test_only_a_strong_checksum_of_all_bytes_identifies_a_large_object(checksums
 
 def test_checksums_of_two_algorithms_are_not_compared() -> None:
     pipe = Pipe()
-    body = rows("a", SNIFFED + 1)
+    body = rows("a", HASHED + 1)
     for number, name in enumerate(("ChecksumSHA256", "ChecksumSHA1")):
         pipe.s3.checksums = lambda _, name=name: {name: "x"}  # type: ignore[misc]
         assert "same_as" not in pipe.planned(body, f"e{number}")[1]
@@ -356,7 +378,7 @@ UPLOADS = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(UPLOADS, st.sampled_from([0, SNIFFED + 1_000]))
+@given(UPLOADS, st.sampled_from([0, HASHED + 1_000]))
 def test_every_content_of_a_key_is_ingested_once_in_whatever_order_it_comes(
     uploads: list[tuple[str, str, int | None]], size: int
 ) -> None:
