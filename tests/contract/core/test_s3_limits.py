@@ -11,6 +11,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from sluice_pipeline.objects.identity import ObjectRef
+from sluice_pipeline.objects.storage import Storage
 from tests.support.engine_harness import Engine, Function, call, eventually
 
 
@@ -199,6 +201,8 @@ def test_the_same_bytes_have_one_crc64_however_they_came_and_an_etag_for_each_en
     some = s3.get_object(Bucket=bucket, Key="kms", Range="bytes=0-9", ChecksumMode="ENABLED")
     assert whole["ChecksumCRC64NVME"] == heads[0]["ChecksumCRC64NVME"]
     assert "ChecksumCRC64NVME" not in some
+    refs = [ObjectRef(bucket, key, "", "", len(content)) for key in keys]
+    assert {Storage(s3).checksum(ref) for ref in refs} == {f"CRC64NVME:{heads[0]['ChecksumCRC64NVME']}"}
     assert (some["ETag"], some["Body"].read()) == (f'"{etags["kms"]}"', content[:10])
 
 
@@ -213,6 +217,7 @@ def test_a_checksum_of_the_parts_checksums_is_composite(s3: Any, bucket: str) ->
     assert head["ChecksumType"] == "COMPOSITE"
     assert head["ChecksumSHA256"].endswith("-1")
     assert head["ChecksumSHA256"] != part["ChecksumSHA256"]
+    assert Storage(s3).checksum(ObjectRef(bucket, "composite", "", "", 1)) == ""
 
 
 def test_parts_have_a_size_an_order_and_numbers(s3: Any, bucket: str) -> None:
