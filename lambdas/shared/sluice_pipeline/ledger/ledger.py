@@ -133,8 +133,8 @@ class Ledger:
         # Its own id is one of them: then it is this object's content, and whether there is a plan its own item says.
         gone = {f":gone{number}": name for number, name in enumerate([object_id, *sorted(forgotten)])}
         among = " , ".join(gone)
-        unplanned = f"chunk_count = :none AND ( attribute_not_exists(same_as) OR same_as IN ( {among} ) )"
-        heads = [self._table.put_action(new, f"attribute_not_exists(pk) OR ( {unplanned} )", {":none": 0} | gone)]
+        no_plan = f"chunk_count = :none AND ( attribute_not_exists(same_as) OR same_as IN ( {among} ) )"
+        heads = [self._table.put_action(new, f"attribute_not_exists(pk) OR ( {no_plan} )", {":none": 0} | gone)]
         if content_id:
             # Of two uploads with one content that are planned at once, one finds the other's item here.
             held = contents.content_item(content_id, object_id)
