@@ -1,4 +1,4 @@
-"""A table with the ledger's keys and indexes, as infra/stack/storage.tf makes it (tests/infra/test_plan.py compares)."""
+"""A table with the ledger's keys and indexes, as infra/stack/storage.tf makes it (tests/infra compares them)."""
 
 import uuid
 from collections.abc import Iterator

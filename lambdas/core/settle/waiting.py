@@ -41,7 +41,9 @@ class Waiting:
             within = of_state(state, since=_ago(LOOK_BACK_SECONDS), until=_ago(STALLED_SECONDS))
             for request in self._indexes.requests(within):
                 due = {"TableName": self._table, "FilterExpression": "attribute_exists(notice_due)"}
-                yield from (item["object_id"]["S"] for page in pages.paginate(**request, **due) for item in page["Items"])
+                yield from (
+                    item["object_id"]["S"] for page in pages.paginate(**request, **due) for item in page["Items"]
+                )
 
 
 def _ago(seconds: int) -> str:

@@ -90,11 +90,8 @@ class Indexes:
         """How many items a part has."""
         old = sum(part.holds(item) and part.index.key not in item for item in self._old)
         requests = [request | {"Select": "COUNT"} for request in self.requests(part)]
-        return old + sum(
-            answer["Count"]
-            for request, first in self._first(requests)
-            for answer in self._answers("query", request, first)
-        )
+        answers = (self._answers("query", request, first) for request, first in self._first(requests))
+        return old + sum(int(answer["Count"]) for pages in answers for answer in pages)
 
     def everything(self) -> Iterator[Item]:
         """All objects in no order: object_id, dataset, received_at, origin and key."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from sluice_pipeline.dynamo.table import Table
+from sluice_pipeline.ledger.contents import followed
 from sluice_pipeline.ledger.indexes import Indexes, Part
 from sluice_pipeline.ledger.items import OBJECT_SK, ObjectItem, object_pk
 from sluice_pipeline.ledger.shards import RECEIVED
@@ -42,7 +43,10 @@ class LedgerList:
         return (cast("ObjectItem", item) for item in found if window.holds(item["received_at"]))
 
     def objects(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
-        """The objects of these ids that the ledger knows, as they are now."""
+        """The objects that these ids stand for, as far as the ledger knows them, as they are now."""
+        return followed(object_ids, self._read)
+
+    def _read(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
         keys = ((object_pk(name), OBJECT_SK) for name in dict.fromkeys(object_ids))
         items = Table(self._client, self._table).get_many(keys)
         return {item["object_id"]: cast("ObjectItem", item) for item in items}
