@@ -117,7 +117,7 @@ def test_every_reader_sees_thousands_of_files(ledger: Ledger, table: Table, db: 
     assert [keys(chunk) for chunk in ledger.chunks(ID)] == [many, few]
     assert keys(ledger.chunk(ID, 0)) == many
     view = LedgerView(db, table.name)
-    for entry in (view.one(ID), view.everything()[ID]):
+    for entry in (view.one(ID), view.everything().entries[ID]):
         assert entry is not None
         assert list(entry.files("outputs")) == many + few
         assert len(entry.chunks) == 2
