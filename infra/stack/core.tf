@@ -33,7 +33,7 @@ locals {
   core = {
     account   = module.notifications.account
     topic_arn = module.notifications.arn
-    # For what has to be heard of when no notices are mailed; null where mails come from the other topic.
+    # For alarms about what mails the notices; null where mails come from the topic of notices.
     mail_topic_arn = local.notices_gathered ? module.mail[0].arn : null
 
     bus_name = module.event_bus.name

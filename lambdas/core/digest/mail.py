@@ -26,7 +26,7 @@ _WORDS: Final = {  # one, several
     f"object.{State.FAILED}": ("object failed", "objects failed"),
     f"object.{State.MISSING}": ("object missing", "objects missing"),
     QUARANTINE_THRESHOLD: ("object over the quarantine threshold", "objects over the quarantine threshold"),
-    DEAD_LETTER: ("dead letter", "dead letters"),
+    DEAD_LETTER: ("dead-letter message", "dead-letter messages"),
     SCHEMA_DRIFT: ("schema drift", "schema drifts"),
 }
 
