@@ -518,22 +518,27 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 22
+    assert len(carriers) == 25
     assert refusing == carriers
 
 
 def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources) -> None:
     kinds = ("aws_s3_bucket_policy", "aws_sqs_queue", "aws_sns_topic_policy")
     for address, statement in statements(mocked_resources, *kinds):
-        # EventBridge meets no condition of a topic's policy, see below.
+        # EventBridge meets no condition of a topic's policy, see below; a topic's ARN names its account.
         to_topic = mocked_resources[address]["type"] == "aws_sns_topic_policy"
-        if statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
+        from_topic = statement["Principal"] == {"Service": "sns.amazonaws.com"}
+        if from_topic:
+            assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC}}, address
+        elif statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
             assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, address
     allowed = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
     [from_bucket] = [one for one in allowed if one["Principal"] == {"Service": "s3.amazonaws.com"}]
     assert (from_bucket["Resource"], from_bucket["Action"]) == (INGEST, "sqs:SendMessage")
     assert from_bucket["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::sluice-test-bronze"}
-    from_the_bus = [one for one in allowed if one is not from_bucket]
+    from_topic_to = {one["Resource"] for one in allowed if one["Principal"] == {"Service": "sns.amazonaws.com"}}
+    assert from_topic_to == {DIGEST, f"{DIGEST}-dlq"}
+    from_the_bus = [one for one in allowed if one is not from_bucket and one["Resource"] not in from_topic_to]
     assert {statement["Principal"]["Service"] for statement in from_the_bus} == {EVENTS}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
     each = [f"{rules}{branch}" for branch in ("feedback", "lake", "loads", "quality") for _ in ("queue", "dlq")]
@@ -701,6 +706,8 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "REPLAY_BATCH_OBJECTS": "200",
         "REPLAY_DEADLINE_SECONDS": "21600",
     }
+    digest = settings("digest[0]")
+    assert (digest["MAIL_TOPIC_ARN"], digest["STACK_NAME"]) == (MAIL, "sluice-test")
     assert settings("transform") == shared | {
         "POWERTOOLS_SERVICE_NAME": "transform",
         "SILVER_BUCKET": "sluice-test-silver",
