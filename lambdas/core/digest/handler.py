@@ -1,7 +1,7 @@
 """digest: gathers the notices of some minutes into one mail.
 
 The topic of notices stays what programs subscribe to; a mail address subscribes to the topic of mails, which this
-function publishes to. A batch is one mail. A failed one comes again whole, so a mail may be sent twice and none is lost.
+function publishes to. A batch is one mail. A failed one comes again whole: a mail may be sent twice, and none is lost.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 

@@ -97,7 +97,11 @@ def _group(group: Sequence[Notice], keys: int) -> str:
         lines.append("  - " + ("   ".join(filter(None, (notice.key, notice.look))) or "(names nothing)"))
     if len(group) > keys:
         lines.append(f"  ... and {len(group) - keys} more")
-    facts = {"All of them": _all(first, len(group)), "Detail of the first": first.detail, "Repair of the first": first.repair}
+    facts = {
+        "All of them": _all(first, len(group)),
+        "Detail of the first": first.detail,
+        "Repair of the first": first.repair,
+    }
     lines += [f"  {name}: {value}" for name, value in facts.items() if value]
     return "\n".join(lines)
 

@@ -14,7 +14,8 @@ ALARM_OVER: Final = "alarm over"
 UNKNOWN: Final = "unknown"
 _WORD: Final = 256  # characters of a kind or a dataset
 _LINE: Final = 1200  # of a reason, a key (S3's have 1,024 bytes) or a command
-_KEYS: Final = ("object", "source_key", "key", "object_id", "message_id", "batch", "replay", "job", "run", "day", "check")
+_KEYS: Final = ("object", "source_key", "key", "object_id", "message_id", "batch", "replay", "job", "run", "day",
+         "check")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Notice:
         if isinstance(found, dict) and found.get("kind"):
             return cls._from_notice(found, body)
         first = line(body[:_LINE], _LINE)
-        return cls(UNKNOWN, "", "not a notice of the pipeline", first, "", "", "", f"{UNKNOWN}: {first}", printable(body))
+        subject = f"{UNKNOWN}: {first}"
+        return cls(UNKNOWN, "", "not a notice of the pipeline", first, "", "", "", subject, printable(body))
 
     @classmethod
     def _from_notice(cls, found: Mapping[str, Any], body: str) -> Self:

@@ -75,7 +75,9 @@ class Mailing(Scenario):
     functions = ("digest",)
     starts_cold = False  # its environments call nothing when they start
     # Sent, and the batch not acknowledged: it comes again.
-    repeats = frozenset({("sns", "Publish", "kill-after"), ("sns", "Publish", "hang"), ("lambda", "Return", "kill-after")})
+    repeats = frozenset(
+        {("sns", "Publish", "kill-after"), ("sns", "Publish", "hang"), ("lambda", "Return", "kill-after")}
+    )
     ways = 4
 
     def __init__(self, pipe: Pipeline, mails: Mails) -> None:

@@ -32,8 +32,9 @@ def failed(number: int = 0, dataset: str = "shipments", reason: str = "unreadabl
 
 def alarm(name: str, state: str = "ALARM") -> str:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html"""
-    change = {"OldStateValue": "OK", "NewStateValue": state, "NewStateReason": "Threshold Crossed", "Region": "EU (Ireland)"}
-    return json.dumps({"AlarmName": name, "AlarmDescription": "Look: sluice dlq ls.", "AlarmArn": "arn:a"} | change)
+    change = {"OldStateValue": "OK", "NewStateValue": state, "NewStateReason": "Threshold Crossed"}
+    about = {"AlarmName": name, "AlarmDescription": "Look: sluice dlq ls.", "Region": "EU (Ireland)"}
+    return json.dumps(about | change)
 
 
 def keys(mail: Mail) -> list[str]:
@@ -44,7 +45,11 @@ def test_a_bad_batch_is_one_mail_with_counts_first_keys_and_commands() -> None:
     bodies = [failed(n) for n in range(412)] + [alarm(f"sluice-prod-{name}") for name in "abc"]
     mail = compose(STACK, bodies)
     assert mail.subject == "sluice-prod: 412 objects failed, 3 alarms"
-    assert mail.text.startswith("sluice-prod: 415 notices in 2 groups\n\n412 x object.failed, dataset shipments: unreadable\n")
+    assert mail.text.splitlines()[:3] == [
+        "sluice-prod: 415 notices in 2 groups",
+        "",
+        "412 x object.failed, dataset shipments: unreadable",
+    ]
     assert len(keys(mail)) == KEYS + 3
     assert "  - s3://bronze-b/bronze/shipments/0.jsonl   sluice runs " in keys(mail)[0]
     for line in (
@@ -91,7 +96,8 @@ def test_a_thousand_different_reasons_fit_and_none_is_unaccounted() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "\n", "no JSON", "[]", "{}", "null", "[" * 100_000, "9" * 10_000, '{"kind": ' + "9" * 10_000 + "}", "\x00\x1b[2J",
+    ["", "\n", "no JSON", "[]", "{}", "null", "[" * 100_000, "9" * 10_000, '{"kind": ' + "9" * 10_000 + "}",
+     "\x00\x1b[2J",
      '{"kind": "\\ud800", "reason": "\\ud800\\r\\nBcc: all"}', '{"kind": ["object.failed"], "dataset": {"a": 1}}',
      '{"AlarmName": 1, "NewStateValue": []}', "\u00e9" * 300_000],
 )  # fmt: skip
@@ -105,7 +111,8 @@ def test_what_no_notice_should_be_is_mailed_alone_and_among_others(body: str) ->
 def test_a_hostile_dataset_is_quoted_in_the_command_and_forges_no_line() -> None:
     name = "a; rm -rf /\n999 x object.failed"
     mail = compose(STACK, [failed(n, name) for n in range(2)])
-    assert "  All of them: sluice runs --state failed --dataset 'a; rm -rf / 999 x object.failed' --limit 2" in mail.text
+    quoted = "'a; rm -rf / 999 x object.failed'"
+    assert f"  All of them: sluice runs --state failed --dataset {quoted} --limit 2" in mail.text
     assert not any(line.startswith("999") for line in mail.text.splitlines())
 
 
