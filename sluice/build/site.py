@@ -44,7 +44,7 @@ def linked(root: Path, page: Path) -> Iterator[Path]:
 
 
 def gather(root: Path, folder: Path) -> int:
-    """Copies pages and the files that they link to into a new folder ``pages``, beside the settings; returns how many."""
+    """Copies pages and what they link to into a new folder ``pages``, beside the settings. Returns how many pages."""
     shutil.rmtree(folder, ignore_errors=True)
     found = pages(root)
     wanted = {*found, *(file for page in found for file in linked(root, page))}
