@@ -75,6 +75,21 @@ def test_a_row_says_who_emulates_what_differs_and_which_tests_hold_it(service: s
     assert re.findall(r"`(tests/[\w/]+\.py)`", held)
 
 
+OF_THE_PIPELINE = {
+    "core/test_ledger_cost.py", "lake/test_compaction_job.py", "lake/test_compaction_kills.py",
+    "quality/test_engines.py", "taxi/test_taxi_jobs.py", "warehouse/test_certificates.py", "warehouse/test_current.py",
+}  # fmt: skip
+"""Contract tests of the pipeline's own code against an engine: no row has its behaviour from them."""
+
+
 def test_every_test_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", PAGE))
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_every_contract_test_is_on_the_page_or_of_the_pipeline() -> None:
+    there = {path.relative_to(ROOT / "tests/contract").as_posix() for path in ROOT.glob("tests/contract/*/test_*.py")}
+    named = set(re.findall(r"`tests/contract/([\w/]+\.py)`", PAGE))
+    assert named.isdisjoint(OF_THE_PIPELINE)
+    # A new file belongs into the row of the service that it holds.
+    assert sorted(there - named) == sorted(OF_THE_PIPELINE)

@@ -19,7 +19,10 @@ from sluice.bench.prices import GIB, Amount, Price
 from sluice.bench.scale import Load, Settings
 from sluice.paths import ENVS_DIR, INFRA_DIR
 
-SETTINGS = Settings(16 * 2**20, 4, 50, 16, 10)
+SETTINGS = replace(
+    Settings.of((ENVS_DIR / "prod.tfvars").read_text()),
+    chunk_bytes=16 * 2**20, transform_maximum_concurrency=50, load_maximum_concurrency=16, load_batch_size=10,
+)  # fmt: skip
 STACK = Stack(
     ingest_memory_mb=512, ingest_maximum_concurrency=100, transform_memory_mb=1769, load_memory_mb=1769,
     lake_maximum_concurrency=60, lake_compaction_workers=2, lake_compaction_timeout_minutes=120,
