@@ -107,20 +107,31 @@ class Stack:
     warehouse_readers: int
 
     @classmethod
-    def of(cls, tfvars: str, variables: str) -> Stack:
-        """From a tfvars file and the texts of the variables' defaults. Raises ValueError when both lack one."""
-        return cls(*(setting(name, tfvars, variables) for name in cls.__dataclass_fields__))
+    def of(cls, settings: str) -> Stack:
+        """From what `with_defaults` made. Raises ValueError when it lacks one."""
+        return cls(*(setting(name, settings) for name in cls.__dataclass_fields__))
 
 
 LAKE_MEMORY_MB = 256
 """Of the function lake: infra/stack/branch_lake.tf."""
 
 
-def setting(name: str, tfvars: str, variables: str) -> int:
-    """A whole number that Terraform uses: that of the file, or the default. Raises ValueError when there is neither."""
-    found = re.search(rf"^{name}\s*=\s*(\d+)\b", tfvars, re.MULTILINE) or re.search(
-        rf'^variable "{name}" {{.*?^  default\s*= (\d+)$', variables, re.MULTILINE | re.DOTALL
-    )
+def with_defaults(tfvars: str, variables: str) -> str:
+    """The text of a tfvars file, and a line for each whole number that is the default of a variable it does not set.
+
+    Raises ValueError for a text that sets nothing.
+    """
+    given = set(re.findall(r"^(\w+)\s*=", tfvars, re.MULTILINE))
+    if not given:
+        raise ValueError("it sets nothing")
+    blocks = re.findall(r'^variable "(\w+)" {\n((?:(?!}).*\n)*)}', variables, re.MULTILINE)
+    defaults = ((name, re.search(r"^  default\s*= (\d+)$", block, re.MULTILINE)) for name, block in blocks)
+    return tfvars + "".join(f"\n{name} = {found[1]}" for name, found in defaults if found and name not in given)
+
+
+def setting(name: str, settings: str) -> int:
+    """A whole number that Terraform uses, of a text that `with_defaults` made. Raises ValueError when it has none."""
+    found = re.search(rf"^{name}\s*=\s*(\d+)\b", settings, re.MULTILINE)
     if found is None:
         raise ValueError(f"{name} is neither set nor has a default")
     return int(found[1])

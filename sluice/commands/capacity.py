@@ -56,8 +56,8 @@ def capacity(
     file = var_file or ENVS_DIR / "prod.tfvars"
     variables = "".join(one.read_text() for one in sorted((INFRA_DIR / "stack").glob("*.tf")))
     try:
-        tfvars = file.read_text()
-        settings, stack = Settings.of(tfvars), formulas.Stack.of(tfvars, variables)
+        text = formulas.with_defaults(file.read_text(), variables)
+        settings, stack = Settings.of(text), formulas.Stack.of(text)
     except (OSError, ValueError) as error:
         console.fail(f"--var-file {file}: {error}")
     needs = formulas.needs(load, settings, stack, chosen)

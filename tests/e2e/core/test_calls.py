@@ -21,8 +21,8 @@ def counted() -> dict[str, float]:
     """The calls of an object of one chunk, by function."""
     tfvars = (ENVS_DIR / "prod.tfvars").read_text()
     variables = "".join(file.read_text() for file in sorted((INFRA_DIR / "stack").glob("*.tf")))
-    stack = capacity.Stack.of(tfvars, variables)
-    found = capacity.works(Load(1000, 3e6), Settings.of(tfvars), stack, ())
+    settings = capacity.with_defaults(tfvars, variables)
+    found = capacity.works(Load(1000, 3e6), Settings.of(settings), capacity.Stack.of(settings), ())
     return {work.function: work.calls for work in found}
 
 

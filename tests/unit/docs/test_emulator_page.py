@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,10 @@ def test_a_row_says_who_emulates_what_differs_and_which_tests_hold_it(service: s
     assert re.findall(r"`(tests/[\w/]+\.py)`", held)
 
 
-OF_THE_PIPELINE = {
-    "core/test_ledger_cost.py", "lake/test_compaction_job.py", "lake/test_compaction_kills.py",
-    "quality/test_engines.py", "taxi/test_taxi_jobs.py", "warehouse/test_certificates.py", "warehouse/test_current.py",
-}  # fmt: skip
+OF_THE_PIPELINE = (
+    "core/test_ledger_*.py", "lake/test_compaction_*.py", "quality/test_engines.py", "taxi/test_taxi_jobs.py",
+    "warehouse/test_certificates.py", "warehouse/test_current.py",
+)  # fmt: skip
 """Contract tests of the pipeline's own code against an engine: no row has its behaviour from them."""
 
 
@@ -90,6 +91,6 @@ def test_every_test_that_the_page_names_exists() -> None:
 def test_every_contract_test_is_on_the_page_or_of_the_pipeline() -> None:
     there = {path.relative_to(ROOT / "tests/contract").as_posix() for path in ROOT.glob("tests/contract/*/test_*.py")}
     named = set(re.findall(r"`tests/contract/([\w/]+\.py)`", PAGE))
-    assert named.isdisjoint(OF_THE_PIPELINE)
-    # A new file belongs into the row of the service that it holds.
-    assert sorted(there - named) == sorted(OF_THE_PIPELINE)
+    others = {name for name in there if any(fnmatch(name, pattern) for pattern in OF_THE_PIPELINE)}
+    assert named.isdisjoint(others)
+    assert there - named - others == set(), "name them in the row of the service that they hold"

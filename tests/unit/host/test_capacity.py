@@ -261,11 +261,39 @@ def test_a_branch_adds_to_the_bill_and_takes_nothing_from_it(load: Load) -> None
 def test_settings_are_those_of_prod_or_the_defaults() -> None:
     tfvars = (ENVS_DIR / "prod.tfvars").read_text()
     variables = "".join(file.read_text() for file in sorted((INFRA_DIR / "stack").glob("*.tf")))
-    found = Stack.of(tfvars, variables)
+    found = Stack.of(capacity.with_defaults(tfvars, variables))
     assert (found.transform_memory_mb, found.load_memory_mb) == (2048, 1024)  # set, and a default
-    assert Stack.of("load_memory_mb = 3000\n" + tfvars, variables).load_memory_mb == 3000
+    assert Stack.of(capacity.with_defaults(tfvars + "load_memory_mb = 3000\n", variables)).load_memory_mb == 3000
     with pytest.raises(ValueError, match="load_memory_mb is neither set nor has a default"):
-        Stack.of(tfvars, "")
+        Stack.of(capacity.with_defaults(tfvars, ""))
+
+
+def test_a_default_is_that_of_its_own_variable_and_only_a_whole_number() -> None:
+    variables = """
+variable "a" {
+  type    = number
+  default = null
+
+  validation {
+    error_message = "A }"
+  }
+}
+
+variable "b" {
+  default     = 7
+}
+
+variable "c" {
+  default = "x"
+}
+
+variable "d" {
+  default = 9
+}
+"""
+    assert capacity.with_defaults("d = 1", variables) == "d = 1\nb = 7"
+    with pytest.raises(ValueError, match="a is neither set"):
+        capacity.setting("a", capacity.with_defaults("d = 1", variables))
 
 
 def test_what_the_formulas_repeat_of_the_terraform_is_there() -> None:
