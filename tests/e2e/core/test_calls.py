@@ -30,15 +30,17 @@ def test_an_object_of_one_chunk_costs_the_calls_that_are_counted(breakable: Pipe
     expected = counted()
     assert set(expected) == {"ingest", "transform"}
 
+    def rows(name: str) -> bytes:  # of one day: one file
+        return formats.jsonl(shipping.records("shipments", len(name), 20, days=1))
+
     def put(name: str) -> None:
-        done = breakable.put("shipments", formats.jsonl(shipping.records("shipments", len(name), 20)), name)
-        breakable.wait(done, deadline=90)
+        breakable.wait(breakable.put("shipments", rows(name), name), deadline=90)
 
     put(f"warm-{uuid.uuid4().hex[:8]}")
     name = f"counted-{uuid.uuid4().hex[:8]}"
     key = breakable.key("shipments", name)
-    body = formats.jsonl(shipping.records("shipments", len(name), 20))
-    about = [key, breakable.origin_of(key, body).object_id, idempotency_hash(breakable.origin_of(key, body))]
+    origin = breakable.origin_of(key, rows(name))
+    about = [key, origin.object_id, idempotency_hash(origin)]
     with recorded(breakable, about, *expected) as calls:
         put(name)
     found: Counter[str] = Counter()
