@@ -90,7 +90,7 @@ variable "warehouse_backup_retention_days" {
 }
 
 variable "warehouse_ca_file" {
-  description = "File with the certificates (PEM) that prove the database, absolute or from infra/stack: RDS's bundle of the region, https://truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem. Functions then connect with verify-full. null: encrypted, by whoever answers."
+  description = "File with the certificates (PEM) that prove the database, absolute or from infra/stack: RDS's bundle of the region, https://truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem. Functions then connect with verify-full. null: connections are encrypted, and the server is not proved."
   type        = string
   default     = null
 
