@@ -34,6 +34,10 @@ TRANSFORM_MB_PER_S = 14.9
 """MB of bronze a second of one transform that has a processor: 64 MB in four chunks took 4.28 s."""
 LOAD_MB_PER_S = 11.2
 """MB of bronze a second of one load, database included: 64 MB took 5.73 s."""
+INGEST_MB_PER_S = 870.0
+"""MB of bronze a second of one ingest that reads an object whole: 0.5 ms a MB in the client's get, 0.64 for SHA-256."""
+HASHED_BYTES = 16 * 2**20
+"""Up to which ingest reads an object whole: `sluice_pipeline.objects.storage`."""
 SILVER_SHARE = 0.137
 """Bytes of silver for one of bronze: 8.78 MB of 64.0."""
 WAL_SHARE = 1.82
@@ -142,13 +146,18 @@ def works(load: Load, settings: Settings, stack: Stack, branches: Iterable[str])
     chunks = scale.chunk_count(load, settings)
     many = chunks > 1
     sent = math.ceil(chunks / 10)  # a batch of SQS has ten
-    planned = math.ceil(chunks / 99)  # a transaction has a hundred items, the object's among them
+    planned = math.ceil(chunks / 98)  # a transaction has a hundred items, the object's and its content's among them
     queries = math.ceil((scale.LOADED + chunks * scale.CHUNK_DONE) / READ_BYTES)
     branches = set(branches)
     ingest, transform = 0.37, 0.46  # invocations: batches of three objects, of two chunks
+    large = load.object_bytes > HASHED_BYTES
     found = [
-        # Two gets, the idempotency record twice, the plan, the messages.
-        Work("ingest", stack.ingest_memory_mb, ingest, 4 + sent + planned, 2, 0, 1 + 2 * ingest, 0, 1132),
+        # Two gets, the idempotency record twice, the upload and its content in the ledger, the plan, the messages; of a
+        # large object its checksum.
+        Work(
+            "ingest", stack.ingest_memory_mb, ingest, 6 + sent + planned + large, 2 + large, 0, 1 + 2 * ingest, 2, 1132,
+            None if large else INGEST_MB_PER_S,
+        ),
         # Of a chunk: item, rows, file, completion; of many also a second get and a claim. Of an object: event, commit.
         Work(
             "transform", stack.transform_memory_mb, transform * chunks,

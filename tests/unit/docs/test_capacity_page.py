@@ -20,7 +20,13 @@ def test_the_page_has_two_scales_and_says_what_does_not_hold() -> None:
 def test_the_page_states_the_figures_of_the_formulas_and_the_date_of_the_prices() -> None:
     text = capacity_page.PAGE.read_text()
     assert prices.AS_OF in text
-    for value in (capacity.TRANSFORM_MB_PER_S, capacity.LOAD_MB_PER_S, capacity.SILVER_SHARE, capacity.WAL_SHARE):
+    for value in (
+        capacity.INGEST_MB_PER_S,
+        capacity.TRANSFORM_MB_PER_S,
+        capacity.LOAD_MB_PER_S,
+        capacity.SILVER_SHARE,
+        capacity.WAL_SHARE,
+    ):
         assert f"| {value:g} |" in text
     for value in (capacity.CALL_WAIT_S * 1000, capacity.CALL_CPU_S * 1000, capacity.COMPACTION_MB_PER_DPU_S):
         assert f"| {value:g} |" in text
