@@ -3,6 +3,8 @@
 # allowed_account_ids = ["123456789012"]
 # bucket_suffix       = "123456789012" # of your own: bucket names are shared by all accounts
 # notification_email  = "data-team@example.com"
+# With RDS's certificates of the region, functions prove the database that they connect to:
+# warehouse_ca_file   = "~/eu-west-1-bundle.pem"
 
 env = "prod"
 
