@@ -21,6 +21,7 @@ locals {
     environment = {
       POWERTOOLS_METRICS_NAMESPACE = local.prefix
       POWERTOOLS_LOG_LEVEL         = var.log_level
+      LEDGER_SHARDS                = tostring(var.ledger_shards)
     }
   }
 

@@ -223,11 +223,12 @@ module "settle" {
     {
       sid       = "FindStalled"
       actions   = ["dynamodb:Query"]
-      resources = ["${module.ledger_table.arn}/index/by_state"]
+      resources = ["${module.ledger_table.arn}/index/open_objects"]
     },
     {
+      # It reads the whole table once, when an earlier release has written it.
       sid       = "RecordFailures"
-      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Scan"]
       resources = [module.ledger_table.arn]
     },
     {

@@ -383,6 +383,17 @@ variable "ingest_ephemeral_storage_mb" {
   }
 }
 
+variable "ledger_shards" {
+  description = "Partitions over which each index of the ledger is spread; each takes 500 objects a second. It may change at any time."
+  type        = number
+  default     = 8
+
+  validation {
+    condition     = var.ledger_shards >= 1 && var.ledger_shards <= 64 && floor(var.ledger_shards) == var.ledger_shards
+    error_message = "ledger_shards must be a whole number between 1 and 64."
+  }
+}
+
 variable "ingest_batch_size" {
   description = "Most notifications of new objects in one ingest call; they share its timeout."
   type        = number

@@ -31,7 +31,13 @@ module "watch" {
     {
       sid       = "ReadUnfinished"
       actions   = ["dynamodb:Query"]
-      resources = ["${var.core.tables.ledger.arn}/index/by_state"]
+      resources = ["${var.core.tables.ledger.arn}/index/open_objects"]
+    },
+    {
+      # Over how many shards that index is spread.
+      sid       = "ReadShards"
+      actions   = ["dynamodb:GetItem"]
+      resources = [var.core.tables.ledger.arn]
     },
     ], var.deployment.kms_key_arn == null ? [] : [{
       sid       = "UseDataKey"

@@ -33,12 +33,14 @@ module "function" {
     {
       sid       = "ListLedger"
       actions   = ["dynamodb:Query", "dynamodb:Scan"]
-      resources = ["${var.core.tables.ledger.arn}/index/by_dataset"]
+      resources = ["${var.core.tables.ledger.arn}/index/received_objects"]
     },
     {
+      # Scan: a ledger of an earlier release, until settle has brought all of it into the index.
       sid = "OpenRuns"
       actions = [
-        "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem",
+        "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+        "dynamodb:BatchWriteItem",
       ]
       resources = [var.core.tables.ledger.arn]
     },
