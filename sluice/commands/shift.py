@@ -37,4 +37,4 @@ def shift(
     elif moved:
         console.note(f"shift   done: {', '.join(f'{one.function} {one.after}' for one in moved)}")
     else:
-        console.note("shift   nothing to do: the newest versions are in service")
+        console.note("shift   nothing to do")

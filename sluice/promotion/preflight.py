@@ -12,6 +12,7 @@ from sluice.console import fail
 from sluice.engine import clients
 from sluice.promotion import lock
 from sluice.promotion.record import Facts
+from sluice.release import aliases
 from sluice.terraform import aws, identity
 from sluice.terraform.variables import Known
 
@@ -148,6 +149,22 @@ def zones(asked: Question) -> Finding:
     return _right("zones", ", ".join(asked.facts.zones) or "none needed")
 
 
+def release(asked: Question) -> Finding:
+    """The plan crosses no shift that is under way, and puts nothing forward again that was put back: the version that
+    failed may still be the newest."""
+    client = asked.clients("lambda")
+    for function in asked.facts.moved:
+        record = aliases.recorded(client, function)
+        if record is not None and record.move is aliases.Move.TO:
+            return _wrong("release", f"a shift of {function} is under way: end it, or `sluice rollback`")
+        if record is not None and record.move is aliases.Move.BACK:
+            return _wrong(
+                "release",
+                f"{function} was put back from version {record.other}: plan with --gradual, then `sluice shift`",
+            )
+    return _right("release", f"{len(asked.facts.moved)} functions get new versions at once")
+
+
 def state_lock(asked: Question) -> Finding:
     """No other run works on the state."""
     held = lock.read(*asked.state, asked.facts.region) if asked.state else None
@@ -160,7 +177,7 @@ def state_lock(asked: Question) -> Finding:
 
 EARLY = (environment, account, region, state_lock)
 """Before a plan."""
-CHECKS = (*EARLY, concurrency, buckets, zones)
+CHECKS = (*EARLY, concurrency, buckets, zones, release)
 """Before a deployment."""
 
 

@@ -31,6 +31,8 @@ class Facts:
     buckets: Mapping[str, str] = field(default_factory=dict)
     """Names, each with what the plan does: create, delete, or have (it is in the state)."""
     zones: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    """Functions whose alias the plan points at another version."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def load(plan: Path, make_plan: str) -> Record:
     try:
         found = json.loads(beside(plan).read_text())
         state, facts = Serial(**found.pop("state")), dict(found.pop("facts"))
-        for name in ("allowed_accounts", "zones"):
+        for name in ("allowed_accounts", "zones", "moved"):
             facts[name] = tuple(facts[name])
         changes = tuple((str(action), str(address)) for action, address in found.pop("changes"))
         record = Record(**found, state=state, facts=Facts(**facts), changes=changes)
@@ -145,12 +147,15 @@ def facts_of(document: Mapping[str, Any]) -> Facts:
     given = {name: entry.get("value") for name, entry in document.get("variables", {}).items()}
     buckets: dict[str, str] = {}
     zones: set[str] = set()
+    moved: set[str] = set()
     for kind, planned, actions in _resources(document):
         if kind == "aws_s3_bucket" and planned.get("bucket"):
             only = actions[0] if len(actions) == 1 else ""
             buckets[str(planned["bucket"])] = only if only in ("create", "delete") else "have"
         elif kind == "aws_subnet" and planned.get("availability_zone"):
             zones.add(str(planned["availability_zone"]))
+        elif kind == "aws_lambda_alias" and actions == ["update"]:
+            moved.add(str(planned["function_name"]))
     return Facts(
         region=str(given.get("region") or "us-east-1"),
         allowed_accounts=tuple(given.get("allowed_account_ids") or ()),
@@ -158,6 +163,7 @@ def facts_of(document: Mapping[str, Any]) -> Facts:
         protected=bool(given.get("deletion_protection")),
         buckets=dict(sorted(buckets.items())),
         zones=tuple(sorted(zones)),
+        moved=tuple(sorted(moved)),
     )
 
 

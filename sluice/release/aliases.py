@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
 
 OUTPUT = "function_alias"
+LIVE = "live"  # as infra/modules/function calls it
 _RECORD = re.compile(r"(\d+) (to|after|back from) (\d+) \(release ([0-9TZ:.-]+)\)")
 
 
@@ -132,6 +133,19 @@ def point(client: Any, live: Live, version: str, weights: Mapping[str, float], r
         if found != (version, dict(weights), str(record)):
             raise ChangedMeanwhile(live.key) from error
     return replace(live, version=version, weights=dict(weights), revision=str(answer["RevisionId"]), record=record)
+
+
+def recorded(client: Any, function: str) -> Record | None:
+    """What the last release did with a function, by its whole name; None when nothing says so."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = client.get_alias(FunctionName=function, Name=LIVE)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return None
+    return record_of(found.get("Description") or "", str(found["FunctionVersion"]))
 
 
 def record_of(description: str, version: str) -> Record | None:

@@ -115,6 +115,8 @@ class Cloud:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of what IAM has: by the role's name, or the ARN."""
     objects: set[str] = field(default_factory=set)
+    aliases: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of functions by name: FunctionVersion and Description."""
     fault: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -173,6 +175,11 @@ class Cloud:
 
     def _describe_availability_zones(self, given: dict[str, Any]) -> Any:
         return {"AvailabilityZones": [{"ZoneName": zone} for zone in self.zones]}
+
+    def _get_alias(self, given: dict[str, Any]) -> Any:
+        if given["FunctionName"] not in self.aliases:
+            raise error("ResourceNotFoundException", "GetAlias")
+        return self.aliases[given["FunctionName"]]
 
     def _get_account_settings(self, given: dict[str, Any]) -> Any:
         return {"AccountLimit": {"ConcurrentExecutions": self.quota}}

@@ -29,7 +29,7 @@ def asked(cloud: Cloud) -> preflight.Question:
 def test_an_account_that_has_everything_is_ready(asked: preflight.Question) -> None:
     assert findings_of(asked) == {}
     assert [one.check for one in preflight.require(asked)] == [
-        "environment", "account", "region", "lock", "concurrency", "buckets", "zones",
+        "environment", "account", "region", "lock", "concurrency", "buckets", "zones", "release",
     ]  # fmt: skip
     assert asked.state == (BUCKET, "sluice/dev/terraform.tfstate")
 
@@ -146,3 +146,23 @@ def test_an_error_that_is_no_answer_of_aws_is_not_hidden(asked: preflight.Questi
     cloud.fault = RuntimeError("a fault of ours")
     with pytest.raises(RuntimeError):
         preflight.run(asked)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("The version in service", None),
+        ("1 after 2 (release 2026-11-27T10:00:00.000000Z)", None),
+        ("3 back from 4 (release 2026-11-27T10:00:00.000000Z)", None),  # of another version: moved since
+        ("1 back from 2 (release 2026-11-27T10:00:00.000000Z)", "x was put back from version 2: plan with --gradual"),
+        ("1 to 2 (release 2026-11-27T10:00:00.000000Z)", "a shift of x is under way: end it, or `sluice rollback`"),
+    ],
+)
+def test_a_plan_moves_no_function_that_was_put_back_or_is_being_shifted(
+    asked: preflight.Question, cloud: Cloud, said: str, found: str | None
+) -> None:
+    cloud.aliases["x"] = {"FunctionVersion": "1", "Description": said}
+    wrong = findings_of(replace(asked, facts=replace(FACTS, moved=("new", "x"))))
+    assert wrong.get("release", "").startswith(found or "")
+    assert bool(wrong) == bool(found)
+    assert findings_of(replace(asked, facts=replace(FACTS, moved=("new",)))) == {}
