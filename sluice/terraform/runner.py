@@ -31,9 +31,7 @@ _WRONG_INPUT = re.compile(
 )
 
 # Terraform and its backend say it in the words of STS, S3 and the SDK.
-_EXPIRED = re.compile(
-    r"ExpiredToken|RequestExpired|security token included in the request is expired|token has expired"
-)
+_EXPIRED = re.compile(r"ExpiredToken|RequestExpired|token included in the request is expired|token has expired")
 _LOCKED = re.compile(r"Who:\s*(\S+).*?Created:\s*([\d-]+ [\d:]+)", re.DOTALL)
 
 _INVOCATION = re.compile(r"invoking Lambda Function \(([^)]+)\): (\{.*)", re.DOTALL)
@@ -171,7 +169,7 @@ def error_of(run: Run) -> SluiceError:
     where = first.get("range") or {}
     in_variables = str(where.get("filename", "")).endswith((".tfvars", ".tfvars.json"))
     if _EXPIRED.search(f"{first['summary']} {first.get('detail')}"):
-        return SluiceError(f"the AWS credentials have expired: get new ones, then repeat it ({one_line(first)}){more}")
+        return SluiceError(f"the AWS credentials have expired: get new ones ({one_line(first)}){more}")
     wrong_input = in_variables or bool(_WRONG_INPUT.search(first["summary"])) or "<value for var" in str(where)
     return SluiceError(one_line(first) + more, USAGE if wrong_input else FAILED)
 

@@ -184,9 +184,10 @@ Terraform acquires a state lock to protect the state."""
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (diagnostic("Error acquiring the state lock", LOCKED), "ann@laptop has locked the state since 2026-11-27 08:00:00"),
+        (diagnostic("Error acquiring the state lock", LOCKED),
+         "ann@laptop has locked the state since 2026-11-27 08:00:00"),
         (diagnostic("creating SQS Queue", "api error ExpiredToken: The security token is expired"),
-         "the AWS credentials have expired: get new ones, then repeat it"
+         "the AWS credentials have expired: get new ones"
          " (creating SQS Queue: api error ExpiredToken: The security token is expired)"),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ def asked(cloud: Cloud) -> preflight.Question:
 def test_an_account_that_has_everything_is_ready(asked: preflight.Question) -> None:
     assert findings_of(asked) == {}
     assert [one.check for one in preflight.require(asked)] == [
-        "environment", "account", "region", "lock", "concurrency", "buckets", "zones", "release",
+        "environment", "account", "region", "lock", "concurrency", "buckets", "zones", "boundary", "release",
     ]  # fmt: skip
     assert asked.state == (BUCKET, "sluice/dev/terraform.tfstate")
 
