@@ -53,7 +53,7 @@ def smoke(
     Raises SluiceError: code 2 for a dataset that is not deployed; 1 when the pipeline does not end in time.
     """
     began = clock.now()
-    datasets = _deployed(stack)
+    datasets = deployed_datasets(stack)
     name = dataset or smoke_input.DEFAULT
     if name not in datasets:
         fail(unknown("dataset", name, datasets))
@@ -78,7 +78,7 @@ def smoke(
     return Smoke(run, name, checks, left, clock.now() - began)
 
 
-def _deployed(stack: Stack) -> Mapping[str, Any]:
+def deployed_datasets(stack: Stack) -> Mapping[str, Any]:
     """The datasets, as functions read them."""
     place = {"Bucket": stack["artifacts_bucket"], "Key": stack["datasets_key"]}
     found: Mapping[str, Any] = json.loads(stack.client("s3").get_object(**place)["Body"].read())["datasets"]
