@@ -66,7 +66,7 @@ def withdraw(stack: Stack, candidates: Sequence[Candidate], *, seconds: float, c
 
 
 def _announce_no_rows(stack: Stack, entry: Entry) -> Entry | None:
-    """Begins and ends a run without rows. None when no consumer has heard of the object, or another run has begun."""
+    """Begins and ends a run without rows. None when the object was never announced."""
     from sluice_pipeline.dynamo.table import Table
     from sluice_pipeline.events.announcements import Announcements
 
