@@ -206,7 +206,7 @@ def test_credentials_that_expire_half_way_lose_no_state(cloud: Cloud, terraform:
     """Terraform leaves errored.tfstate beside the code, which the next copy of the code would remove."""
     made(var_file)
     terraform.fails("expired")
-    refused(1, f"token included in the request is expired; what was made is in the state: `{AGAIN}`, then deploy that")
+    refused(1, f"token included in the request is expired); what was made is in the state: `{AGAIN}`, then deploy that")
     assert not (terraform.home / "state.json").exists()
     assert len(list((aws.STATES_DIR / "dev").glob("*.errored.tfstate"))) == 1
     (terraform.home / "mode").unlink()
