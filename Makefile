@@ -89,8 +89,8 @@ unit: bootstrap ## Runs the unit tests (no network, no engine)
 contract: bootstrap ## Runs the contract tests: one AWS behaviour each
 	@$(PYTEST) tests/contract $(ARGS)
 
-infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, policies
-	@$(PYTEST) tests/infra $(ARGS)
+infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, policies, and checkov on the plan of prod
+	@SCAN=1 $(PYTEST) tests/infra $(ARGS)
 
 e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=running: on yours; IAM=enforce: policies enforced)
 	@$(PYTEST) $(if $(filter running,$(STACK)),,-n 2) tests/e2e $(ARGS)

@@ -18,6 +18,9 @@ class Clock:
 
 SYSTEM = Clock(lambda: time.monotonic(), lambda seconds: time.sleep(seconds))
 
+_PART_OF_THE_WAIT = 20
+_LONGEST_INTERVAL = 1.0  # seconds
+
 
 class Polled[T](NamedTuple):
     """What the last look returned, and whether it was what the caller waited for."""
@@ -37,16 +40,25 @@ def poll[T](
     """Calls ``look`` every ``interval`` seconds until ``done`` accepts its result, or ``seconds`` have passed.
 
     It looks at least once, and checks the deadline after each look. Without ``seconds`` it goes on until it is done.
-    An error of ``look`` ends the poll.
+    An error of ``look`` ends the poll. After a long wait it looks less often (`pause`).
     """
-    end = None if seconds is None else clock.now() + seconds
+    began = clock.now()
+    end = None if seconds is None else began + seconds
     while True:
         value = look()
         if done(value):
             return Polled(value, True)
         if end is not None and clock.now() > end:
             return Polled(value, False)
-        clock.sleep(interval)
+        clock.sleep(pause(clock.now() - began, interval))
+
+
+def pause(waited: float, interval: float) -> float:
+    """Seconds until the next look, after ``waited`` seconds: a twentieth of them, at least ``interval``, at most one.
+
+    Each look takes processor time from what it waits for; this way an answer is late by 5 % at most.
+    """
+    return max(interval, min(waited / _PART_OF_THE_WAIT, _LONGEST_INTERVAL))
 
 
 def wait_until(condition: Callable[[], object], seconds: float, interval: float = 0.02, clock: Clock = SYSTEM) -> bool:

@@ -197,13 +197,14 @@ run "what_cannot_be_read_again_is_no_place_for_raw_objects" {
   variables {
     bronze_transition = { days = 29, storage_class = "GLACIER" }
     warehouse_readers = 2
+    warehouse_ca_file = "./tests/account.tfvars"
   }
 
   module {
     source = "./stack"
   }
 
-  expect_failures = [var.bronze_transition, var.warehouse_readers]
+  expect_failures = [var.bronze_transition, var.warehouse_readers, var.warehouse_ca_file]
 }
 
 run "what_reads_the_warehouse_needs_it" {

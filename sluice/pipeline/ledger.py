@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from sluice_pipeline.dynamo.values import plain, with_numbers
+from sluice_pipeline.ledger.contents import SAME_AS, followed
 from sluice_pipeline.ledger.files import PAGES, joined
 from sluice_pipeline.ledger.items import OBJECT_SK, ChunkState, State, chunk_number, chunk_sk, object_pk
 from sluice_pipeline.objects.keys import staged_key
@@ -75,6 +76,16 @@ class Entry:
         return any(chunk.get("staged") for chunk in self.chunks)
 
 
+@dataclass(frozen=True)
+class Everything:
+    """All that the ledger has, by object id. ``stand_for``: uploads of bytes that were there before, under another
+    ETag, and the objects that have their rows.
+    """
+
+    entries: dict[str, Entry]
+    stand_for: dict[str, str] = field(default_factory=dict)
+
+
 class LedgerView:
     """Reads the ledger table with a low-level DynamoDB client."""
 
@@ -87,20 +98,37 @@ class LedgerView:
         """The ledger of a stack. Raises SluiceError when nothing is deployed."""
         return cls(stack.client("dynamodb"), stack["ledger_table"])
 
-    def everything(self) -> dict[str, Entry]:
+    def everything(self) -> Everything:
         """All objects with their chunks, in one scan (1 MB a page)."""
         heads: dict[str, Item] = {}
         others: dict[str, list[Item]] = {}
         for item in self._pages("scan", ConsistentRead=True):
             if item["sk"] == OBJECT_SK:
-                heads[str(item["pk"])] = item
+                heads[str(item["object_id"])] = item
             else:
                 others.setdefault(str(item["pk"]), []).append(item)
-        return {str(head["object_id"]): _entry(head, others.get(pk, [])) for pk, head in heads.items()}
+        led = followed(heads, lambda names: {name: heads[name] for name in names if name in heads})
+        stand_for = {name: str(item["object_id"]) for name, item in led.items() if item is not heads[name]}
+        objects = {name: head for name, head in heads.items() if SAME_AS not in head}
+        return Everything(
+            {name: _entry(head, others.get(str(head["pk"]), [])) for name, head in objects.items()}, stand_for
+        )
 
     def one(self, object_id: str) -> Entry | None:
-        """An object with its chunks, None when the ledger does not know it."""
-        items = list(
+        """An object, or the one whose content it has, with its chunks; None when the ledger does not know it."""
+        found: dict[str, list[Item]] = {}
+
+        def read(names: Collection[str]) -> dict[str, Item]:
+            found.update((name, self._of(name)) for name in names)
+            return {name: item for name in names for item in found[name] if item["sk"] == OBJECT_SK}
+
+        head = followed([object_id], read).get(object_id)
+        if head is None:
+            return None
+        return _entry(head, [item for item in found[str(head["object_id"])] if item["sk"] != OBJECT_SK])
+
+    def _of(self, object_id: str) -> list[Item]:
+        return list(
             self._pages(
                 "query",
                 KeyConditionExpression="pk = :pk",
@@ -108,11 +136,12 @@ class LedgerView:
                 ConsistentRead=True,
             )
         )
-        heads = [item for item in items if item["sk"] == OBJECT_SK]
-        return _entry(heads[0], [item for item in items if item["sk"] != OBJECT_SK]) if heads else None
 
     def objects(self, object_ids: Iterable[str]) -> dict[str, Item]:
-        """Object items (without chunks) of the ids that the ledger knows."""
+        """Object items (without chunks) that these ids stand for, by the ids that the ledger knows."""
+        return followed(object_ids, self._read)
+
+    def _read(self, object_ids: Iterable[str]) -> dict[str, Item]:
         from sluice_pipeline.dynamo.table import Table  # imports botocore
 
         keys = ((object_pk(name), OBJECT_SK) for name in object_ids)

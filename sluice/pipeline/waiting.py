@@ -45,30 +45,34 @@ def wait_for(
     ledger, sqs = LedgerView.of(stack), stack.client("sqs")
     urls = Branches.of(stack).sources.values()
 
-    def look() -> tuple[dict[str, dict[str, Any]], Progress]:
-        items = ledger.objects(object_ids)
-        progress = _progress(object_ids, items, sum(queues.depth(sqs, url).total for url in urls))
-        if report:
-            report(progress)
-        return items, progress
+    def queued() -> int:
+        return sum(queues.depth(sqs, url).total for url in urls)
 
-    (items, progress), done = poll(
-        look,
-        lambda seen: seen[1].finished == len(object_ids) and not seen[1].queued,
-        seconds=deadline,
-        interval=POLL_SECONDS,
-    )
+    def look() -> tuple[dict[str, dict[str, Any]], bool]:
+        items = ledger.objects(object_ids)
+        finished = _finished(items) == len(object_ids)
+        if report is None:  # a call for each queue: only once it decides
+            return items, finished and not queued()
+        progress = _progress(object_ids, items, queued())
+        report(progress)
+        return items, finished and not progress.queued
+
+    (items, _), done = poll(look, lambda seen: seen[1], seconds=deadline, interval=POLL_SECONDS)
     if not done:
-        fail(_late(object_ids, items, progress.queued, deadline), FAILED)
+        fail(_late(object_ids, items, queued(), deadline), FAILED)
     return items
+
+
+def _finished(items: dict[str, dict[str, Any]]) -> int:
+    return sum(1 for item in items.values() if item["state"] in FINAL)
 
 
 def _progress(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: int) -> Progress:
     def total(name: str) -> int:
         return sum(int(item.get(name) or 0) for item in items.values())
 
-    finished = sum(1 for item in items.values() if item["state"] in FINAL)
-    return Progress(len(object_ids), finished, total("chunk_count"), total("chunks_done"), total("rows_in"), queued)
+    chunks, done, rows = total("chunk_count"), total("chunks_done"), total("rows_in")
+    return Progress(len(object_ids), _finished(items), chunks, done, rows, queued)
 
 
 def _late(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: int, deadline: float) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import threading
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +20,7 @@ from sluice.pipeline import queues, storage, verify
 from sluice.pipeline.ledger import Entry, LedgerView
 from sluice.pipeline.stack import Stack
 from sluice.pipeline.waiting import wait_for
+from sluice.polling import poll
 from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef, Origin
@@ -32,12 +31,9 @@ DEADLINE = 90.0  # seconds; generous, for a test that waits is a test that polls
 
 def until[T](what: str, look: Callable[[], T | None], deadline: float = DEADLINE) -> T:
     """The first result of ``look`` that is true, looked for again and again until the deadline."""
-    end = time.monotonic() + deadline
-    while True:
-        if found := look():
-            return found
-        assert time.monotonic() < end, f"{what}: not within {deadline:.0f} s"
-        threading.Event().wait(0.1)
+    found = poll(look, seconds=deadline, interval=0.1).value
+    assert found, f"{what}: not within {deadline:.0f} s"
+    return found
 
 
 def idempotency_hash(origin: Origin) -> str:

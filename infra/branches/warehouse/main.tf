@@ -87,14 +87,14 @@ module "migrate" {
 # Once for each content of the function (its SQL is in the zip), each shape of the datasets and each database.
 resource "aws_lambda_invocation" "migrate" {
   function_name = module.migrate.name
-  input         = "{}"
+  input         = jsonencode(var.settings.certificates == null ? {} : { certificates = var.settings.certificates })
 
-  triggers = {
+  triggers = merge(var.settings.certificates == null ? {} : { certificates = sha256(var.settings.certificates) }, {
     code   = module.migrate.code_hash
     tables = var.core.datasets.tables
     # The logins in the secrets name the port. AWS's own adds nothing, so that an older deployment's trigger holds.
     database = module.database.port == 5432 ? module.database.writer : "${module.database.writer}:${module.database.port}"
-  }
+  })
 
   # The function reaches Secrets Manager by an endpoint, and the database by rules: all of the network first.
   depends_on = [module.database]

@@ -52,6 +52,7 @@ variable "settings" {
     max_capacity             = number
     readers                  = number
     backup_retention_days    = number
+    certificates             = string
     load_timeout_seconds     = number
     load_memory_mb           = number
     load_maximum_concurrency = number

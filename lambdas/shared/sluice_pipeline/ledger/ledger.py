@@ -4,14 +4,14 @@ A chunk's completion and its object's counters change in one transaction, so the
 chunk is delivered. Every change names the state that it expects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.retries import TransientError
 from sluice_pipeline.dynamo.table import TRANSACTION_LIMIT, Table
-from sluice_pipeline.ledger import files
+from sluice_pipeline.ledger import contents, files
 from sluice_pipeline.ledger.items import (
     CHUNK,
     OBJECT_SK,
@@ -72,7 +72,12 @@ class Ledger:
         self._table = Table(client, table)
 
     def object(self, object_id: str) -> ObjectItem | None:
-        return cast("ObjectItem | None", self._table.get(object_pk(object_id), OBJECT_SK))
+        """The object, or the one whose content it has."""
+        return contents.followed([object_id], self._items).get(object_id)
+
+    def _items(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
+        found = ((name, self._table.get(object_pk(name), OBJECT_SK)) for name in object_ids)
+        return {name: cast("ObjectItem", item) for name, item in found if item}
 
     def chunk(self, object_id: str, index: int) -> ChunkItem | None:
         """A chunk with all its files; raises PagesMissing as chunks does."""
@@ -108,23 +113,80 @@ class Ledger:
     # -- planning --------------------------------------------------------------------------------------------------
 
     def create_plan(
-        self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk], rules: RulesVersion
+        self,
+        ref: ObjectRef,
+        origin: Origin,
+        dataset: str,
+        chunks: Sequence[Chunk],
+        rules: RulesVersion,
+        content_id: str = "",
+        forgotten: Collection[str] = (),
     ) -> ObjectItem | None:
-        """The first plan of an object, also of one that failed before it got a plan; None when there is a plan.
+        """The first plan of an object, also of one that failed before it got a plan.
 
-        ``rules``: the version that the run is judged by.
+        None when there is a plan of it or of its content; ``planned`` has that one. ``content_id`` is empty where only
+        the ETag identifies the bytes. ``rules``: the version that the run is judged by. ``forgotten``: what ``planned``
+        said, in whose place this object comes.
         """
+        object_id = origin.object_id
         new = _object_item(ref, origin, dataset, len(chunks)) | {"rules": rules.to_dict()}
-        head = self._table.put_action(new, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})
-        items = [_chunk_item(origin.object_id, chunk, 1) for chunk in chunks]
-        if len(items) < TRANSACTION_LIMIT:
-            made = self._table.transact([head, *map(self._table.put_action, items)])
+        # Its own id is one of them: then it is this object's content, and whether there is a plan its own item says.
+        gone = {f":gone{number}": name for number, name in enumerate([object_id, *sorted(forgotten)])}
+        among = " , ".join(gone)
+        no_plan = f"chunk_count = :none AND ( attribute_not_exists(same_as) OR same_as IN ( {among} ) )"
+        heads = [self._table.put_action(new, f"attribute_not_exists(pk) OR ( {no_plan} )", {":none": 0} | gone)]
+        if content_id:
+            # Of two uploads with one content that are planned at once, one finds the other's item here.
+            held = contents.content_item(content_id, object_id)
+            heads.append(self._table.put_action(held, f"attribute_not_exists(pk) OR object_id IN ( {among} )", gone))
+        items = [_chunk_item(object_id, chunk, 1) for chunk in chunks]
+        if len(heads) + len(items) <= TRANSACTION_LIMIT:
+            made = self._table.transact([*heads, *map(self._table.put_action, items)])
         else:
             # More than one transaction can plan: chunks first, for nothing reads them before the object item makes the
             # plan valid, and only those that are not there, for another planner may be ahead and its chunks done.
+            if content_id and self._holder(content_id) not in (None, object_id, *forgotten):
+                return None
             self._table.put_new(items)
-            made = self._table.transact([head])
+            made = self._table.transact(heads)
         return cast("ObjectItem", new) if made else None
+
+    def planned(self, object_id: str, content_id: str) -> tuple[ObjectItem | None, set[str]]:
+        """The object that has the plan for an upload: itself, or the one with its content; None when none has.
+
+        The ids are of objects that the ledger names for it and has no more (a time to live, an operator).
+        """
+        own = self._table.get(object_pk(object_id), OBJECT_SK)
+        if own and int(own["chunk_count"]):
+            return cast("ObjectItem", own), set()
+        named = {own.get(contents.SAME_AS) if own else None, self._holder(content_id) if content_id else None}
+        others = {name for name in named if name and name != object_id}
+        for item in self._items(others).values():
+            if int(item["chunk_count"]):
+                return item, set()
+        return None, others
+
+    def note_same(self, origin: Origin, ref: ObjectRef, same_as: str) -> None:
+        """From now on the object ``same_as`` stands for this upload; it changes nothing about one that has a plan."""
+        pointer = contents.pointer_item(origin, same_as)
+        self._table.transact(
+            [self._table.put_action(pointer, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})]
+        )
+        self.note_newest(same_as, ref)
+
+    def note_newest(self, object_id: str, ref: ObjectRef) -> None:
+        """Records the version that was announced last with the bytes of an object: it outlives the first one."""
+        self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET newest = :newest",
+            "attribute_exists(pk) AND ( attribute_not_exists(newest) OR newest.since <= :since )",
+            {":newest": asdict(ref), ":since": ref.since},
+        )
+
+    def _holder(self, content_id: str) -> str | None:
+        item = self._table.get(contents.content_pk(content_id), contents.CONTENT_SK)
+        return str(item["object_id"]) if item else None
 
     def open_run(self, ref: ObjectRef, old: ObjectItem, rules: RulesVersion, replay: str = "") -> ObjectItem | None:
         """Begins the next run of a planned object, to be read from ``ref``; None when another worker has begun one.
@@ -334,6 +396,7 @@ class Ledger:
 
         From then on its notice is due, until note_noticed.
         An object whose chunks are all done stays as it is: a stray late failure must not reopen what is accounted for.
+        So does an upload whose content another object has.
         """
         item = _object_item(ref, origin, dataset, 0)
         defaults = {name: item[name] for name in item if name not in ("pk", "sk", "state", "updated_at")}
@@ -343,7 +406,8 @@ class Ledger:
             OBJECT_SK,
             "SET #state = :state , failed_reason = :code , #error = :error , notice_due = :due , updated_at = :at , "
             f"{keep}",
-            "attribute_not_exists(pk) OR ( NOT #state IN (:committed, :committing, :staged, :withheld) "
+            "attribute_not_exists(pk) OR ( attribute_not_exists(same_as) "
+            "AND NOT #state IN (:committed, :committing, :staged, :withheld) "
             "AND ( #state <> :state OR failed_reason <> :code ) )",
             {f":{name}": value for name, value in defaults.items()}
             | {":state": state, ":code": code, ":error": error[:ERROR_CHARACTERS], ":due": True, ":at": now()}

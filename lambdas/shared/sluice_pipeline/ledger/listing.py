@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.dynamo.values import plain, typed
+from sluice_pipeline.ledger.contents import followed
 from sluice_pipeline.ledger.items import OBJECT_SK, ObjectItem, State, object_pk
 
 _INDEX: Final = "by_dataset"  # holds object items only, as by_state does
@@ -72,7 +73,10 @@ class LedgerList:
             yield from (cast("ObjectItem", plain(item)) for item in page["Items"])
 
     def objects(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
-        """The objects of these ids that the ledger knows, as they are now."""
+        """The objects that these ids stand for, as far as the ledger knows them, as they are now."""
+        return followed(object_ids, self._read)
+
+    def _read(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
         keys = ((object_pk(name), OBJECT_SK) for name in object_ids)
         items = Table(self._client, self._table).get_many(keys)
         return {item["object_id"]: cast("ObjectItem", item) for item in items}
