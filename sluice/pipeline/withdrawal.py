@@ -62,10 +62,10 @@ def withdraw(stack: Stack, candidates: Sequence[Candidate], *, seconds: float, c
     announced = [one for entry in entries if (one := _announce_no_rows(stack, entry)) is not None]
     if announced:
         _wait_for_consumers(stack, announced, seconds, clock)
-    for one in candidates:
-        if one.entry is not None:
-            _delete_files(stack, one.entry)
-            _forget(stack, one)
+    for candidate in candidates:
+        if candidate.entry is not None:
+            _delete_files(stack, candidate.entry)
+            _forget(stack, candidate)
     _delete(stack.client("s3"), stack["bronze_bucket"], [one.version for one in candidates])
 
 

@@ -18,13 +18,13 @@ DATASET = "shipments"
 PREFIX = smoke_input.prefix_of(DATASET)
 
 
-def left(stack: Stack) -> list[str]:
-    """Everything in the buckets that a smoke test has put there."""
-    s3, day = stack.client("s3"), f"dt={smoke_input.DAY}/"
+def left(stack: Stack, ids: Collection[str]) -> list[str]:
+    """Everything in the buckets that smoke tests have put there; ids: their objects."""
+    s3 = stack.client("s3")
     found = [version.key for version in storage.versions(s3, stack["bronze_bucket"], PREFIX)]
     for kind in ("silver", "quarantine"):
         keys = (version.key for version in storage.versions(s3, stack[f"{kind}_bucket"], f"{kind}/{DATASET}/"))
-        found += [key for key in keys if day in key]
+        found += [key for key in keys if storage.owner_of(key) in ids]
     return found
 
 
@@ -46,7 +46,7 @@ def test_a_smoke_test_verifies_every_row_and_leaves_nothing(stack: Stack, wareho
     })  # fmt: skip
     ids = remembered(stack)
     assert len(ids) == 3
-    assert len(left(stack)) > 3
+    assert len(left(stack, ids)) == 3 + 3 + 1
     # One that was killed after its first upload.
     [begun, *_] = smoke_input.make(DATASET, deployed_datasets(stack)[DATASET], "killed")
     seed.upload(stack, [begun.upload])
@@ -55,7 +55,7 @@ def test_a_smoke_test_verifies_every_row_and_leaves_nothing(stack: Stack, wareho
     assert second.ok
     assert second.left == ""
     assert said[0] == "smoke   4 objects of an earlier smoke test are taken out"
-    assert left(stack) == []
+    assert left(stack, ids) == []
     assert remembered(stack, ids) == set()
     assert warehouse.ask("SELECT shipment_id FROM silver.shipments WHERE shipment_id LIKE 'smoke-%%'") == []
 
