@@ -8,6 +8,7 @@ step that fails ends the run. STEPS is the list; a step is a name and a function
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ from sluice.terraform import varfile
 
 ENV, ACCOUNT, OTHER_ACCOUNT, REGION = "dev", "123456789012", "210987654321", "us-east-1"
 REPOSITORY = "example/data"
+CANARY = "settle"  # runs without work of its own
 BRANCHES = ("observability_enabled", "ops_enabled", "warehouse_enabled", "canonical_enabled", "api_enabled",
             "feedback_enabled", "checkin_enabled", "lake_enabled", "quality_gate_enabled", "taxi_enabled")  # fmt: skip
 DEADLINE = 1800.0
@@ -53,7 +56,7 @@ class Rehearsal:
         """Changes variables of the deployment."""
         self.variables |= more
         text = (ENVS_DIR / f"{ENV}.tfvars").read_text(encoding="utf-8")
-        own = self.variables | ({} if self.branches else dict.fromkeys(BRANCHES, False))
+        own = ({} if self.branches else dict.fromkeys(BRANCHES, False)) | self.variables
         lines = [line for line in text.splitlines() if not own.keys() & varfile.assigned(line).keys()]
         lines += [f"{name} = {json.dumps(value)}" for name, value in own.items()]
         self.var_file.write_text("\n".join(lines) + "\n")
@@ -212,6 +215,61 @@ def drift(road: Rehearsal) -> str:
     return f"{found[0]['address']}: retention_in_days; set back by a deployment"
 
 
+def canary(road: Rehearsal) -> str:
+    """A version that fails is put back by its alarm; one that works comes into service, and goes back when asked to."""
+    client, alarms = road.client("lambda"), road.client("cloudwatch")
+    name, alarm = f"sluice-{ENV}-{CANARY}", f"sluice-{ENV}-{CANARY}-errors"
+    before = _alias(client, name)["FunctionVersion"]
+    broken = _publish(
+        client, name, ZipFile=_zip("core/settle/handler.py", "def handler(*_):\n    raise OSError('broken')\n")
+    )
+    with subprocess.Popen(
+        road.command("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "5"), env=road.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as shifting:  # fmt: skip
+        while shifting.poll() is None:
+            client.invoke(FunctionName=name, Qualifier="live", Payload=b"{}")
+            time.sleep(0.2)
+        said = (shifting.stderr.read() if shifting.stderr else "").strip().splitlines()[-1]
+    expect(shifting.returncode == 1 and f"{alarm} is in ALARM at 50 %: back at {CANARY} {before}" in said, said)
+    expect(_alias(client, name)["FunctionVersion"] == before, "the alias is not back")
+    for _ in range(5):
+        expect("FunctionError" not in client.invoke(FunctionName=name, Qualifier="live", Payload=b"{}"), "it fails")
+    artifacts = {"S3Bucket": f"sluice-{ENV}-artifacts-{ACCOUNT}", "S3Key": f"functions/{name}.zip"}
+    works = _publish(client, name, **artifacts)
+    alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the failing version is out of service")
+    road.sluice("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "0")
+    expect(_alias(client, name)["FunctionVersion"] == works, "the version that works is not in service")
+    found = json.loads(road.sluice("drift", "--var-file", str(road.var_file), "--json"))["drift"]
+    expect(all("alias" not in one["address"] for one in found), f"a shift counts as drift: {found}")
+    for again in (1, 0):
+        moved = json.loads(road.sluice("rollback", "--json"))["moved"]
+        expect(len(moved) == again, f"rollback moved {moved}")
+    expect(_alias(client, name)["FunctionVersion"] == before, "the rollback left another version")
+    return (
+        f"version {broken} of {CANARY} failed and was put back; version {works} came into service; rollback to {before}"
+    )
+
+
+def _alias(client: Any, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get_alias(FunctionName=name, Name="live")
+    expect(not found.get("RoutingConfig"), f"two versions are in service: {found}")
+    return found
+
+
+def _publish(client: Any, name: str, **code: Any) -> str:
+    client.update_function_code(FunctionName=name, **code)
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    return str(client.publish_version(FunctionName=name)["Version"])
+
+
+def _zip(name: str, text: str) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as made:
+        made.writestr(name, text)
+    return body.getvalue()
+
+
 def destroy(road: Rehearsal) -> str:
     """Removes the stack and leaves the state's bucket."""
     done = json.loads(road.sluice("destroy", "--var-file", str(road.var_file), "--yes", "--json"))
@@ -255,7 +313,8 @@ class Step:
 
 STEPS = (
     Step("bootstrap", bootstrap), Step("plan", plan), Step("refusals", refusals), Step("deploy", deploy),
-    Step("smoke", smoke), Step("change", change), Step("drift", drift), Step("destroy", destroy),
+    Step("smoke", smoke), Step("change", change), Step("drift", drift),
+    Step("gradual shift", canary), Step("destroy", destroy),
     Step("re-create", recreate), Step("smoke again", smoke), Step("destroy again", destroy),
 )  # fmt: skip
 
@@ -300,8 +359,9 @@ def main(words: list[str]) -> int:
         try:
             road = Rehearsal(Path(folder), info.endpoint_url, "--all" in words)
             road.write_variables(
-                region=REGION, bucket_suffix=ACCOUNT, allowed_account_ids=[ACCOUNT], log_retention_days=7
-            )
+                region=REGION, bucket_suffix=ACCOUNT, allowed_account_ids=[ACCOUNT], log_retention_days=7,
+                versioned_functions=True, observability_enabled=True,
+            )  # fmt: skip
             results = run(road)
         finally:
             engine.down(instance, volumes=True)

@@ -139,6 +139,8 @@ def drift(
     found = []
     for one in document.get("resource_drift", ()):
         actions, names = one["change"]["actions"], _different(one["change"])
+        if one["type"] == "aws_lambda_alias":  # `sluice shift` and `sluice rollback` point it at a version
+            names = tuple(name for name in names if name not in ("description", "function_version", "routing_config"))
         if one["mode"] == "managed" and actions != ["no-op"] and (names or actions != ["update"]):
             found.append((Change("removed" if actions == ["delete"] else "changed", one["address"]), names))
     return sorted(found, key=lambda pair: pair[0].address)
