@@ -5,6 +5,10 @@
 # notification_email  = "data-team@example.com"
 # With RDS's certificates of the region, functions prove the database that they connect to:
 # warehouse_ca_file   = "~/eu-west-1-bundle.pem"
+# permissions_boundary_arn = "arn:aws:iam::123456789012:policy/sluice-prod-boundary" # `make account` prints it
+# permissions_boundary_arn = "arn:aws:iam::123456789012:policy/sluice-prod-boundary" # `make account` prints it
+# With RDS's certificates of the region, functions prove the database that they connect to:
+# warehouse_ca_file   = "~/eu-west-1-bundle.pem"
 
 env = "prod"
 
@@ -22,6 +26,8 @@ single_chunk_limit_bytes = 67108864 # 64 MiB
 ingest_timeout_seconds        = 50
 ingest_memory_mb              = 512
 ingest_maximum_concurrency    = 100
+ingest_batch_size             = 10
+ledger_shards                 = 8
 transform_timeout_seconds     = 120
 transform_memory_mb           = 2048
 transform_batch_size          = 4
@@ -32,6 +38,8 @@ load_batch_size               = 10
 lake_maximum_concurrency      = 60
 checkin_timeout_seconds       = 300
 checkin_deadline_seconds      = 3600
+
+versioned_functions = true # sluice shift, sluice rollback
 
 warehouse_readers = 1 # takes over when the writer's zone fails
 
