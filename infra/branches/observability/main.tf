@@ -11,11 +11,14 @@ locals {
 module "watch" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-watch"
   description        = "Publishes how many objects are unfinished and how long the oldest has waited"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "core/watch"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = 30
@@ -58,8 +61,9 @@ module "alarms" {
   alarms    = var.alarms
 
   watch = {
-    name = module.watch.name
-    arn  = module.watch.arn
+    name      = module.watch.name
+    arn       = module.watch.arn
+    qualifier = module.watch.qualifier
   }
 
   chunk_queue_name        = var.chunk_queue_name

@@ -8,11 +8,14 @@ locals {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Steps of the replay workflow: plan, requeue, check, reconcile"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "core/replay"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
