@@ -155,6 +155,34 @@ def test_a_group_waits_for_its_messages_in_flight(engine: Engine) -> None:
     assert list(fifo.receive()) == ["a2", "a3"]
 
 
+def test_what_returns_is_there_before_later_ones_in_flight(engine: Engine) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html"""
+    fifo = Fifo(engine, ContentBasedDeduplication="True")
+    fifo.send("a", "a1", "a2")
+    first = fifo.receive()
+    fifo.send("a", "a3")
+    fifo.change(first["a1"], 0)
+    again = fifo.receive()
+    assert list(again) == ["a1"], "a2 is in flight and stops a3"
+    fifo.delete(again["a1"])
+    assert fifo.receive() == {}
+    fifo.delete(first["a2"])
+    assert list(fifo.receive()) == ["a3"]
+
+
+def test_dead_messages_do_not_stop_their_group(engine: Engine) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html"""
+    dead = Fifo(engine)
+    policy = json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 1})
+    fifo = Fifo(engine, RedrivePolicy=policy)
+    fifo.send("a", "a1")
+    assert list(fifo.receive(VisibilityTimeout=0)) == ["a1"]
+    assert fifo.receive() == {}
+    fifo.send("a", "a2")
+    assert list(fifo.receive()) == ["a2"]
+    assert list(dead.receive()) == ["a1"]
+
+
 def test_a_group_returns_in_its_order(engine: Engine) -> None:
     fifo = Fifo(engine)
     fifo.send("a", "1", "2", "3")
