@@ -22,10 +22,6 @@ HOSTS = {"SQS_ENDPOINT_STRATEGY": "standard", "LOCALSTACK_HOST": "localhost.loca
 QUIET = {"DNS_ADDRESS": "0", "SKIP_SSL_CERT_DOWNLOAD": "1", "DISABLE_EVENTS": "1", "LS_LOG": "warn"}
 
 
-class _Suite(Engine):
-    """An engine whose host name is LocalStack's."""
-
-
 def start(which: str, python: str, home: Path) -> Engine:
     """Plain LocalStack, or ours."""
     common = {"PYTHONPATH": str(INSIDE), "LAMBDA_RETRY_BASE_DELAY": "1"} | HOSTS | QUIET
