@@ -6,8 +6,6 @@
 # With RDS's certificates of the region, functions prove the database that they connect to:
 # warehouse_ca_file   = "~/eu-west-1-bundle.pem"
 # permissions_boundary_arn = "arn:aws:iam::123456789012:policy/sluice-prod-boundary" # `make account` prints it
-# With RDS's certificates of the region, functions prove the database that they connect to:
-# warehouse_ca_file   = "~/eu-west-1-bundle.pem"
 
 env = "prod"
 
