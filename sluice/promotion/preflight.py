@@ -187,7 +187,9 @@ def state_lock(asked: Question) -> Finding:
 
 EARLY = (environment, account, region, state_lock)
 """Before a plan."""
-CHECKS = (*EARLY, concurrency, buckets, zones, boundary, release)
+LATE = (concurrency, buckets, zones, boundary, release)
+"""What a plan wants of the account."""
+CHECKS = (*EARLY, *LATE)
 """Before a deployment."""
 
 

@@ -32,7 +32,7 @@ def made(var_file: Path, env: str = "dev") -> record.Record:
 def deployed(env: str = "dev") -> int:
     """Checks and applies the stored plan; returns how many resources were added."""
     plan = record.plan_file(env)
-    found = plans.ready(Account(env), env, plan, AGAIN)
+    found = plans.ready(Account(env), env, plan, AGAIN, quiet)
     return plans.apply(Account(env), found, plan, AGAIN, quiet, lambda _: "").added
 
 
@@ -107,7 +107,7 @@ def test_a_plan_of_another_environment_is_refused(cloud: Cloud, terraform: Terra
     made(var_file)
     plan = record.plan_file("dev")
     with pytest.raises(SluiceError, match="for the environment dev, and --env says prod"):
-        plans.ready(Account("prod"), "prod", plan, AGAIN)
+        plans.ready(Account("prod"), "prod", plan, AGAIN, quiet)
     with pytest.raises(SluiceError, match="environment: the tfvars file is of dev, --env says prod"):
         made(var_file, "prod")
 
@@ -118,7 +118,7 @@ def test_a_plan_of_the_engine_is_refused_for_an_account_and_the_reverse(
     found = made(var_file)
     plan = record.plan_file("dev")
     with pytest.raises(SluiceError, match="for account 123456789012, and cannot be applied to the local engine"):
-        plans.ready(Instance(tmp_path), "dev", plan, AGAIN)
+        plans.ready(Instance(tmp_path), "dev", plan, AGAIN, quiet)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv(identity.REHEARSAL_VARIABLE, "http://127.0.0.1:1")
     refused(2, "cannot be applied to an account at http://127.0.0.1:1")
@@ -215,6 +215,16 @@ def test_credentials_that_expire_half_way_lose_no_state(cloud: Cloud, terraform:
     assert found.state == Serial("x", 7)
     assert list(aws.waiting_states("dev")) == []
     assert deployed() == 1
+
+
+def test_a_deployment_that_broke_off_is_stale_before_anything_else(
+    cloud: Cloud, terraform: Terraform, var_file: Path
+) -> None:
+    """It has made a bucket that the old plan still wants to make: that one exists is not what the user must know."""
+    made(var_file)
+    terraform.has(serial=1)
+    cloud.buckets["sluice-dev-bronze"] = ACCOUNT
+    refused(1, "the plan is stale, it was made from a state with nothing deployed, and there is serial 1: plan again")
 
 
 def test_a_killed_run_loses_no_state_either(cloud: Cloud, terraform: Terraform, var_file: Path) -> None:
