@@ -78,9 +78,7 @@ def load(path: Path = LIST) -> Suite:
 
 def table(suite: Suite) -> str:
     """The table of docs/engine.md."""
-    lines = [
-        "| service | pass on plain | of these pass here | AWS does otherwise | LocalStack's own interface | open |"
-    ]
+    lines = ["| service | pass on plain | of these pass here | AWS does otherwise | LocalStack's own interface | open |"]
     lines.append("|---|---|---|---|---|---|")
     for one in suite.services:
         counts = (sum(len(each.tests) for each in one.differs if each.kind == kind) for kind in KINDS)
