@@ -20,9 +20,9 @@ BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
 	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then exec "$$p" -I -S sluice/setup/bootstrap.py $(1); fi; done; \
 	echo "sluice: Python is missing: install Python 3.13 (python3 must run)" >&2; exit 1
 
-.PHONY: help bootstrap setup up down status logs build plan deploy destroy demo \
+.PHONY: help bootstrap setup up down status logs build account plan deploy drift destroy demo \
 	run-pipeline verify demo-taxi \
-	scaffold test unit contract infra-test e2e fuzz sweep soak bench bench-peer bench-docker lint fmt clean
+	scaffold test unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker lint docs fmt clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,11 +51,18 @@ scaffold: bootstrap ## Makes a dataset from a sample file (DATASET=name SAMPLE=f
 build: bootstrap ## Packages the functions and layers
 	@$(SLUICE) build $(ARGS)
 
-plan: bootstrap ## Shows what a deployment would change (TARGET=local|aws, ENV=dev|prod)
+account: TARGET = aws
+account: bootstrap ## Makes an account's state bucket, and roles for GitHub Actions (ENV=prod ARGS="--repository owner/name")
+	@$(SLUICE) bootstrap --target aws --env $(ENV) $(ARGS)
+
+plan: bootstrap ## Shows what a deployment would change; of an account, stores it as a file (TARGET=local|aws, ENV=dev|prod)
 	@$(SLUICE) plan --target $(TARGET) --env $(ENV) $(ARGS)
 
-deploy: bootstrap ## Builds and deploys (TARGET=local|aws, ENV=dev|prod)
+deploy: bootstrap ## Builds and deploys; to an account, checks it and applies the plan (TARGET=local|aws, ENV=dev|prod)
 	@$(SLUICE) deploy --target $(TARGET) --env $(ENV) $(ARGS)
+
+drift: bootstrap ## Names what differs from the state; code 1 when something does (TARGET=local|aws, ENV=dev|prod)
+	@$(SLUICE) drift --target $(TARGET) --env $(ENV) $(ARGS)
 
 destroy: bootstrap ## Removes what was deployed (TARGET=local|aws, ENV=dev|prod)
 	@$(SLUICE) destroy --target $(TARGET) --env $(ENV) $(ARGS)
@@ -88,6 +95,9 @@ infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, po
 e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=running: on yours; IAM=enforce: policies enforced)
 	@$(PYTEST) $(if $(filter running,$(STACK)),,-n 2) tests/e2e $(ARGS)
 
+promote-check: bootstrap ## The road to an account, on an engine of its own: minutes (ARGS=--all: with all branches)
+	@TARGET=aws $(BIN)/python -m sluice.promotion.check $(ARGS)
+
 fuzz: bootstrap ## Tries the readers with random rows, formats and damage for some minutes (FUZZ_EXAMPLES=2000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTEST) -n 2 tests/unit/core/test_row_properties.py tests/unit/core/test_field_checks.py $(ARGS)
 
@@ -106,13 +116,17 @@ bench-peer: bootstrap ## The same measurement on another emulator, side by side
 bench-docker: bootstrap ## The same measurement on both engines, embedded and in containers, side by side
 	@$(SLUICE) bench --docker $(ARGS)
 
-lint: bootstrap ## Checks style, types and the directions of imports
+lint: bootstrap ## Checks style, types, the directions of imports, and the workflows of GitHub Actions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file localstack/extension/pyproject.toml
 	@$(BIN)/lint-imports --cache-dir .sluice/cache/import-linter
 	@cd localstack/extension && "$(CURDIR)/$(BIN)/lint-imports" --cache-dir ../../.sluice/cache/import-linter
+	@$(BIN)/zizmor --offline --no-progress --quiet --strict-collection .github
+
+docs: bootstrap ## Builds the documentation's site; a link that leads nowhere fails it
+	@$(SLUICE) docs $(ARGS)
 
 fmt: bootstrap ## Formats Python and Terraform
 	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format . ; if command -v terraform >/dev/null; then terraform fmt -recursive infra; fi

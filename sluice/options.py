@@ -33,6 +33,9 @@ def complete_dataset(incomplete: str) -> list[str]:
 
 Env = Annotated[str | None, typer.Option("--env", help="Environment of the account (aws only; dev).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Confirm = Annotated[
+    str | None, typer.Option("--confirm", metavar="ENV", help="The environment's name, where it is asked for (prod).")
+]
 Wide = Annotated[bool, typer.Option("--wide", help="Show every column, and cut nothing to the screen's width.")]
 
 

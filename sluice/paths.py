@@ -14,8 +14,10 @@ SETUP_DIR = ROOT / "sluice/setup"
 BIN_DIR = SLUICE_DIR / "bin"
 CACHE_DIR = SLUICE_DIR / "cache"
 BUILD_DIR = SLUICE_DIR / "build"
-AWS_DIR = SLUICE_DIR / "aws"
-"""Terraform's data and state of real accounts, one folder per environment."""
+AWS_DIR = Path(os.environ.get("SLUICE_ACCOUNTS") or SLUICE_DIR / "aws").expanduser().resolve()
+"""Of real accounts: copies of the code, plans and Terraform's data, a folder per environment. States are in buckets."""
+STATES_DIR = AWS_DIR / "states" if os.environ.get("SLUICE_ACCOUNTS") else ROOT / ".states"
+"""States on their way to a bucket (bootstrap, or after a fault), a folder per environment. `make clean` leaves them."""
 
 LAMBDAS_DIR = ROOT / "lambdas"
 SHARED_DIR = LAMBDAS_DIR / "shared"

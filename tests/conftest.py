@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support import tested
 from tests.support.groups import GROUPS, HALVES, group_of
 
 HERE = Path(__file__).parent
@@ -42,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             limit = SWEEP_SECONDS
         if limit:
             item.add_marker(pytest.mark.timeout(limit, func_only=True))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is built counts as tested when the whole suites pass with it."""
+    tested.begin(config)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """The end of what `pytest_configure` began."""
+    tested.end(session.config, session, exitstatus)
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]

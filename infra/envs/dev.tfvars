@@ -14,6 +14,7 @@ single_chunk_limit_bytes = 67108864 # 64 MiB
 ingest_timeout_seconds        = 30
 ingest_memory_mb              = 512
 ingest_maximum_concurrency    = 4
+ledger_shards                 = 1
 transform_timeout_seconds     = 30
 transform_memory_mb           = 1024
 transform_batch_size          = 4

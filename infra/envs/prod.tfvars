@@ -3,6 +3,9 @@
 # allowed_account_ids = ["123456789012"]
 # bucket_suffix       = "123456789012" # of your own: bucket names are shared by all accounts
 # notification_email  = "data-team@example.com"
+# With RDS's certificates of the region, functions prove the database that they connect to:
+# warehouse_ca_file   = "~/eu-west-1-bundle.pem"
+# permissions_boundary_arn = "arn:aws:iam::123456789012:policy/sluice-prod-boundary" # `make account` prints it
 
 env = "prod"
 
@@ -20,6 +23,8 @@ single_chunk_limit_bytes = 67108864 # 64 MiB
 ingest_timeout_seconds        = 50
 ingest_memory_mb              = 512
 ingest_maximum_concurrency    = 100
+ingest_batch_size             = 10
+ledger_shards                 = 8
 transform_timeout_seconds     = 120
 transform_memory_mb           = 2048
 transform_batch_size          = 4
@@ -27,8 +32,11 @@ transform_maximum_concurrency = 50
 load_timeout_seconds          = 300
 load_maximum_concurrency      = 16
 load_batch_size               = 10
+lake_maximum_concurrency      = 60
 checkin_timeout_seconds       = 300
 checkin_deadline_seconds      = 3600
+
+versioned_functions = true # sluice shift, sluice rollback
 
 warehouse_readers = 1 # takes over when the writer's zone fails
 

@@ -15,6 +15,7 @@ module "warehouse" {
     max_capacity             = var.warehouse_max_capacity
     readers                  = var.warehouse_readers
     backup_retention_days    = var.warehouse_backup_retention_days
+    certificates             = var.warehouse_ca_file == null ? null : file(pathexpand(var.warehouse_ca_file))
     load_timeout_seconds     = var.load_timeout_seconds
     load_memory_mb           = var.load_memory_mb
     load_maximum_concurrency = var.load_maximum_concurrency
@@ -86,6 +87,22 @@ variable "warehouse_backup_retention_days" {
   description = "Days for which the warehouse's backups are kept."
   type        = number
   default     = 7
+}
+
+variable "warehouse_ca_file" {
+  description = "File with the certificates (PEM) that prove the database, absolute or from infra/stack: RDS's bundle of the region, https://truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem. Functions then connect with verify-full. null: connections are encrypted, and the server is not proved."
+  type        = string
+  default     = null
+
+  validation {
+    # They are part of each login's secret, and a secret has 64 KB at most.
+    condition = var.warehouse_ca_file == null ? true : try(
+      strcontains(file(pathexpand(var.warehouse_ca_file)), "-----BEGIN CERTIFICATE-----") &&
+      length(file(pathexpand(var.warehouse_ca_file))) <= 50000,
+      false
+    )
+    error_message = "warehouse_ca_file must be a file of PEM certificates of at most 50,000 bytes: the region's bundle, not the global one."
+  }
 }
 
 variable "load_timeout_seconds" {

@@ -9,6 +9,7 @@ locals {
     artifacts_dir          = var.artifacts_dir
     log_retention_days     = var.log_retention_days
     tracing_mode           = var.tracing_mode
+    release                = local.release
     max_receive_count      = var.max_receive_count
     message_retention_days = var.chunk_retention_days
     point_in_time_recovery = var.point_in_time_recovery
@@ -18,9 +19,12 @@ locals {
     topic_kms_key_arn      = var.topic_kms_key_arn
     kms_permissions        = local.kms_permissions
 
+    permissions_boundary_arn = var.permissions_boundary_arn
+
     environment = {
       POWERTOOLS_METRICS_NAMESPACE = local.prefix
       POWERTOOLS_LOG_LEVEL         = var.log_level
+      LEDGER_SHARDS                = tostring(var.ledger_shards)
     }
   }
 

@@ -5,6 +5,8 @@ locals {
   staged_objects     = var.quality_gate_enabled ? "${module.bucket["staging"].arn}/staged/*" : null
   leftover_objects   = var.quality_gate_enabled ? "${module.bucket["staging"].arn}/leftovers/*" : null
 
+  release = { versioned = var.versioned_functions, held = var.held_versions }
+
   common_environment = merge(local.deployment.environment, local.datasets.environment, {
     LEDGER_TABLE             = module.ledger_table.name
     CHUNK_QUEUE_URL          = module.chunk_queue.url
@@ -65,11 +67,14 @@ module "layer" {
 module "ingest" {
   source = "../modules/function"
 
+  permissions_boundary_arn = var.permissions_boundary_arn
+
   name                 = "${local.prefix}-ingest"
   description          = "Plans a new bronze object: ledger entry and one message per chunk"
   artifacts_bucket     = module.bucket["artifacts"].name
   code                 = "core/ingest"
   artifacts_dir        = var.artifacts_dir
+  release              = local.release
   layers               = [module.layer["base"].arn]
   memory_mb            = var.ingest_memory_mb
   timeout_seconds      = var.ingest_timeout_seconds
@@ -125,11 +130,14 @@ module "ingest" {
 module "transform" {
   source = "../modules/function"
 
+  permissions_boundary_arn = var.permissions_boundary_arn
+
   name                 = "${local.prefix}-transform"
   description          = "Turns chunks of bronze objects into silver Parquet and quarantined rows"
   artifacts_bucket     = module.bucket["artifacts"].name
   code                 = "core/transform"
   artifacts_dir        = var.artifacts_dir
+  release              = local.release
   layers               = [module.layer["base"].arn, module.layer["arrow"].arn]
   memory_mb            = var.transform_memory_mb
   timeout_seconds      = var.transform_timeout_seconds
@@ -198,11 +206,14 @@ module "transform" {
 module "settle" {
   source = "../modules/function"
 
+  permissions_boundary_arn = var.permissions_boundary_arn
+
   name               = "${local.prefix}-settle"
   description        = "Records the failure of chunks whose function could not start"
   artifacts_bucket   = module.bucket["artifacts"].name
   code               = "core/settle"
   artifacts_dir      = var.artifacts_dir
+  release            = local.release
   layers             = [module.layer["base"].arn]
   memory_mb          = 256
   timeout_seconds    = 60
@@ -223,11 +234,12 @@ module "settle" {
     {
       sid       = "FindStalled"
       actions   = ["dynamodb:Query"]
-      resources = ["${module.ledger_table.arn}/index/by_state"]
+      resources = ["${module.ledger_table.arn}/index/open_objects"]
     },
     {
+      # It reads the whole table once, when an earlier release has written it.
       sid       = "RecordFailures"
-      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Scan"]
       resources = [module.ledger_table.arn]
     },
     {

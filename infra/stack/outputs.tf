@@ -122,3 +122,8 @@ output "datasets_key" {
   description = "Key of the object with the deployed datasets, in the artifacts bucket."
   value       = aws_s3_object.datasets.key
 }
+
+output "function_alias" {
+  description = "Alias by which functions are invoked; null where they have no versions."
+  value       = module.ingest.qualifier
+}

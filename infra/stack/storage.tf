@@ -91,9 +91,11 @@ module "ledger_table" {
   hash_key  = "pk"
   range_key = "sk"
   indexes = {
-    # None of these ever changes, so the index is written once an object. Readers take the rest from the table.
-    by_dataset = { hash_key = "dataset", range_key = "received_at", include = ["object_id", "origin"] }
-    by_state   = { hash_key = "state", range_key = "updated_at" }
+    # Sparse, each with what its readers take from it, and each spread over ledger_shards partitions
+    # (lambdas/shared/sluice_pipeline/ledger/shards.py): objects that are not committed, those that are, and all by dataset.
+    open_objects      = { hash_key = "open_in", range_key = "updated_at", include = ["object_id", "failed_reason", "notice_due"] }
+    committed_objects = { hash_key = "committed_in", range_key = "updated_at", include = ["object_id", "run", "rows_in"] }
+    received_objects  = { hash_key = "received_in", range_key = "received_at", include = ["object_id", "dataset", "origin", "key"] }
   }
   point_in_time_recovery = var.point_in_time_recovery
   deletion_protection    = var.deletion_protection

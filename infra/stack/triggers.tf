@@ -25,7 +25,7 @@ module "ingest_trigger" {
     arn  = module.ingest_queue.arn
   }
   function = {
-    name      = module.ingest.name
+    arn       = module.ingest.arn
     role_name = module.ingest.role_name
   }
   batch_size          = var.ingest_batch_size
@@ -40,7 +40,7 @@ module "chunk_trigger" {
     arn  = module.chunk_queue.arn
   }
   function = {
-    name      = module.transform.name
+    arn       = module.transform.arn
     role_name = module.transform.role_name
   }
   batch_size              = var.transform_batch_size
@@ -69,6 +69,7 @@ resource "aws_lambda_permission" "settle" {
   statement_id  = "AllowSchedule"
   action        = "lambda:InvokeFunction"
   function_name = module.settle.name
+  qualifier     = module.settle.qualifier
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.settle.arn
 }

@@ -74,6 +74,17 @@ variable "bucket_suffix" {
   }
 }
 
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what every role of the stack can do (`sluice bootstrap` makes one); null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy (arn:aws:iam::<account>:policy/<name>)."
+  }
+}
+
 # --- data safety -----------------------------------------------------------------------------------------------------
 
 variable "force_destroy" {
@@ -383,6 +394,17 @@ variable "ingest_ephemeral_storage_mb" {
   }
 }
 
+variable "ledger_shards" {
+  description = "Partitions over which each index of the ledger is spread; each takes 500 objects a second. It may change at any time."
+  type        = number
+  default     = 8
+
+  validation {
+    condition     = var.ledger_shards >= 1 && var.ledger_shards <= 64 && floor(var.ledger_shards) == var.ledger_shards
+    error_message = "ledger_shards must be a whole number between 1 and 64."
+  }
+}
+
 variable "ingest_batch_size" {
   description = "Most notifications of new objects in one ingest call; they share its timeout."
   type        = number
@@ -532,5 +554,22 @@ variable "event_archive_days" {
   validation {
     condition     = var.event_archive_days >= 0 && floor(var.event_archive_days) == var.event_archive_days
     error_message = "event_archive_days must be a whole number of days, 0 for no archive."
+  }
+}
+
+variable "versioned_functions" {
+  description = "Whether functions publish a version with each deployment, which their triggers invoke by the alias `live`: for `sluice shift` and `sluice rollback`. Without it triggers invoke what was deployed last, as `sluice dev` needs."
+  type        = bool
+  default     = false
+}
+
+variable "held_versions" {
+  description = "Versions at which a deployment leaves the aliases of functions (by name), so that a shift moves them. `--gradual` of deploy fills it."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(var.held_versions) == 0 || var.versioned_functions
+    error_message = "held_versions needs versioned_functions: without versions there is no alias to hold."
   }
 }

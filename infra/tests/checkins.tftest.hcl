@@ -10,6 +10,7 @@ variables {
     artifacts_dir          = "./tests/artifacts"
     log_retention_days     = 30
     tracing_mode           = "PassThrough"
+    release                = { versioned = false, held = {} }
     environment            = {}
     kms_permissions        = []
     point_in_time_recovery = false

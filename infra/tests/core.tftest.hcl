@@ -460,6 +460,7 @@ variables {
 
   observability_enabled = true
   warehouse_enabled     = true
+  warehouse_ca_file     = "./tests/authority.pem"
   canonical_enabled     = true
   feedback_enabled      = true
   api_enabled           = true

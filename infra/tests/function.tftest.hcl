@@ -99,6 +99,71 @@ run "failed_events_go_to_the_queue_and_the_role_may_send_them" {
   }
 }
 
+run "without_versions_the_function_itself_is_invoked" {
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = !aws_lambda_function.this.publish && length(aws_lambda_alias.live) == 0
+    error_message = "no version is published unless asked for"
+  }
+
+  assert {
+    condition     = output.arn == aws_lambda_function.this.arn && output.invoke_arn == aws_lambda_function.this.invoke_arn && output.qualifier == null
+    error_message = "triggers must invoke the function"
+  }
+}
+
+run "a_version_is_published_and_put_into_service_by_its_alias" {
+  variables {
+    release = { versioned = true, held = {} }
+  }
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.publish && aws_lambda_alias.live[0].function_version == aws_lambda_function.this.version
+    error_message = "the alias must name the version that was published last"
+  }
+
+  assert {
+    condition     = output.arn == aws_lambda_alias.live[0].arn && output.invoke_arn == aws_lambda_alias.live[0].invoke_arn && output.qualifier == "live"
+    error_message = "triggers must invoke the alias"
+  }
+}
+
+run "a_held_alias_stays_at_its_version" {
+  variables {
+    release = { versioned = true, held = { sluice-test-ingest = "41", other = "7" } }
+  }
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live[0].function_version == "41"
+    error_message = "a shift moves a held alias, not the deployment"
+  }
+}
+
+run "an_alias_is_held_at_a_published_version_only" {
+  command = plan
+
+  variables {
+    release = { versioned = true, held = { sluice-test-ingest = "$LATEST" } }
+  }
+
+  module {
+    source = "./modules/function"
+  }
+
+  expect_failures = [var.release]
+}
+
 run "active_tracing_brings_its_permission" {
   variables {
     tracing_mode = "Active"

@@ -10,6 +10,7 @@ variables {
     artifacts_dir          = "./tests/artifacts"
     log_retention_days     = 30
     tracing_mode           = "PassThrough"
+    release                = { versioned = false, held = {} }
     environment            = { POWERTOOLS_METRICS_NAMESPACE = "sluice-test" }
     kms_permissions        = []
     max_receive_count      = 5

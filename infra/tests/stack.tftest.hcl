@@ -111,6 +111,7 @@ run "bad_settings_of_branches_are_refused" {
     checkin_timeout_seconds       = 901
     feedback_alert_quiet_seconds  = -1
     feedback_maximum_concurrency  = 1
+    lake_maximum_concurrency      = 1
     feedback_memory_mb            = 128
     feedback_timeout_seconds      = 901
     lake_partitions               = "guessed"
@@ -158,6 +159,7 @@ run "bad_settings_of_branches_are_refused" {
     var.feedback_timeout_seconds,
     var.feedback_memory_mb,
     var.feedback_maximum_concurrency,
+    var.lake_maximum_concurrency,
     var.feedback_alert_quiet_seconds,
     var.lake_partitions,
     var.lake_projection_range,
@@ -197,13 +199,14 @@ run "what_cannot_be_read_again_is_no_place_for_raw_objects" {
   variables {
     bronze_transition = { days = 29, storage_class = "GLACIER" }
     warehouse_readers = 2
+    warehouse_ca_file = "./tests/account.tfvars"
   }
 
   module {
     source = "./stack"
   }
 
-  expect_failures = [var.bronze_transition, var.warehouse_readers]
+  expect_failures = [var.bronze_transition, var.warehouse_readers, var.warehouse_ca_file]
 }
 
 run "what_reads_the_warehouse_needs_it" {

@@ -1,7 +1,11 @@
 """The warehouse: how a function logs in, and what is where. Tables and roles are described in docs/warehouse.md."""
 
+import hashlib
 import json
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self
 
 import psycopg
@@ -37,6 +41,8 @@ class Login:
     """What a database secret holds, in the form that AWS uses for PostgreSQL.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
+
+    ``certificates``: those of the authorities (PEM) of which one has to have signed the server's; empty to accept any.
     """
 
     host: str
@@ -44,35 +50,47 @@ class Login:
     dbname: str
     username: str
     password: str
+    certificates: str = ""
 
     @classmethod
     def from_secret(cls, text: str) -> Self:
         """Raises ValueError when the secret is no login."""
         try:
             raw = json.loads(text)
-            return cls(raw["host"], int(raw["port"]), raw["dbname"], raw["username"], raw["password"])
+            parts = raw["host"], int(raw["port"]), raw["dbname"], raw["username"], raw["password"]
+            return cls(*parts, raw.get("certificates", ""))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"the secret is not a database login: {type(error).__name__}") from None
 
     def to_secret(self) -> str:
-        return json.dumps(
-            {
-                "engine": "postgres",
-                "host": self.host,
-                "port": self.port,
-                "dbname": self.dbname,
-                "username": self.username,
-                "password": self.password,
-            }
-        )
+        parts = {
+            "engine": "postgres",
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.dbname,
+            "username": self.username,
+            "password": self.password,
+        }
+        return json.dumps(parts | ({"certificates": self.certificates} if self.certificates else {}))
+
+    @property
+    def encryption(self) -> dict[str, Any]:
+        """libpq's settings: with certificates, only a server that they prove, under the name that is connected to.
+
+        Otherwise TLS is used where the server offers it; Aurora rejects connections without it (rds.force_ssl).
+
+        https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html
+        https://www.postgresql.org/docs/current/libpq-ssl.html
+        """
+        if not self.certificates:
+            return {}
+        return {"sslmode": "verify-full", "sslrootcert": str(_stored(self.certificates))}
 
     def connect(self, application: str) -> psycopg.Connection[Any]:
         """A new connection in UTC that commits every statement unless a transaction is begun.
 
-        TLS is used where the server offers it; Aurora rejects connections without it (rds.force_ssl).
-
         Raises:
-            psycopg.OperationalError: the server does not answer, or rejects the password.
+            psycopg.OperationalError: the server does not answer, rejects the password, or is not who it says it is.
         """
         return psycopg.connect(
             host=self.host,
@@ -85,7 +103,20 @@ class Login:
             options="-c TimeZone=UTC",
             keepalives_idle=30,
             autocommit=True,
+            **self.encryption,
         )
+
+
+def _stored(certificates: str) -> Path:
+    """A file with them, for libpq reads only files. It is written under another name first: it is never half there."""
+    name = hashlib.sha256(certificates.encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir(), f"authorities-{name}.pem")
+    if not path.exists():
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(certificates)
+        Path(temporary).replace(path)
+    return path
 
 
 class Warehouse:

@@ -46,19 +46,23 @@ INVOCATIONS = Quota(750, "https://docs.aws.amazon.com/eventbridge/latest/usergui
 
 # -- what an object costs ----------------------------------------------------------------------------------------------
 
-PLANNED, COUNTED, COMMITTED, LOADED = 799, 824, 859, 965
+PLANNED, COUNTED, COMMITTED, LOADED = 837, 865, 894, 1000
 """Bytes of an object's item after each of its writes, with names as long as those of an ordinary deployment."""
+CONTENT = 92
+"""Bytes of the item that names the object of a content; it is in the plan's transaction."""
 CHUNK_PLANNED, CHUNK_DONE = 88, 308
 """Bytes of a chunk's item; done: it wrote one file."""
 RECORD_BYTES = (145, 258)
 """Bytes of an event's idempotency record, in progress and completed."""
+HEADS = 2
+"""Items that an object's plan writes in one transaction beside its chunks: the object's and its content's."""
 
 
 @dataclass(frozen=True)
 class Write:
     """One write of an object's item: bytes and state before (0 and None: there was no item) and after.
 
-    ``moved``: it changes ``updated_at``, the sort key of the index by_state. ``times``: how often it happens.
+    ``moved``: it changes ``updated_at``, the sort key of the index of its state. ``times``: how often it happens.
     """
 
     before: int
@@ -72,15 +76,19 @@ class Write:
 
 @dataclass(frozen=True)
 class Units:
-    """Write units of one object: of the table, of each index, and of each partition of by_state."""
+    """Write units of one object: of the table, of each index, and of each state's partition of open_objects.
+
+    An item of an index has a third of the table's, so it costs one unit.
+    """
 
     table: int
-    by_dataset: int
-    by_state: dict[State, int]
+    received: int
+    committed: int
+    open: dict[State, int]
 
     @property
     def total(self) -> int:
-        return self.table + self.by_dataset + sum(self.by_state.values())
+        return self.table + self.received + self.committed + sum(self.open.values())
 
 
 def units(*sizes: int) -> int:
@@ -107,28 +115,34 @@ def writes(chunks: int) -> list[Write]:
 def ledger_units(steps: Iterable[Write]) -> Units:
     """The units of these writes of an object's item.
 
-    A write in a transaction costs the table twice as much, and a change of an index's key costs the index two writes:
+    A write in a transaction costs the table twice as much, and a change of an index's key costs the index two writes,
+    of which one is that of the partition that the item leaves:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html,
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html. An index is written once for a write in a
     transaction, and not at all when nothing changes that it includes.
     """
-    table = by_dataset = 0
-    by_state: Counter[State] = Counter()
+    table = received = committed = 0
+    open_: Counter[State] = Counter()
     for step in steps:
-        once = units(step.before, step.after)
-        table += once * (2 if step.transactional else 1) * step.times
-        by_dataset += step.former is None  # the plan's: of what the index includes, nothing changes afterwards
-        if step.former is not None and step.moved:
-            by_state[step.former] += units(step.before) * step.times
-            by_state[step.state] += units(step.after) * step.times
-        else:
-            by_state[step.state] += once * step.times
-    return Units(table, by_dataset, dict(by_state))
+        table += units(step.before, step.after) * (2 if step.transactional else 1) * step.times
+        received += step.former is None  # the plan's: of what the index includes, nothing changes afterwards
+        if not step.moved:
+            continue  # nor of what the other two include
+        for state in (step.former, step.state):
+            if state == State.COMMITTED:
+                committed += step.times
+            elif state is not None:
+                open_[state] += step.times
+    return Units(table, received, committed, dict(open_))
+
+
+PLAN_UNITS = 2 * units(CONTENT)
+"""Of the item that names the object of a content."""
 
 
 def chunk_units(chunks: int) -> int:
     """The units of the items of an object's chunks. A plan that one transaction cannot hold is written without one."""
-    plan = units(CHUNK_PLANNED) * (2 if chunks < TRANSACTION_LIMIT else 1)
+    plan = units(CHUNK_PLANNED) * (2 if chunks <= TRANSACTION_LIMIT - HEADS else 1)
     return chunks * (plan + 2 * units(CHUNK_PLANNED, CHUNK_DONE))
 
 
@@ -161,6 +175,9 @@ class Settings:
     """What the simulation needs of a tfvars file."""
 
     chunk_bytes: int
+    ledger_shards: int
+    ingest_batch_size: int
+    ingest_maximum_concurrency: int
     transform_batch_size: int
     transform_maximum_concurrency: int
     load_maximum_concurrency: int
@@ -247,21 +264,23 @@ def limits(load: Load, settings: Settings, speeds: Speeds) -> list[Limit]:
     chunks = chunk_count(load, settings)
     item = ledger_units(writes(chunks))
     record = sum(units(size) for size in RECORD_BYTES)
-    total = item.total + chunk_units(chunks)
-    state, hottest = max(item.by_state.items(), key=lambda one: one[1])
-    workers = settings.transform_maximum_concurrency + settings.load_maximum_concurrency
-    free = EXECUTIONS.value - workers
+    total = item.total + PLAN_UNITS + chunk_units(chunks)
+    state, hottest = max(item.open.items(), key=lambda one: one[1])
+    shard, shards = PARTITION_UNITS.value * settings.ledger_shards, f"{settings.ledger_shards} shards"
+    at_once = settings.ingest_maximum_concurrency * settings.ingest_batch_size
     waiting = settings.transform_maximum_concurrency * settings.transform_batch_size
     return [
         Limit("bronze: puts", S3_PUTS.value * load.datasets, "3,500 a second of a prefix, one a dataset", S3_PUTS.page),
-        Limit("ingest: executions", None, f"{free:,.0f} are left of the account's: an event may take "
-              f"{free / load.objects_per_s:,.1f} s; its time is not measured", EXECUTIONS.page),
+        Limit("ingest: executions", None, f"{at_once:,} objects at once, {settings.ingest_batch_size} an execution: "
+              f"one may take {at_once / load.objects_per_s:,.1f} s; its time is not measured", EXECUTIONS.page),
         Limit("idempotency: table", TABLE_UNITS.value / record, f"{record} units an object", TABLE_UNITS.page),
         Limit("ledger: table and indexes", TABLE_UNITS.value / total, f"{total} units an object", TABLE_UNITS.page),
-        Limit("ledger: by_dataset", PARTITION_UNITS.value * load.datasets / item.by_dataset,
-              f"{item.by_dataset} units an object in its dataset's partition", PARTITION_UNITS.page),
-        Limit("ledger: by_state", PARTITION_UNITS.value / hottest,
-              f"{hottest} units an object in the partition {state}", PARTITION_UNITS.page),
+        Limit("ledger: received_objects", shard * load.datasets / item.received,
+              f"{item.received} units an object in one of its dataset's {shards}", PARTITION_UNITS.page),
+        Limit("ledger: open_objects", shard / hottest,
+              f"{hottest} units an object in one of the {shards} of {state}", PARTITION_UNITS.page),
+        Limit("ledger: committed_objects", shard / item.committed,
+              f"{item.committed} units an object in one of {shards}", PARTITION_UNITS.page),
         Limit("chunk queue: in flight", None, f"{waiting:,} messages at most, of {IN_FLIGHT.value:,.0f}",
               IN_FLIGHT.page),
         _transform(load, settings, speeds),
@@ -305,4 +324,5 @@ def first_to_break(found: Iterable[Limit]) -> Limit:
 def write_units(load: Load, settings: Settings) -> int:
     """All write units of an object: ledger, its indexes, and the idempotency table."""
     chunks = chunk_count(load, settings)
-    return ledger_units(writes(chunks)).total + chunk_units(chunks) + sum(units(size) for size in RECORD_BYTES)
+    ledger = ledger_units(writes(chunks)).total + PLAN_UNITS + chunk_units(chunks)
+    return ledger + sum(units(size) for size in RECORD_BYTES)

@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sluice.build import archive, limits
+from sluice.build import source as sources
 from sluice.build.functions import Sources
 from sluice.build.jobs import find_jobs
 from sluice.build.layers import LAYERS, Layer, install
+from sluice.build.source import Source
 from sluice.console import SluiceError, fail
 from sluice.paths import BUILD_DIR, CACHE_DIR, DATASETS_DIR, JOBS_DIR, LAMBDAS_DIR
 
@@ -50,6 +52,7 @@ class Manifest:
 
     folder: Path
     artifacts: dict[str, BuiltArtifact]
+    source: Source = field(default_factory=Source)
 
     def path(self, name: str) -> Path:
         return self.folder / self.artifacts[name].file
@@ -63,9 +66,10 @@ def load_manifest(folder: Path = BUILD_DIR) -> Manifest:
     try:
         data = json.loads((folder / "manifest.json").read_text())
         artifacts = {name: BuiltArtifact(**entry) for name, entry in data["artifacts"].items()}
+        source = Source(**data.get("source", {}))
     except (OSError, ValueError, KeyError, TypeError):
-        artifacts = {}
-    return Manifest(folder, artifacts)
+        return Manifest(folder, {})
+    return Manifest(folder, artifacts, source)
 
 
 def build(
@@ -87,12 +91,13 @@ def build(
     Raises SluiceError: code 2 for an invalid dataset file, 1 when a layer cannot be had or a limit is passed.
     """
     last = {} if only is None else _present(folder)
-    sources = Sources(lambdas)
-    functions = [one for one in sources.functions if only is None or one.artifact in only or one.artifact not in last]
+    made_of = sources.now((lambdas, jobs, datasets))
+    code = Sources(lambdas)
+    functions = [one for one in code.functions if only is None or one.artifact in only or one.artifact not in last]
     compiled = compiled_datasets(datasets) if only is None or DATASETS in only or DATASETS not in last else None
-    members = {function.artifact: sources.code_of(function) for function in functions}
+    members = {function.artifact: code.code_of(function) for function in functions}
     wanted = [job for job in find_jobs(jobs) if only is None or job.artifact in only or job.artifact not in last]
-    members |= {job.artifact: dict(job.library(sources)) for job in wanted}
+    members |= {job.artifact: dict(job.library(code)) for job in wanted}
     used_layers = {layer for function in functions for layer in function.layers}
     with _locked(folder):
         before = {} if force else load_manifest(folder).artifacts
@@ -122,9 +127,14 @@ def build(
             used = [built[function.artifact], *(built[f"layer-{layer}"] for layer in function.layers)]
             largest = {f"{part.name}:{file}": size for part in used for file, size in part.largest.items()}
             limits.check(function.artifact, {part.name: part.unzipped for part in used}, largest)
-        manifest = Manifest(folder, built)
+        manifest = Manifest(folder, built, made_of if only is None else _partly(made_of, load_manifest(folder).source))
         _write_manifest(manifest)
     return manifest
+
+
+def _partly(new: Source, last: Source) -> Source:
+    """The source of artifacts some of which are of the last build's, the others of this one's."""
+    return new if new.tree == last.tree else Source(new.commit, dirty=True)
 
 
 def _present(folder: Path) -> dict[str, BuiltArtifact]:
@@ -206,8 +216,9 @@ def _write_manifest(manifest: Manifest) -> None:
         name: {key: value for key, value in asdict(artifact).items() if key not in ("rebuilt", "seconds")}
         for name, artifact in sorted(manifest.artifacts.items())
     }
+    content = {"schema": SCHEMA, "source": asdict(manifest.source), "artifacts": lasting}
     partial = manifest.folder / "manifest.part"
-    partial.write_text(json.dumps({"schema": SCHEMA, "artifacts": lasting}, indent=2) + "\n")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(manifest.folder / "manifest.json")
 
 

@@ -55,6 +55,24 @@ def input_of(env: str, var_file: Path | None, var: list[str] | None) -> tuple[Pa
     return file, variables
 
 
+def refuse_other_name(env: str, confirm: str | None) -> None:
+    """Ends with code 2 when --confirm names another environment than --env."""
+    if confirm is not None and confirm != env:
+        console.fail(f"--confirm says {confirm}, --env says {env}")
+
+
+def ask_for_name(env: str, confirm: str | None, question: str, protected: bool) -> None:
+    """Where data matters, has the environment's name typed, or given with --confirm. Ends with code 2 without it."""
+    import sys
+
+    if confirm == env or not (protected or env == "prod"):
+        return
+    if not sys.stdin.isatty():
+        console.fail(f"{env} asks for its name: --confirm {env}")
+    if typer.prompt(f"{question}? Type the environment's name", err=True).strip() != env:
+        console.fail(f"that is not {env}: nothing was changed")
+
+
 def reader_of_causes(place: Place) -> Cause:
     """Reads the last error in the log of a function that a deployment has invoked."""
     from datetime import UTC, datetime
@@ -113,19 +131,24 @@ def show_artifact(artifact: BuiltArtifact) -> None:
 NAMED_CHANGES = 3  # more of them do not fit on a line
 
 
-def summary_of(done: Applied, endpoint_url: str | None, seconds: float, shell: str) -> list[tuple[str, str]]:
+def summary_of(
+    done: Applied, endpoint_url: str | None, seconds: float, shell: str, env: str = "dev"
+) -> list[tuple[str, str]]:
     """What a reader wants to know after a deployment, in five lines: where it is, where to upload, what changed, how
     long it took, and the next command. shell: what prepares the shell, empty when it is prepared. seconds: of all.
     """
     outputs = done.outputs
     place = endpoint_url or f"{outputs.get('account_id', '-')}, {outputs.get('region', '-')}"
     first = f"{shell}; " if shell else ""
+    next_one = f"{first}sluice seed shipping --rows 500; sluice runs"
+    if endpoint_url is None:
+        next_one = f"sluice status --target aws --env {env}"
     return [
         ("endpoint" if endpoint_url else "account", place),
         ("bucket", f"s3://{outputs.get('bronze_bucket', '-')}; upload to bronze/<dataset>/"),
         ("changed", _changed(done)),
         ("time", f"{console.human_seconds(seconds)}, {console.human_seconds(done.seconds)} of it Terraform's"),
-        ("next", f"{first}sluice seed shipping --rows 500; sluice runs (sluice outputs: all {len(outputs)} outputs)"),
+        ("next", f"{next_one} (sluice outputs: all {len(outputs)} outputs)"),
     ]
 
 

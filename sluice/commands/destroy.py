@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from sluice import console
-from sluice.commands._deployment import Env, Var, VarFile, as_json, input_of, place_of
-from sluice.options import Json, Target, is_local
+from sluice.commands._deployment import Env, Var, VarFile, as_json, ask_for_name, input_of, place_of, refuse_other_name
+from sluice.options import Confirm, Json, Target, is_local
 
 PANEL, ORDER = "Deployment", 23
 
@@ -19,15 +19,24 @@ def destroy(
     var_file: VarFile = None,
     var: Var = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (TARGET=aws asks).")] = False,
+    confirm: Confirm = None,
     json: Json = False,
 ) -> None:
     """Remove what was deployed."""
     from sluice import terraform
 
-    place, given = place_of(target, env), input_of(env, var_file, var)
-    if not (is_local(target) or yes):
-        typer.confirm(f"Remove the {env} stack from the AWS account?", abort=True, err=True)
-    done = terraform.destroy(place, *given)
+    given = input_of(env, var_file, var)
+    if not is_local(target):
+        from sluice.promotion import plans
+
+        refuse_other_name(env, confirm)
+        place, account, protected = plans.account_of(env, *given)
+        ask_for_name(env, confirm, f"Remove the {env} stack from account {account}", protected)
+        if not (yes or confirm):
+            typer.confirm(f"Remove the {env} stack from account {account}?", abort=True, err=True)
+        done = plans.destroy(place, *given, console.silent if json else console.note)
+    else:
+        done = terraform.destroy(place_of(target, env), *given)
     if json:
         console.print_json(as_json(done))
     else:

@@ -166,7 +166,7 @@ def _deliver_again(stack: Stack, item: Uploaded) -> str:
         region=stack.region,
     )
     answer = stack.client("lambda", read_timeout=90).invoke(
-        FunctionName=stack["ingest_function"], Payload=json.dumps(event).encode()
+        FunctionName=stack["ingest_function"], Payload=json.dumps(event).encode(), **stack.in_service
     )
     payload = answer["Payload"].read().decode(errors="replace")
     if answer.get("FunctionError") and "IdempotencyAlreadyInProgress" not in payload:

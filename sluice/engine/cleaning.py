@@ -24,7 +24,11 @@ def clean(*, force: bool = False) -> list[Path]:
     """
     kept = list(resources_in_accounts())
     if kept and not force:
-        fail(f"{kept[0]} still describes resources in an AWS account: `make destroy TARGET=aws` first, or --force", 1)
+        fail(
+            f"{kept[0]} still describes resources in an AWS account:"
+            " the next `make plan TARGET=aws` brings it to the bucket; or --force",
+            1,
+        )
     down(Instance.default(), volumes=True)
     removed = list(made_beside_the_code(ROOT))
     home = Instance.default().home
@@ -39,7 +43,7 @@ def clean(*, force: bool = False) -> list[Path]:
 
 def resources_in_accounts(folder: Path = AWS_DIR) -> Iterator[Path]:
     """State files of real accounts that are not empty."""
-    for state in sorted(folder.glob("*/terraform.tfstate")):
+    for state in sorted([*folder.glob("*/terraform.tfstate"), *folder.glob("*/infra/stack/errored.tfstate")]):
         try:
             if json.loads(state.read_text()).get("resources"):
                 yield state

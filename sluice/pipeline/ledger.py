@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from sluice_pipeline.dynamo.values import plain, with_numbers
+from sluice_pipeline.ledger.contents import SAME_AS, followed
 from sluice_pipeline.ledger.files import PAGES, joined
+from sluice_pipeline.ledger.indexes import Indexes, Part, of_state
 from sluice_pipeline.ledger.items import OBJECT_SK, ChunkState, State, chunk_number, chunk_sk, object_pk
+from sluice_pipeline.ledger.shards import RECEIVED
 from sluice_pipeline.objects.keys import staged_key
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
 
 type Item = dict[str, Any]
+_MOMENT = 1.0  # seconds
 _READ = 100  # objects read back at a time: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
@@ -75,32 +80,61 @@ class Entry:
         return any(chunk.get("staged") for chunk in self.chunks)
 
 
+@dataclass(frozen=True)
+class Everything:
+    """All that the ledger has, by object id. ``stand_for``: uploads of bytes that were there before, under another
+    ETag, and the objects that have their rows.
+    """
+
+    entries: dict[str, Entry]
+    stand_for: dict[str, str] = field(default_factory=dict)
+
+
 class LedgerView:
     """Reads the ledger table with a low-level DynamoDB client."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
+        self._looked: Indexes | None = None
+        self._looked_at = 0.0
 
     @classmethod
     def of(cls, stack: Stack) -> LedgerView:
         """The ledger of a stack. Raises SluiceError when nothing is deployed."""
         return cls(stack.client("dynamodb"), stack["ledger_table"])
 
-    def everything(self) -> dict[str, Entry]:
+    def everything(self) -> Everything:
         """All objects with their chunks, in one scan (1 MB a page)."""
         heads: dict[str, Item] = {}
         others: dict[str, list[Item]] = {}
         for item in self._pages("scan", ConsistentRead=True):
             if item["sk"] == OBJECT_SK:
-                heads[str(item["pk"])] = item
+                heads[str(item["object_id"])] = item
             else:
                 others.setdefault(str(item["pk"]), []).append(item)
-        return {str(head["object_id"]): _entry(head, others.get(pk, [])) for pk, head in heads.items()}
+        led = followed(heads, lambda names: {name: heads[name] for name in names if name in heads})
+        stand_for = {name: str(item["object_id"]) for name, item in led.items() if item is not heads[name]}
+        objects = {name: head for name, head in heads.items() if SAME_AS not in head}
+        return Everything(
+            {name: _entry(head, others.get(str(head["pk"]), [])) for name, head in objects.items()}, stand_for
+        )
 
     def one(self, object_id: str) -> Entry | None:
-        """An object with its chunks, None when the ledger does not know it."""
-        items = list(
+        """An object, or the one whose content it has, with its chunks; None when the ledger does not know it."""
+        found: dict[str, list[Item]] = {}
+
+        def read(names: Collection[str]) -> dict[str, Item]:
+            found.update((name, self._of(name)) for name in names)
+            return {name: item for name in names for item in found[name] if item["sk"] == OBJECT_SK}
+
+        head = followed([object_id], read).get(object_id)
+        if head is None:
+            return None
+        return _entry(head, [item for item in found[str(head["object_id"])] if item["sk"] != OBJECT_SK])
+
+    def _of(self, object_id: str) -> list[Item]:
+        return list(
             self._pages(
                 "query",
                 KeyConditionExpression="pk = :pk",
@@ -108,66 +142,76 @@ class LedgerView:
                 ConsistentRead=True,
             )
         )
-        heads = [item for item in items if item["sk"] == OBJECT_SK]
-        return _entry(heads[0], [item for item in items if item["sk"] != OBJECT_SK]) if heads else None
 
     def objects(self, object_ids: Iterable[str]) -> dict[str, Item]:
-        """Object items (without chunks) of the ids that the ledger knows."""
+        """Object items (without chunks) that these ids stand for, by the ids that the ledger knows."""
+        return followed(object_ids, self._read)
+
+    def _read(self, object_ids: Iterable[str]) -> dict[str, Item]:
         from sluice_pipeline.dynamo.table import Table  # imports botocore
 
-        keys = ((object_pk(name), OBJECT_SK) for name in object_ids)
+        keys = ((object_pk(name), OBJECT_SK) for name in dict.fromkeys(object_ids))
         items = Table(self._client, self._table).get_many(keys)
         return {str(item["object_id"]): with_numbers(item) for item in items}
 
     def recent(
-        self, *, state: str | None = None, dataset: str | None = None, since: str | None = None
+        self, *, state: str | None = None, dataset: str | None = None, since: str | None = None, page: int = _READ
     ) -> Iterator[Item]:
-        """Object items, newest first: by state (updated_at) when it is given, else by dataset (received_at).
+        """Object items as they are now, newest first: by state (updated_at) when it is given, else by dataset
+        (received_at).
 
-        Which of the two indexes is read decides what ``since`` (ISO 8601, UTC) is compared with.
+        Which of the two is given decides what ``since`` (ISO 8601, UTC) is compared with. ``page``: how many of them
+        are read at a time, at most 100.
         """
         if state is not None:
-            yield from self._newest("by_state", "state", "updated_at", state, since)
-            return
-        if dataset is None:
+            found = self.changed(state, since, page=page)
+        elif dataset is not None:
+            found = self.received(dataset, since, page=page)
+        else:
             raise ValueError("recent() needs a state or a dataset")
-        for some in batched((str(item["object_id"]) for item in self.received(dataset, since)), _READ, strict=False):
-            found = self.objects(some)
-            yield from (found[name] for name in some if name in found)
+        return (item for item in self._now(found, page) if state in (None, item["state"]))
 
-    def received(self, dataset: str, since: str | None = None) -> Iterator[Item]:
+    def received(self, dataset: str, since: str | None = None, page: int = 0) -> Iterator[Item]:
         """What never changes of the objects of a dataset, newest first: object_id, dataset, received_at and origin."""
-        return self._newest("by_dataset", "dataset", "received_at", dataset, since)
+        return self._indexes.read(Part(RECEIVED, dataset, since or ""), newest_first=True, page=page)
 
-    def _newest(self, index: str, name: str, sort: str, value: str, since: str | None) -> Iterator[Item]:
-        condition, values = "#name = :value", {":value": {"S": value}}
-        names = {"#name": name}
-        if since:
-            condition, values[":since"] = condition + " AND #sort >= :since", {"S": since}
-            names["#sort"] = sort
-        yield from self._pages(
-            "query",
-            IndexName=index,
-            KeyConditionExpression=condition,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-            ScanIndexForward=False,
-        )
+    def everything_received(self) -> Iterator[Item]:
+        """What never changes of all objects, in no order, and the key of each one's present version."""
+        return self._indexes.everything()
+
+    def changed(self, state: str, since: str | None = None, page: int = 0) -> Iterator[Item]:
+        """What the index has of the objects in a state, newest first.
+
+        That is object_id, updated_at, and of a committed one run and rows_in, of another one failed_reason.
+        """
+        return map(with_numbers, self._indexes.read(of_state(state, since or ""), newest_first=True, page=page))
 
     def count(self, state: str) -> int:
         """How many objects are in a state."""
-        return sum(page["Count"] for page in self._answers("query", **_by_state(state), Select="COUNT"))
+        return self._indexes.count(of_state(state))
 
     def committed_runs(self) -> Iterator[tuple[str, str, str]]:
         """Of each committed object its id, its run, and when that changed; as the index shows them."""
-        request = _by_state(State.COMMITTED)
-        request["ExpressionAttributeNames"] |= {"#run": "run"}
-        for item in self._pages("query", **request, ProjectionExpression="object_id, #run, updated_at"):
+        for item in self._indexes.read(of_state(State.COMMITTED)):
             yield str(item["object_id"]), str(item["run"]), str(item["updated_at"])
 
     def oldest(self, state: str, limit: int) -> list[Item]:
         """The object items of a state that have not changed for longest."""
-        return list(islice(self._pages("query", **_by_state(state), Limit=limit), limit))
+        found = self._indexes.read(of_state(state), page=limit)
+        return list(islice((item for item in self._now(found, limit) if item["state"] == state), limit))
+
+    @property
+    def _indexes(self) -> Indexes:
+        """As they were a moment ago: lists that belong together read over how many shards they are spread once."""
+        if self._looked is None or time.monotonic() - self._looked_at > _MOMENT:
+            self._looked, self._looked_at = Indexes(self._client, self._table), time.monotonic()
+        return self._looked
+
+    def _now(self, found: Iterable[Item], page: int) -> Iterator[Item]:
+        """The items of the table that an index names, in its order."""
+        for some in batched((str(item["object_id"]) for item in found), min(page, _READ), strict=False):
+            items = self.objects(some)
+            yield from (items[name] for name in some if name in items)
 
     def _pages(self, operation: str, **request: Any) -> Iterator[Item]:
         for answer in self._answers(operation, **request):
@@ -193,13 +237,3 @@ def _entry(head: Item, others: Iterable[Item]) -> Entry:
     for page in pages:
         by_chunk.setdefault(str(page["sk"]).split("#")[1], []).append(page)
     return Entry(head, [dict(joined(c, by_chunk.get(f"{chunk_number(str(c['sk'])):010d}", [])) or c) for c in chunks])
-
-
-def _by_state(state: str) -> dict[str, Any]:
-    """A query of the index, least recently changed first."""
-    return {
-        "IndexName": "by_state",
-        "KeyConditionExpression": "#name = :value",
-        "ExpressionAttributeNames": {"#name": "state"},
-        "ExpressionAttributeValues": {":value": {"S": state}},
-    }

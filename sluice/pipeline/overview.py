@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -83,7 +82,7 @@ class Collector:
         objects = dict(zip(map(str, State), storage.in_parallel(ledger.count, State), strict=True))
         # A state that no object is in is not asked for its objects.
         unfinished = [item for state in OPEN if objects[state] for item in ledger.oldest(state, SHOWN)]
-        failed = _needed(ledger.recent(state=State.FAILED)) if objects[State.FAILED] else []
+        failed = _needed(ledger) if objects[State.FAILED] else []
         others = [
             item
             for state in (State.MISSING, State.WITHHELD)
@@ -95,7 +94,7 @@ class Collector:
         dead = {queue.dead_letters: self._look(key, depths[queue.dead_letters]) for key, queue in own.items()}
         names = {key: queue.name for key, queue in own.items() if queue.name}
         since = (moment - timedelta(minutes=RATE_MINUTES)).strftime("%Y-%m-%dT%H:%M:%S")
-        done = list(ledger.recent(state=State.COMMITTED, since=since)) if objects[State.COMMITTED] else []
+        done = list(ledger.changed(State.COMMITTED, since)) if objects[State.COMMITTED] else []
         quarantine = self._quarantine()
         return Overview(
             at=moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -199,9 +198,12 @@ def _oldest(messages: list[DeadLetterMessage], now: datetime) -> float | None:
     return max((age for message in messages if (age := message.age(now)) is not None), default=None)
 
 
-def _needed(failed: Iterable[Item]) -> list[Item]:
+def _needed(ledger: LedgerView) -> list[Item]:
     """Of the failed objects the last ones, which are shown, and those that are unmanaged: one read for both."""
-    return [item for place, item in enumerate(failed) if place < SHOWN or is_of_no_dataset(item)]
+    failed = enumerate(item | {"state": State.FAILED} for item in ledger.changed(State.FAILED))
+    chosen = [str(item["object_id"]) for place, item in failed if place < SHOWN or is_of_no_dataset(item)]
+    items = ledger.objects(chosen)
+    return [items[name] for name in chosen if name in items and items[name]["state"] == State.FAILED]
 
 
 def _code(message: DeadLetterMessage) -> str:

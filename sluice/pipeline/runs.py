@@ -23,6 +23,7 @@ _AGE = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 REPLACED = "replaced"
 OBJECT_ID = re.compile(r"[0-9a-f]{4,32}")
+PAGE = 100  # objects that are read at a time
 
 
 def recent(
@@ -39,10 +40,11 @@ def recent(
     if limit < 1:
         fail("--limit must be at least 1")
     if dataset is not None and state is None:
-        found = ledger.recent(dataset=dataset, since=since)
+        found = ledger.recent(dataset=dataset, since=since, page=min(limit, PAGE))
     else:
         states = [state] if state else list(State)
-        streams = [ledger.recent(state=name, since=since) for name in states]
+        page = min(limit, PAGE) if dataset is None else PAGE
+        streams = [ledger.recent(state=name, since=since, page=page) for name in states]
         found = merge(*streams, key=lambda item: str(item["updated_at"]), reverse=True)
         if dataset is not None:
             found = (item for item in found if item["dataset"] == dataset)
@@ -58,7 +60,7 @@ def find(ledger: LedgerView, name: str) -> list[Entry]:
     text = re.sub(r"^s3://[^/]+/", "", name)
     if OBJECT_ID.fullmatch(name.lower()) and (entry := ledger.one(name.lower())):
         return [entry]
-    items = list(merge(*(ledger.recent(state=state) for state in State), key=_updated, reverse=True))
+    items = list(ledger.everything_received())
     matches = [
         [item for item in items if OBJECT_ID.fullmatch(name.lower()) and _id(item).startswith(name.lower())],
         [item for item in items if text in _keys(item)],
@@ -67,10 +69,10 @@ def find(ledger: LedgerView, name: str) -> list[Entry]:
     chosen: list[Item] = next((found for found in matches if found), [])
     if not chosen:
         fail(unknown("object", name, {key.rsplit("/", 1)[-1] for item in items for key in _keys(item)}))
-    if len(chosen) > 1:
-        return [Entry(item) for item in chosen]
-    entry = ledger.one(_id(chosen[0]))
-    return [entry or Entry(chosen[0])]
+    if len(chosen) == 1 and (entry := ledger.one(_id(chosen[0]))):
+        return [entry]
+    present = ledger.objects(_id(item) for item in chosen).values()
+    return [Entry(item) for item in sorted(present, key=_updated, reverse=True)]
 
 
 def require_dataset(ledger: LedgerView, name: str) -> None:
@@ -80,8 +82,8 @@ def require_dataset(ledger: LedgerView, name: str) -> None:
 
 def datasets(ledger: LedgerView) -> set[str]:
     """The datasets of which the ledger has objects."""
-    items = (item for state in State for item in ledger.recent(state=state))
-    return {str(item["dataset"]) for item in items if not is_of_no_dataset(item)}
+    stray = {_id(item) for item in ledger.changed(State.FAILED) if is_of_no_dataset(item | {"state": State.FAILED})}
+    return {str(item["dataset"]) for item in ledger.everything_received() if _id(item) not in stray}
 
 
 def _id(item: Item) -> str:
@@ -103,7 +105,7 @@ def one(ledger: LedgerView, name: str) -> Entry:
     if not OBJECT_ID.fullmatch(text):
         fail(f"{name!r} is not an object id: give 4 to 32 hexadecimal digits, as `sluice runs` shows them")
     if len(text) < 32:
-        matches = [i for state in State for i in ledger.recent(state=state) if str(i["object_id"]).startswith(text)]
+        matches = [item for item in ledger.everything_received() if _id(item).startswith(text)]
         if len(matches) > 1:
             fail(f"{name!r} is the beginning of {len(matches)} object ids: give more digits")
         text = str(matches[0]["object_id"]) if matches else text

@@ -46,6 +46,12 @@ class Stack:
             fail(f"the stack has no output {name!r}: deploy it first (`make deploy`)", 1)
         return str(value)
 
+    @property
+    def in_service(self) -> dict[str, str]:
+        """What an Invoke needs beside the function's name, so that it reaches the version in service."""
+        alias = self.outputs.get("function_alias")
+        return {"Qualifier": str(alias)} if alias else {}
+
     def client(self, service: str, **settings: Any) -> Any:
         """A client for the stack, as boto3 makes it, the same one each time. `settings` go to botocore's Config."""
         if settings:

@@ -15,7 +15,7 @@ from sluice.console import fail
 from sluice.names import unknown
 from sluice.pipeline import queues, reconcile, storage
 from sluice.pipeline.duplicates import Counts, KeyColumns
-from sluice.pipeline.ledger import Entry, LedgerView
+from sluice.pipeline.ledger import Entry, Everything, LedgerView
 from sluice.pipeline.reconcile import Difference, Found, ObjectResult, Source
 from sluice.pipeline.source import UncountableError, count_rows, known_datasets
 from sluice.pipeline.storage import Version
@@ -74,7 +74,8 @@ def verify(
     dataset or a prefix names no object: nothing would be verified.
     """
     collector = Collector(stack)
-    entries = collector.ledger.everything()
+    everything = collector.ledger.everything()
+    entries = everything.entries
     wanted = {name: entry for name, entry in entries.items() if _wanted(entry, dataset, prefixes)}
     versions = [
         v for start in prefixes or (BRONZE,) for v in collector.bronze(start) if dataset in (None, _dataset(v.key))
@@ -88,7 +89,7 @@ def verify(
     results.sort(key=lambda row: (row.dataset, row.key))
     differences = [difference for row in results for difference in row.differences]
     versions = [version for version in versions if not collector.passed_over.by(version.key, version.size)]
-    ids = collector.identify(versions, entries)
+    ids = collector.identify(versions, everything)
     differences += reconcile.missing_from_ledger(versions, entries, ids)
     for kind, files in listed.items():
         # A file of another object is that object's affair; one that belongs to none is looked for in the whole lake.
@@ -181,26 +182,29 @@ class Collector:
         """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
         if entry.state in (State.FAILED, State.MISSING):
             return Source(None, entry.state)
-        item = entry.item
-        which = {"VersionId": item["version_id"]} if item.get("version_id") else {}
-        try:
-            body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
-            return Source(count_rows(entry.key, body, known_datasets().get(dataset_of(entry.key) or "")))
-        except UncountableError as error:
-            return Source(None, str(error))
-        except Exception as error:
-            if storage.gone(error):
-                return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
-            raise
+        # Of a version that is gone the bytes may be there in a later upload.
+        for item in filter(None, (entry.item, entry.item.get("newest"))):
+            which = {"VersionId": item["version_id"]} if item.get("version_id") else {}
+            try:
+                body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
+                return Source(count_rows(entry.key, body, known_datasets().get(dataset_of(entry.key) or "")))
+            except UncountableError as error:
+                return Source(None, str(error))
+            except Exception as error:
+                if not storage.gone(error):
+                    raise
+        return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
 
-    def identify(self, versions: Iterable[Version], entries: Mapping[str, Entry]) -> dict[Version, str]:
-        """The object id of each version; only one that the ledger does not know is asked for a replay's origin."""
+    def identify(self, versions: Iterable[Version], everything: Everything) -> dict[Version, str]:
+        """The object that has each version's rows; only of one that the ledger does not know the metadata is read."""
+        entries, stand_for = everything.entries, everything.stand_for
         ids = {version: object_id(self.buckets.bronze, version.key, version.etag) for version in versions}
         by_version = {(e.item.get("key"), e.item.get("version_id")): name for name, e in entries.items()}
         for version, name in ids.items():
             if name not in entries:
-                known = by_version.get((version.key, version.version_id))
-                ids[version] = known or self._origin_id(version) or name
+                known = stand_for.get(name) or by_version.get((version.key, version.version_id))
+                origin = known or self._origin_id(version) or name
+                ids[version] = stand_for.get(origin, origin)
         return ids
 
     def _origin_id(self, version: Version) -> str | None:

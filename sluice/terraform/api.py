@@ -19,15 +19,18 @@ from sluice.engine.instance import Instance
 from sluice.paths import CACHE_DIR
 from sluice.terraform import ahead, aws, inputs, override, provider, runner, settings, varfile
 from sluice.terraform.settings import Workspace
+from sluice.terraform.variables import Known
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Account:
-    """The AWS account whose credentials the environment holds; `env` names its stack."""
+    """The AWS account whose credentials the environment holds; `env` names its stack. known: where it goes, when more
+    than the environment's own file says so."""
 
     env: str
+    known: Known | None = None
 
 
 type Target = Instance | Account
@@ -85,7 +88,7 @@ def apply(
 
     Raises SluiceError: code 2 when variables are wrong, 1 when Terraform fails.
     """
-    space = _workspace(target, infra_dir)
+    space = workspace(target, infra_dir)
     refresh = False
     if isinstance(target, Instance) and (refresh := bool(ahead.read(target))):
         ahead.repair(target, Path(space.environment[inputs.ARTIFACTS_DIR]))
@@ -116,7 +119,7 @@ def plan(
     report: Report = note,
 ) -> Plan:
     """What a deployment would change. Arguments and errors are those of `apply`."""
-    return _plan(_workspace(target, infra_dir), var_file, extra_vars, report)
+    return _plan(workspace(target, infra_dir), var_file, extra_vars, report)
 
 
 def destroy(
@@ -128,14 +131,14 @@ def destroy(
     report: Report = note,
 ) -> Applied:
     """Removes what was deployed. Arguments and errors are those of `apply`."""
-    return _destroy(_workspace(target, infra_dir), var_file, extra_vars, report)
+    return _destroy(workspace(target, infra_dir), var_file, extra_vars, report)
 
 
 def outputs(target: Target) -> dict[str, Any]:
     """Outputs of what is deployed; empty when nothing is."""
     if isinstance(target, Instance):
         return settings.outputs_of(settings.state_file(target))
-    space = aws.workspace(target.env)
+    space = aws.workspace(target.env, target.known)
     if space.state is not None:
         return settings.outputs_of(space.state)
     with _exclusive(space):
@@ -145,7 +148,7 @@ def outputs(target: Target) -> dict[str, Any]:
 
 def state(target: Target) -> dict[str, Any]:
     """The state, as Terraform stores it; empty when nothing is deployed."""
-    space = _workspace(target, None)
+    space = workspace(target, None)
     if space.state is not None:
         try:
             found: dict[str, Any] = json.loads(space.state.read_text())
@@ -172,10 +175,20 @@ def ensure_init(instance: Instance, *, report: Report = note) -> None:
         _init(space, report)
 
 
-def _workspace(target: Target, infra_dir: Path | None) -> Workspace:
+def workspace(target: Target, infra_dir: Path | None = None) -> Workspace:
+    """Where the target's Terraform runs."""
     if isinstance(target, Instance):
         return settings.local_workspace(target, infra_dir)
-    return aws.workspace(target.env)
+    return aws.workspace(target.env, target.known)
+
+
+@contextmanager
+def opened(space: Workspace, report: Report) -> Iterator[Workspace]:
+    """The workspace, initialised and ready to run Terraform in, which nothing else uses meanwhile."""
+    with _exclusive(space), ExitStack() as placed:
+        _init(space, report)
+        placed.enter_context(override.in_place(space))
+        yield placed.enter_context(provider.started(space))
 
 
 def _apply(
@@ -189,11 +202,8 @@ def _apply(
     refresh: bool = False,
 ) -> Applied:
     """refresh: read everything, whatever the last deployment was made from."""
-    arguments = _variables(space, var_file, extra, report)
-    with _exclusive(space), ExitStack() as placed:
-        _init(space, report)
-        placed.enter_context(override.in_place(space))
-        space = placed.enter_context(provider.started(space))
+    arguments = variables(space, var_file, extra, report)
+    with opened(space, report) as space:
         if targets:
             chosen = [f"-target={address}" for address in targets]
             run = runner.execute(space, "apply", ["-auto-approve", *chosen, *arguments], report, "deploy", cause=cause)
@@ -227,39 +237,34 @@ def _apply(
 
 def _applied(run: runner.Run, seconds: float, planned: runner.Run) -> Applied:
     counts = {key: int(run.summary.get(key, 0)) for key in ("add", "change", "remove")}
-    return Applied(counts["add"], counts["change"], counts["remove"], seconds, run.outputs, _changes(planned))
+    return Applied(counts["add"], counts["change"], counts["remove"], seconds, run.outputs, changes_of(planned))
 
 
 def _plan(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> Plan:
-    arguments = _variables(space, var_file, extra, report)
-    with _exclusive(space), ExitStack() as placed:
-        _init(space, report)
-        placed.enter_context(override.in_place(space))
-        space = placed.enter_context(provider.started(space))
+    arguments = variables(space, var_file, extra, report)
+    with opened(space, report) as space:
         run = runner.execute(space, "plan", ["-detailed-exitcode", *arguments], report, "plan")
-    changes = _changes(run)
+    changes = changes_of(run)
     if run.returncode == 2 and not changes:
         changes = (Change("update", "outputs"),)
     return Plan(changes, run.seconds)
 
 
-def _changes(run: runner.Run) -> tuple[Change, ...]:
+def changes_of(run: runner.Run) -> tuple[Change, ...]:
+    """What a run has planned, by address."""
     return tuple(Change(action, address) for address, action in sorted(run.planned.items()))
 
 
 def _destroy(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> Applied:
     if space.state is not None and not space.state.exists():
         return Applied(0, 0, 0, 0.0)
-    arguments = _variables(space, var_file, extra, report)
-    with _exclusive(space), ExitStack() as placed:
-        _init(space, report)
-        placed.enter_context(override.in_place(space))
-        space = placed.enter_context(provider.started(space))
+    arguments = variables(space, var_file, extra, report)
+    with opened(space, report) as space:
         run = runner.execute(space, "destroy", ["-auto-approve", *arguments], report, "destroy")
     return Applied(0, 0, int(run.summary.get("remove", 0)), run.seconds)
 
 
-def _variables(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> list[str]:
+def variables(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> list[str]:
     """The options with which Terraform gets the variables. Names those that it takes from the shell."""
     varfile.check(var_file, space.stack)
     shell = varfile.taken_from_shell(space.environment, var_file, space.stack, extra or ())
@@ -295,7 +300,9 @@ def _init(space: Workspace, report: Report) -> None:
     with (CACHE_DIR / ".terraform-init.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         backend = [f"-backend-config={value}" for value in space.backend]
-        command = [settings.executable(), "init", "-input=false", "-no-color", "-reconfigure", *backend]
+        command = [settings.executable(), "init", "-input=false", "-no-color", *backend]
+        if space.state is not None:
+            command.append("-reconfigure")  # an engine's home may have moved; the state of an account is never left
         done = subprocess.run(
             command, cwd=space.stack, env=space.environment, capture_output=True, text=True, check=False
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.paths import ROOT
+from sluice.terraform.aws import OFFLINE_PROVIDER
 from sluice.terraform.settings import common_environment, executable
 
 INFRA = ROOT / "infra"
@@ -27,18 +28,6 @@ ACCOUNT = INFRA / "tests/account.tfvars"
 """What prod.tfvars leaves to its user."""
 ARTIFACTS = INFRA / "tests/artifacts"
 """Empty zips: a plan needs their names and hashes only."""
-
-OFFLINE_PROVIDER = """
-provider "aws" {
-  access_key                  = "none"
-  allowed_account_ids         = []
-  secret_key                  = "none"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_region_validation      = true
-  skip_requesting_account_id  = true
-}
-"""
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.infra.planning import ENVS, OfflinePlan, planned_addresses
+from tests.support.ledger_table import INCLUDED
 
 NAMED = {
     "aws_sqs_queue": "name",
@@ -190,6 +191,7 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
 }
 
 PROD = {
+    "aws_lambda_alias": 17,  # of every function but the two that a deployment itself invokes
     "terraform_data": 1,  # the time in the name of the warehouse's last snapshot
     "aws_rds_cluster_instance": 1,  # the reader
     "aws_cloudwatch_event_archive": 1,
@@ -289,7 +291,24 @@ def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
             for kind in ("rule", "target")
             for name in ("daily", "monthly")
         ),
+        # Every function but those that a deployment itself invokes.
+        *(
+            address.replace("aws_lambda_function.this", "aws_lambda_alias.live[0]")
+            for address in dev
+            if address.endswith(".aws_lambda_function.this") and ".migrate." not in address
+        ),
     }
+
+
+def test_prods_triggers_invoke_the_alias_and_nothing_else(env_plan: tuple[str, OfflinePlan]) -> None:
+    """A permission of a function is not one of its alias: https://docs.aws.amazon.com/lambda/latest/dg/configuration-aliases.html"""
+    env, plan = env_plan
+    permissions = plan.resources("aws_lambda_permission")
+    qualifiers = {address: values.get("qualifier") for address, values in permissions.items()}
+    # S3 may deliver to the function what it noticed before there was a queue.
+    left = {address: qualifier for address, qualifier in qualifiers.items() if "bronze_trigger" not in address}
+    assert len(left) == len(qualifiers) - 1 > 0
+    assert set(left.values()) == ({"live"} if env == "prod" else {None})
 
 
 def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> None:
@@ -343,6 +362,20 @@ def test_prod_retains_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan])
     assert {t["point_in_time_recovery"][0]["enabled"] for t in tables} == {prod}
     retention = {g["retention_in_days"] for g in plan.resources("aws_cloudwatch_log_group").values()}
     assert retention == ({90} if prod else {7})
+
+
+def test_the_ledgers_indexes_have_the_keys_and_attributes_that_its_readers_use(
+    env_plan: tuple[str, OfflinePlan],
+) -> None:
+    """A further index would cost writes; dev has one shard of each, and prod several."""
+    env, plan = env_plan
+    [table] = [one for name, one in plan.resources("aws_dynamodb_table").items() if "ledger" in name]
+    assert {
+        (one["name"], one["hash_key"], one["range_key"], one["projection_type"], frozenset(one["non_key_attributes"]))
+        for one in table["global_secondary_index"]
+    } == {(*index, "INCLUDE", frozenset(included)) for index, included in INCLUDED.items()}
+    shards = int(plan.document["variables"]["ledger_shards"]["value"])
+    assert shards > 1 if env == "prod" else shards == 1
 
 
 def test_no_password_is_planned(env_plan: tuple[str, OfflinePlan]) -> None:

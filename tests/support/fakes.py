@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from sluice.build.artifacts import compiled_datasets
 from sluice.paths import DATASETS_DIR
+from sluice_pipeline.ledger.shards import HEAD, RECEIVED, Index, keys, received_key
+from tests.support.ledger_table import INCLUDED
 
 OUTPUTS: dict[str, Any] = {
     "bronze_bucket": "bronze-b",
@@ -184,6 +186,15 @@ def _version(key: str, stored: Stored) -> dict[str, Any]:
     return {"Key": key, "VersionId": stored.version_id, "ETag": f'"{stored.etag}"', "Size": len(stored.body)}
 
 
+FOUND_ALL = {"pk": HEAD[0], "sk": HEAD[1], "complete": True}
+"""The head item of a ledger whose objects are all in the indexes."""
+
+
+def keys_of(item: dict[str, Any]) -> dict[str, str]:
+    """The index keys of an object's item, as the ledger sets them where an index has one shard."""
+    return keys(item["state"], 0) | received_key(item["dataset"], 0)
+
+
 @dataclass
 class FakeDynamo:
     """One table of items as Python values; pages hold two items."""
@@ -192,7 +203,7 @@ class FakeDynamo:
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def scan(self, **request: Any) -> dict[str, Any]:
-        return self._page(self.items, request)
+        return self._page(self.indexed(RECEIVED) if "IndexName" in request else self.items, request)
 
     def query(self, **request: Any) -> dict[str, Any]:
         self.calls.append(request)
@@ -200,13 +211,26 @@ class FakeDynamo:
         if "IndexName" not in request:
             return self._page([item for item in self.items if item["pk"] == values[":pk"]], request)
         names = request["ExpressionAttributeNames"]
-        sort = {"by_state": "updated_at", "by_dataset": "received_at"}[request["IndexName"]]
-        found = [item for item in self.items if item.get(names["#name"]) == values[":value"] and sort in item]
+        [index] = [one for one in INCLUDED if one.name == request["IndexName"]]
+        assert names["#key"] == index.key
+        found = [item for item in self.indexed(index) if item[index.key] == values[":key"]]
         if ":since" in values:
-            assert names["#sort"] == sort
-            found = [item for item in found if item[sort] >= values[":since"]]
+            assert names["#order"] == index.order
+            found = [item for item in found if item[index.order] >= values[":since"]]
         newest_first = request.get("ScanIndexForward") is False
-        return self._page(sorted(found, key=lambda item: str(item[sort]), reverse=newest_first), request)
+        return self._page(sorted(found, key=lambda item: str(item[index.order]), reverse=newest_first), request)
+
+    def indexed(self, index: Index) -> list[dict[str, Any]]:
+        """What an index of one shard has, with the attributes that it includes."""
+        keys = {id(item): keys_of(item) for item in self.items if item["sk"] == "object"}
+        found = [item | keys[id(item)] for item in self.items if index.key in keys.get(id(item), {})]
+        included = {"pk", "sk", index.key, index.order, *INCLUDED[index]}
+        return [{name: value for name, value in item.items() if name in included} for item in found]
+
+    def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        wanted = {name: _read(value) for name, value in Key.items()}
+        found = [_write(item) for item in [*self.items, FOUND_ALL] if wanted.items() <= item.items()]
+        return {"Item": found[0]} if found else {}
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Answers one key a call and gives the others back as unprocessed."""

@@ -8,11 +8,14 @@ locals {
 module "worker" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${local.jobs_name}-worker"
   description        = "Runs the questions of analytics jobs"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "api/jobs"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = local.layers
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.job_timeout_seconds
@@ -75,6 +78,8 @@ module "tasks" {
 module "jobs" {
   source = "../../modules/workflow"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.jobs_name
   account_id         = var.core.account.id
   function_arn       = module.worker.arn
@@ -114,6 +119,7 @@ module "jobs" {
 
   aborted_function = {
     name      = module.worker.name
+    qualifier = module.worker.qualifier
     target_id = "record"
   }
 

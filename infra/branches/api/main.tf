@@ -45,11 +45,14 @@ module "table" {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name                 = local.name
   description          = "Answers the analytics API"
   artifacts_bucket     = var.core.buckets.artifacts.name
   code                 = "api/gateway"
   artifacts_dir        = var.deployment.artifacts_dir
+  release              = var.deployment.release
   layers               = local.layers
   memory_mb            = var.settings.memory_mb
   timeout_seconds      = 29 # what API Gateway waits
@@ -112,6 +115,8 @@ module "function" {
 module "rest_api" {
   source = "../../modules/rest_api"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name         = local.name
   description  = "Analytics on the warehouse"
   open_paths   = ["health", "openapi.json"]
@@ -133,6 +138,7 @@ module "rest_api" {
   function = {
     name       = module.function.name
     invoke_arn = module.function.invoke_arn
+    qualifier  = module.function.qualifier
   }
 
   # Tables and logins first.

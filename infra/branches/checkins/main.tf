@@ -36,11 +36,14 @@ module "log" {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "States of the check-in workflow: transform, test, load"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "checkins/steps"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -105,11 +108,14 @@ module "function" {
 module "executor" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-checkin-executor"
   description        = "Submits a day's check-in files to the workflow, each once"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "checkins/executor"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.timeout_seconds
@@ -176,6 +182,7 @@ resource "aws_lambda_permission" "executor" {
   statement_id  = "AllowSchedule"
   action        = "lambda:InvokeFunction"
   function_name = module.executor.name
+  qualifier     = module.executor.qualifier
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.executor[0].arn
 }

@@ -36,6 +36,8 @@ module "tasks" {
 module "workflow" {
   source = "../../modules/workflow"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   account_id         = var.core.account.id
   function_arn       = module.function.arn
@@ -72,6 +74,7 @@ module "workflow" {
   # An aborted run executes no further state, so its function closes the run in the log.
   aborted_function = {
     name      = module.function.name
+    qualifier = module.function.qualifier
     target_id = "log"
     input     = { step = "cut-short", name = "<name>", status = "<status>" }
   }

@@ -37,11 +37,14 @@ module "queue" {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Stores the feedback of a committed object and reports what is unusual in it"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "feedback"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -107,7 +110,7 @@ module "trigger" {
     arn  = module.queue.arn
   }
   function = {
-    name      = module.function.name
+    arn       = module.function.arn
     role_name = module.function.role_name
   }
   batch_size          = 1 # an object may be large, and gets the whole timeout

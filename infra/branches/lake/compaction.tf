@@ -76,6 +76,8 @@ resource "aws_iam_role" "compaction" {
   name        = "${local.compaction_name}-job"
   description = "Role of the Glue job ${local.compaction_name}"
 
+  permissions_boundary = var.deployment.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -187,6 +189,8 @@ module "compaction_tasks" {
 module "compaction" {
   source   = "../../modules/workflow"
   for_each = local.compaction
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = local.compaction_name
   account_id         = local.account.id

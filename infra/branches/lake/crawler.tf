@@ -38,6 +38,9 @@ resource "aws_iam_role" "crawler" {
 
   name        = "${local.name}-crawler"
   description = "Of the crawler that finds the dates of silver."
+
+  permissions_boundary = var.deployment.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -329,11 +329,14 @@ module "queue" {
 module "register" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Registers the partitions of a committed object, and writes its counts for Athena"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "lake/register"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -385,7 +388,7 @@ module "trigger" {
     arn  = module.queue.arn
   }
   function = {
-    name      = module.register.name
+    arn       = module.register.arn
     role_name = module.register.role_name
   }
   batch_size          = var.settings.batch_size

@@ -11,11 +11,14 @@ locals {
 module "watch" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-watch"
   description        = "Publishes how many objects are unfinished and how long the oldest has waited"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "core/watch"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = 30
@@ -31,7 +34,13 @@ module "watch" {
     {
       sid       = "ReadUnfinished"
       actions   = ["dynamodb:Query"]
-      resources = ["${var.core.tables.ledger.arn}/index/by_state"]
+      resources = ["${var.core.tables.ledger.arn}/index/open_objects"]
+    },
+    {
+      # Over how many shards that index is spread.
+      sid       = "ReadShards"
+      actions   = ["dynamodb:GetItem"]
+      resources = [var.core.tables.ledger.arn]
     },
     ], var.deployment.kms_key_arn == null ? [] : [{
       sid       = "UseDataKey"
@@ -52,8 +61,9 @@ module "alarms" {
   alarms    = var.alarms
 
   watch = {
-    name = module.watch.name
-    arn  = module.watch.arn
+    name      = module.watch.name
+    arn       = module.watch.arn
+    qualifier = module.watch.qualifier
   }
 
   chunk_queue_name        = var.chunk_queue_name

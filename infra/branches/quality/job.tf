@@ -59,6 +59,8 @@ resource "aws_iam_role" "job" {
   name        = "${local.job_name}-job"
   description = "Role of the Glue job ${local.job_name}"
 
+  permissions_boundary = var.deployment.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

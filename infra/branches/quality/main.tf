@@ -49,11 +49,14 @@ module "queue" {
 module "gate" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Starts the audits of staged objects, those that come together in one run of the workflow"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "quality/gate"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.gate_timeout_seconds
@@ -104,7 +107,7 @@ module "trigger" {
     arn  = module.queue.arn
   }
   function = {
-    name      = module.gate.name
+    arn       = module.gate.arn
     role_name = module.gate.role_name
   }
   batch_size              = var.settings.batch_size
@@ -117,11 +120,14 @@ module "trigger" {
 module "audit" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${local.name}-audit"
   description        = "Holds a staged object against what its dataset expects, with PyArrow"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "quality/audit"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow]
   memory_mb          = var.settings.audit_memory_mb
   timeout_seconds    = var.settings.audit_timeout_seconds
@@ -164,11 +170,14 @@ module "audit" {
 module "publish" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${local.name}-publish"
   description        = "Moves an audited object to silver and announces it, or withholds it"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "quality/publish"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.publish_timeout_seconds

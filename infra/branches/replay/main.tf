@@ -8,11 +8,14 @@ locals {
 module "function" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Steps of the replay workflow: plan, requeue, check, reconcile"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "core/replay"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = var.settings.memory_mb
   timeout_seconds    = var.settings.timeout_seconds
@@ -33,12 +36,14 @@ module "function" {
     {
       sid       = "ListLedger"
       actions   = ["dynamodb:Query", "dynamodb:Scan"]
-      resources = ["${var.core.tables.ledger.arn}/index/by_dataset"]
+      resources = ["${var.core.tables.ledger.arn}/index/received_objects"]
     },
     {
+      # Scan: a ledger of an earlier release, until settle has brought all of it into the index.
       sid = "OpenRuns"
       actions = [
-        "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem",
+        "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+        "dynamodb:BatchWriteItem",
       ]
       resources = [var.core.tables.ledger.arn]
     },

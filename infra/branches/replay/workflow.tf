@@ -33,6 +33,8 @@ module "tasks" {
 module "workflow" {
   source = "../../modules/workflow"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   account_id         = var.core.account.id
   function_arn       = module.function.arn

@@ -17,6 +17,8 @@ locals {
 module "ingest" {
   source = "../../modules/glue_job"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name             = "${local.name}-ingest"
   description      = "Downloads the public file of a month, as it is"
   account          = local.account
@@ -48,6 +50,8 @@ module "ingest" {
 
 module "transform" {
   source = "../../modules/glue_job"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name                = "${local.name}-transform"
   description         = "Cleans the trips of a month; rejected ones are kept with their reason"
@@ -87,6 +91,8 @@ module "transform" {
 
 module "load" {
   source = "../../modules/glue_job"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name                = "${local.name}-load"
   description         = "Replaces a month of trips in the warehouse, in one transaction"

@@ -11,7 +11,7 @@ locals {
   prefix = "yellow"
 
   steps_name = "${local.name}-steps"
-  start_arn  = "arn:${local.account.partition}:lambda:${local.region}:function:${local.name}" # the function's own needs the workflow
+  start_arn  = "arn:${local.account.partition}:lambda:${local.region}:function:${local.name}${var.deployment.release.versioned ? ":live" : ""}" # the function's own needs the workflow
 
   # Calls about a statement have no resource to name; each role sees its own statements only:
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html
@@ -47,11 +47,14 @@ module "table" {
 module "start" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   description        = "Starts the next attempt at a month of taxi trips"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "taxi/start"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.start_timeout_seconds
@@ -90,11 +93,14 @@ module "start" {
 module "steps" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.steps_name
   description        = "States of the taxi workflow: whether the month is published, and whether every row is accounted for"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "taxi/steps"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base]
   memory_mb          = 256
   timeout_seconds    = var.settings.steps_timeout_seconds
@@ -184,6 +190,8 @@ resource "aws_scheduler_schedule" "monthly" {
 resource "aws_iam_role" "schedule" {
   name        = "${local.name}-schedule"
   description = "Role of the schedules that start ${local.name}"
+
+  permissions_boundary = var.deployment.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

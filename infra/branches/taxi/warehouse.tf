@@ -33,6 +33,8 @@ resource "aws_iam_role" "copy" {
   name        = "${local.name}-copy"
   description = "Role with which the warehouse ${local.name} reads the clean rows"
 
+  permissions_boundary = var.deployment.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -75,6 +77,8 @@ resource "aws_iam_role_policy" "copy" {
 
 module "migrate" {
   source = "../../modules/function"
+
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
 
   name               = "${local.name}-migrate"
   description        = "Brings the warehouse of trips up to date: tables, view, users and what they may do"

@@ -101,6 +101,8 @@ module "tasks" {
 module "workflow" {
   source = "../../modules/workflow"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = local.name
   account_id         = local.account.id
   function_arn       = module.steps.arn

@@ -45,6 +45,8 @@ module "layer" {
 module "migrate" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-migrate"
   description        = "Brings the warehouse up to date: roles, their passwords, migrations, a table per dataset"
   artifacts_bucket   = var.core.buckets.artifacts.name
@@ -85,14 +87,14 @@ module "migrate" {
 # Once for each content of the function (its SQL is in the zip), each shape of the datasets and each database.
 resource "aws_lambda_invocation" "migrate" {
   function_name = module.migrate.name
-  input         = "{}"
+  input         = jsonencode(var.settings.certificates == null ? {} : { certificates = var.settings.certificates })
 
-  triggers = {
+  triggers = merge(var.settings.certificates == null ? {} : { certificates = sha256(var.settings.certificates) }, {
     code   = module.migrate.code_hash
     tables = var.core.datasets.tables
     # The logins in the secrets name the port. AWS's own adds nothing, so that an older deployment's trigger holds.
     database = module.database.port == 5432 ? module.database.writer : "${module.database.writer}:${module.database.port}"
-  }
+  })
 
   # The function reaches Secrets Manager by an endpoint, and the database by rules: all of the network first.
   depends_on = [module.database]
@@ -116,11 +118,14 @@ module "load_queue" {
 module "load" {
   source = "../../modules/function"
 
+  permissions_boundary_arn = var.deployment.permissions_boundary_arn
+
   name               = "${var.deployment.prefix}-load"
   description        = "Copies the silver rows of a committed object into the warehouse"
   artifacts_bucket   = var.core.buckets.artifacts.name
   code               = "warehouse/load"
   artifacts_dir      = var.deployment.artifacts_dir
+  release            = var.deployment.release
   layers             = [var.core.layers.base, var.core.layers.arrow, module.layer.arn]
   memory_mb          = var.settings.load_memory_mb
   timeout_seconds    = var.settings.load_timeout_seconds
@@ -187,7 +192,7 @@ module "load_trigger" {
     arn  = module.load_queue.arn
   }
   function = {
-    name      = module.load.name
+    arn       = module.load.arn
     role_name = module.load.role_name
   }
   batch_size          = var.settings.load_batch_size # small objects share a transaction

@@ -1,10 +1,13 @@
 variable "deployment" {
   description = "What was decided for the whole stack and is known before anything is created (infra/stack/core.tf)."
   type = object({
+    permissions_boundary_arn = optional(string)
+
     prefix                 = string
     artifacts_dir          = string
     log_retention_days     = number
     tracing_mode           = string
+    release                = object({ versioned = bool, held = map(string) })
     environment            = map(string)
     kms_permissions        = list(object({ sid = string, actions = list(string), resources = list(string) }))
     region                 = string
@@ -49,6 +52,7 @@ variable "settings" {
     max_capacity             = number
     readers                  = number
     backup_retention_days    = number
+    certificates             = string
     load_timeout_seconds     = number
     load_memory_mb           = number
     load_maximum_concurrency = number

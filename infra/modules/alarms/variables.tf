@@ -37,8 +37,9 @@ variable "workflows" {
 variable "watch" {
   description = "The function that publishes ObjectsUnfinished and OldestUnfinishedSeconds."
   type = object({
-    name = string
-    arn  = string
+    name      = string
+    arn       = string
+    qualifier = optional(string)
   })
 }
 

@@ -20,6 +20,7 @@ resource "aws_lambda_permission" "watch" {
   statement_id  = "AllowSchedule"
   action        = "lambda:InvokeFunction"
   function_name = var.watch.name
+  qualifier     = var.watch.qualifier
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.watch.arn
 }

@@ -33,6 +33,7 @@ resource "aws_lambda_function" "this" {
   s3_key            = aws_s3_object.zip.key
   s3_object_version = aws_s3_object.zip.version_id
   source_code_hash  = filebase64sha256(local.zip_path)
+  publish           = var.release.versioned
 
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_seconds
@@ -64,6 +65,20 @@ resource "aws_lambda_function" "this" {
 
   # Lambda makes a log group that never expires when it finds none, and a first invocation needs the permissions.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+}
+
+# What triggers invoke, so that a new version is in service at once, in steps (sluice shift), or not at all (sluice rollback).
+resource "aws_lambda_alias" "live" {
+  count = var.release.versioned ? 1 : 0
+
+  name             = "live"
+  description      = "The version in service"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = lookup(var.release.held, var.name, aws_lambda_function.this.version)
+
+  lifecycle {
+    ignore_changes = [routing_config] # a shift owns the weights while it lasts
+  }
 }
 
 # What becomes of an asynchronous invocation that fails: a limited number of further attempts, then the queue.

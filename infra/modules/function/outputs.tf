@@ -4,8 +4,13 @@ output "name" {
 }
 
 output "arn" {
-  description = "ARN of the function."
-  value       = aws_lambda_function.this.arn
+  description = "ARN that the function is invoked by: its alias's where it has versions."
+  value       = var.release.versioned ? aws_lambda_alias.live[0].arn : aws_lambda_function.this.arn
+}
+
+output "qualifier" {
+  description = "Name of the alias that the function is invoked by; null without versions."
+  value       = var.release.versioned ? aws_lambda_alias.live[0].name : null
 }
 
 output "role_name" {
@@ -24,8 +29,8 @@ output "log_group_arn" {
 }
 
 output "invoke_arn" {
-  description = "ARN by which API Gateway invokes the function."
-  value       = aws_lambda_function.this.invoke_arn
+  description = "ARN by which API Gateway invokes the function: its alias's where it has versions."
+  value       = var.release.versioned ? aws_lambda_alias.live[0].invoke_arn : aws_lambda_function.this.invoke_arn
 }
 
 output "code_hash" {

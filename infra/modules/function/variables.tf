@@ -211,3 +211,20 @@ variable "alarms" {
   type        = bool
   default     = true
 }
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the function's role can do; null for none."
+  type        = string
+  default     = null
+}
+
+variable "release" {
+  description = "Whether each deployment publishes a version, which triggers invoke by the alias `live`; and the versions at which the aliases of functions (by name) are held, so that a shift moves them."
+  type        = object({ versioned = bool, held = map(string) })
+  default     = { versioned = false, held = {} }
+
+  validation {
+    condition     = alltrue([for version in values(var.release.held) : can(regex("^[0-9]+$", version))])
+    error_message = "release.held must name published versions, which are numbers."
+  }
+}

@@ -34,6 +34,8 @@ resource "aws_iam_role" "this" {
   name        = "${var.name}-job"
   description = "Role of the Glue job ${var.name}"
 
+  permissions_boundary = var.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -95,3 +95,9 @@ variable "workers" {
   type        = object({ type = string, number = number })
   default     = { type = "G.1X", number = 2 }
 }
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the job's role can do; null for none."
+  type        = string
+  default     = null
+}

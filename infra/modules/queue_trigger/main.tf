@@ -22,7 +22,7 @@ resource "aws_iam_role_policy" "poll" {
 
 resource "aws_lambda_event_source_mapping" "this" {
   event_source_arn                   = var.queue.arn
-  function_name                      = var.function.name
+  function_name                      = var.function.arn
   batch_size                         = var.batch_size
   maximum_batching_window_in_seconds = var.batching_window_seconds
   function_response_types            = ["ReportBatchItemFailures"]

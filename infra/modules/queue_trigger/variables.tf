@@ -7,9 +7,9 @@ variable "queue" {
 }
 
 variable "function" {
-  description = "The function that receives the messages, and its role."
+  description = "The ARN that the function which receives the messages is invoked by, and its role."
   type = object({
-    name      = string
+    arn       = string
     role_name = string
   })
 }

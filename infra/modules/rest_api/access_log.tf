@@ -22,6 +22,9 @@ resource "aws_iam_role" "logs" {
   count = try(var.access_log.account_role, false) ? 1 : 0
 
   name = "${var.name}-gateway-logs"
+
+  permissions_boundary = var.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" } }]

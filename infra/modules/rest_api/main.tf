@@ -71,6 +71,7 @@ resource "aws_lambda_permission" "this" {
   statement_id  = "AllowApi"
   action        = "lambda:InvokeFunction"
   function_name = var.function.name
+  qualifier     = var.function.qualifier
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${var.stage}/*"
 }

@@ -9,10 +9,11 @@ variable "description" {
 }
 
 variable "function" {
-  description = "The function that answers: its name, and the ARN that API Gateway invokes it by."
+  description = "The function that answers: its name, the ARN that API Gateway invokes it by, and the alias in that."
   type = object({
     name       = string
     invoke_arn = string
+    qualifier  = optional(string)
   })
 }
 
@@ -81,6 +82,12 @@ variable "waf_web_acl_arn" {
 
 variable "opened_after" {
   description = "Known once what the function needs exists; the stage, which answers requests, is created after that."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the role that writes the API's log can do; null for none."
   type        = string
   default     = null
 }

@@ -124,6 +124,7 @@ resource "aws_lambda_permission" "aborted_function" {
   statement_id  = "AllowCutShort"
   action        = "lambda:InvokeFunction"
   function_name = var.aborted_function.name
+  qualifier     = var.aborted_function.qualifier
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.aborted.arn
 }

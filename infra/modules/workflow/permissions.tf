@@ -56,6 +56,8 @@ resource "aws_iam_role" "this" {
   name        = "${var.name}-workflow"
   description = "Role of the workflow ${var.name}"
 
+  permissions_boundary = var.permissions_boundary_arn
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -78,6 +80,8 @@ resource "aws_iam_role" "schedule" {
 
   name        = "${var.name}-schedule"
   description = "Role of the schedules of ${var.name}"
+
+  permissions_boundary = var.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

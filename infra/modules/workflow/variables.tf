@@ -57,11 +57,12 @@ variable "aborted_notice" {
 
 variable "aborted_function" {
   description = <<-EOT
-    Name of the workflow's function where it records a run that was aborted or timed out, the id of the event's target,
+    Name (and alias, if it has one) of the workflow's function where it records a run that was aborted or timed out, the id of the event's target,
     and what the function gets (<name> and <status> are filled in; null for the event as it is). null: it records none.
   EOT
   type = object({
     name      = string
+    qualifier = optional(string)
     target_id = string
     input     = optional(map(string))
   })
@@ -103,6 +104,12 @@ variable "alarms" {
 
 variable "scheduled_after" {
   description = "Known once what a run needs exists; the schedules start runs after that."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds what the workflow's roles can do; null for none."
   type        = string
   default     = null
 }

@@ -1,11 +1,12 @@
 """Plans an object: writes its chunks to the ledger, then sends them to the queue."""
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 from core.ingest.cut import Limits, cut
 from sluice_pipeline.catalog.deployed import DeployedDatasets, Rules
+from sluice_pipeline.dynamo.retries import TransientError
 from sluice_pipeline.events.chunk_queue import ChunkQueue
 from sluice_pipeline.ledger.items import ObjectItem, State
 from sluice_pipeline.ledger.ledger import Ledger
@@ -13,7 +14,9 @@ from sluice_pipeline.objects import formats
 from sluice_pipeline.objects.failures import Failure, ObjectFailed
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from sluice_pipeline.objects.keys import dataset_of
-from sluice_pipeline.objects.storage import Storage
+from sluice_pipeline.objects.storage import Head, Storage
+
+_TRIES: Final = 3
 
 
 class ScanUnfinished(Exception):
@@ -46,6 +49,9 @@ class Planner:
     def plan(self, ref: ObjectRef, scanned: int = 0) -> dict[str, Any]:
         """Plans an object and sends its open chunks; planning it again sends only what is not done.
 
+        An upload of bytes that its key had before, under another ETag, is no new object: its id leads to the first
+        one (``same_as``).
+
         ``scanned``: how many bytes an earlier call has read through.
 
         A run that begins here is judged by the rules that are in service now, whenever its chunks are processed.
@@ -60,25 +66,51 @@ class Planner:
         head = self._storage.head(ref, formats.SNIFF_BYTES)
         replay_of = Origin.from_metadata(head.metadata)
         origin = replay_of or ref.as_origin()
-        # Most objects are new, so a first plan is tried before the ledger is read.
-        new = None if replay_of else self._first_plan(ref, origin, head.data, rules, scanned)
-        if new is not None:
-            sent = new
-        elif (known := self._ledger.object(origin.object_id)) and int(known["chunk_count"]):
-            sent = self._known_plan(ref, known, rules, replay=replay_of is not None)
-        else:
-            sent = self._first_plan(ref, origin, head.data, rules, scanned) or 0
-        return {"object_id": origin.object_id, "version_id": ref.version_id, "sent": sent}
+        result: dict[str, Any] = {"object_id": origin.object_id, "version_id": ref.version_id}
+        content_id = origin.content_id(self._checksum(ref, head), ref.size)
 
-    def _first_plan(self, ref: ObjectRef, origin: Origin, head: bytes, rules: Rules, scanned: int) -> int | None:
-        """How many chunks were sent; None when the object has a plan."""
+        def first_plan(forgotten: Collection[str] = ()) -> int | None:
+            return self._first_plan(ref, origin, head.data, rules, scanned, content_id, forgotten)
+
+        # Most objects are new, so a first plan is tried before the ledger is read.
+        if replay_of is None and (sent := first_plan()) is not None:
+            return result | {"sent": sent}
+        for _ in range(_TRIES):
+            known, forgotten = self._ledger.planned(origin.object_id, content_id)
+            if known is None:
+                if (sent := first_plan(forgotten)) is not None:
+                    return result | {"sent": sent}
+            elif (same_as := known["object_id"]) == origin.object_id:
+                return result | {"sent": self._known_plan(ref, known, rules, replay=replay_of is not None)}
+            else:
+                sent = self._same_content(ref, known, rules, replay=replay_of is not None)
+                # Last, for a failure until then is recorded under its own id.
+                self._ledger.note_same(origin, ref, same_as)
+                return result | {"sent": sent, "same_as": same_as}
+        raise TransientError(f"other plans of the content of {ref.uri} come and go")
+
+    def _checksum(self, ref: ObjectRef, head: Head) -> str:
+        """What identifies the bytes. Which of the two it is follows from their number, so equal bytes have the same."""
+        return f"SHA256:{head.sha256}" if head.sha256 else self._storage.checksum(ref)
+
+    def _first_plan(
+        self,
+        ref: ObjectRef,
+        origin: Origin,
+        head: bytes,
+        rules: Rules,
+        scanned: int,
+        content_id: str,
+        forgotten: Collection[str],
+    ) -> int | None:
+        """How many chunks were sent; None when the object, or one with its content, has a plan."""
         dataset = dataset_of(origin.key) or "unknown"
         if not rules.catalog.knows(dataset):
             have = ", ".join(sorted(rules.catalog.datasets))
             raise ObjectFailed(Failure.UNKNOWN_DATASET, f"no dataset {dataset!r} for {ref.uri}; there are {have}")
         found = rules.catalog.datasets.get(dataset)
         chunks = cut(ref.key, ref.size, head, lambda: self._blocks(ref, scanned), found, self._limits)
-        item = self._ledger.create_plan(ref, origin, dataset, chunks, rules.version)
+        item = self._ledger.create_plan(ref, origin, dataset, chunks, rules.version, content_id, forgotten)
         return self._queue.send(item, chunks) if item else None
 
     def _blocks(self, ref: ObjectRef, at: int) -> Iterator[bytes]:
@@ -99,3 +131,10 @@ class Planner:
         if item is None or item["state"] == State.COMMITTED:
             return 0
         return self._queue.send(item, self._ledger.open_chunks(item))
+
+    def _same_content(self, ref: ObjectRef, known: ObjectItem, rules: Rules, *, replay: bool) -> int:
+        """As _known_plan for an upload with the bytes of another one: nothing, unless its version is what is read."""
+        is_read = (ref.key, ref.version_id) == (known["key"], known["version_id"])
+        if replay or is_read or known["state"] == State.MISSING:
+            return self._known_plan(ref, known, rules, replay=replay)
+        return 0

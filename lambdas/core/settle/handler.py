@@ -7,26 +7,31 @@ only one that is left to say so. It needs nothing of transform's: no layer but t
 
 A function can also die after it recorded a failure and before it sent the notice, which is then due in the ledger:
 this function sends it.
+
+What time is left it spends on a ledger that an earlier release has written, until all of it is in the indexes.
 """
 
 import os
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from core.settle.dead_chunks import dead_chunks, how_it_ended
-from core.settle.waiting import due_notices, has_stalled
+from core.settle.waiting import Waiting
 from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.ledger.items import ChunkState, State
 from sluice_pipeline.ledger.ledger import Ledger
+from sluice_pipeline.ledger.reindex import Reindex
 from sluice_pipeline.notices.failures import record_failed_chunk, send_due_notice
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.failures import Failure
 from sluice_pipeline.runtime.clients import client
 from sluice_pipeline.runtime.telemetry import correlate, traced
+
+SPARE_MILLISECONDS: Final = 15_000  # of the function's time, reserved for the last page of the table
 
 logger = Logger()
 dynamodb = client("dynamodb")
@@ -77,16 +82,17 @@ def notify(object_id: str) -> None:
 
 @traced
 @logger.inject_lambda_context(clear_state=True)
-def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
+def handler(_event: dict[str, Any], context: LambdaContext) -> None:
     """Each object is settled by itself; the next run tries again what failed in this one.
 
     Raises:
         ExceptionGroup: some were not settled.
     """
     table, failed = os.environ["LEDGER_TABLE"], []
+    waiting = Waiting(dynamodb, table)
     ended = cache(lambda: how_it_ended(client("logs"), os.environ["TRANSFORM_LOG_GROUP"]))
-    work: list[Callable[[], None]] = [partial(notify, object_id) for object_id in due_notices(dynamodb, table)]
-    if has_stalled(dynamodb, table):
+    work: list[Callable[[], None]] = [partial(notify, object_id) for object_id in waiting.due_notices()]
+    if waiting.has_stalled():
         work += [partial(settle, message, ended) for message in dead_chunks(client("sqs"), os.environ["CHUNK_DLQ_URL"])]
     for settle_one in work:
         try:
@@ -94,5 +100,8 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
         except Exception as error:
             logger.exception("not settled")
             failed.append(error)
+    # Last, so that nothing waits for it; the next run goes on.
+    if not waiting.all_is_indexed:
+        Reindex(dynamodb, table).run(lambda: context.get_remaining_time_in_millis() < SPARE_MILLISECONDS)
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {len(work)} objects are not settled", failed)

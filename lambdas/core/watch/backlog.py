@@ -1,9 +1,11 @@
 """What the ledger has not finished yet."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sluice_pipeline.ledger.indexes import Indexes, of_state
 from sluice_pipeline.ledger.items import State
 
 COUNTED: Final = 10_000  # objects of a state at most; a larger backlog says no more and costs reads
@@ -18,22 +20,21 @@ class Backlog:
 
 
 def read_backlog(dynamodb: Any, table: str, now: datetime) -> Backlog:
-    """Counts what is planned, committing or staged; the index by_state gives the one that has waited longest first."""
+    """Counts what is planned, committing or staged; each shard of the index gives its longest waiting object first."""
     objects, oldest = 0, now
+    indexes = Indexes(dynamodb, table)
     for state in (State.PLANNED, State.COMMITTING, State.STAGED):
-        pages = dynamodb.get_paginator("query").paginate(
-            TableName=table,
-            IndexName="by_state",
-            KeyConditionExpression="#state = :state",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={":state": {"S": str(state)}},
-            ProjectionExpression="updated_at",
-            PaginationConfig={"MaxItems": COUNTED},
-        )
-        for page in pages:
-            objects += len(page["Items"])
-            for item in page["Items"][:1]:
-                oldest = min(oldest, _time(item["updated_at"]["S"]))
+        for request in indexes.requests(of_state(state)):
+            pages = dynamodb.get_paginator("query").paginate(
+                TableName=table,
+                **request,
+                ProjectionExpression="updated_at",
+                PaginationConfig={"MaxItems": math.ceil(COUNTED / indexes.shards)},
+            )
+            for page in pages:
+                objects += len(page["Items"])
+                for item in page["Items"][:1]:
+                    oldest = min(oldest, _time(item["updated_at"]["S"]))
     return Backlog(objects, (now - oldest).total_seconds())
 
 

@@ -60,5 +60,5 @@ def _apply(backend: Any, migrations: Any, name: str) -> None:
 
 def _uri(master: Login) -> str:
     user, password = quote(master.username, safe=""), quote(master.password, safe="")
-    options = urlencode({"schema": CONTROL, "options": f"-c lock_timeout={LOCK_TIMEOUT}"})
+    options = urlencode({"schema": CONTROL, "options": f"-c lock_timeout={LOCK_TIMEOUT}", **master.encryption})
     return f"postgresql+psycopg://{user}:{password}@{master.host}:{master.port}/{master.dbname}?{options}"

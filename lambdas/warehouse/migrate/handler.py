@@ -24,23 +24,25 @@ secrets = client("secretsmanager")
 LOCK: Final = 7_533_174_211  # any number that no other program locks
 
 
-def master_login() -> Login:
+def master_login(certificates: str) -> Login:
     """RDS stores name and password only: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html"""
     secret = json.loads(secrets.get_secret_value(SecretId=os.environ["MASTER_SECRET_ARN"])["SecretString"])
     host, port, name = (os.environ[f"DATABASE_{part}"] for part in ("HOST", "PORT", "NAME"))
-    return Login(host, int(port), name, secret["username"], secret["password"])
+    return Login(host, int(port), name, secret["username"], secret["password"], certificates)
 
 
 @traced
 @logger.inject_lambda_context(clear_state=True)
-def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """What was done, by name; nothing secret, for Terraform stores the answer in its state."""
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """What was done, by name; nothing secret, for Terraform stores the answer in its state.
+
+    ``certificates`` of the event, if any, prove the server from now on: to this function, and by the logins to all.
+    """
     with failure_logged(logger):
-        return _migrate()
+        return _migrate(master_login(event.get("certificates", "")))
 
 
-def _migrate() -> dict[str, Any]:
-    master = master_login()
+def _migrate(master: Login) -> dict[str, Any]:
     with master.connect("migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         limit_waits(connection)  # not for the lock before: its holder is a migration, and ends

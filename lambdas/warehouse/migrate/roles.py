@@ -1,6 +1,7 @@
 """Database roles with passwords that only PostgreSQL (as a verifier) and Secrets Manager ever hold."""
 
 import secrets as randomness
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -25,7 +26,8 @@ _SETTINGS: Final = {
 def ensure(connection: psycopg.Connection[Any], secrets: Any, arn: str, role: str, master: Login) -> str:
     """Makes the role, and a new password unless the one in its secret opens this database; "kept" or "made".
 
-    The secret comes first: a function that dies before the role has the password finds that it opens nothing.
+    The secret comes first: a function that dies before the role has the password finds that it opens nothing. A login
+    that opens the database gets the master's certificates.
     """
     name = PREFIX + role
     identifier = sql.Identifier(name)
@@ -33,9 +35,12 @@ def ensure(connection: psycopg.Connection[Any], secrets: Any, arn: str, role: st
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(identifier))
     for setting, value in _SETTINGS.get(role, {}).items():
         connection.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(identifier, sql.Identifier(setting), value))
-    if _opens(_current(secrets, arn), name, master):
+    current = _current(secrets, arn)
+    if current is not None and _opens(login := replace(current, certificates=master.certificates), name, master):
+        if login != current:
+            secrets.put_secret_value(SecretId=arn, SecretString=login.to_secret())
         return "kept"
-    login = Login(master.host, master.port, master.dbname, name, randomness.token_urlsafe(PASSWORD_BYTES))
+    login = replace(master, username=name, password=randomness.token_urlsafe(PASSWORD_BYTES))
     secrets.put_secret_value(SecretId=arn, SecretString=login.to_secret())
     # The server, and its log, see the verifier only.
     password, user = login.password.encode(), name.encode()
@@ -52,8 +57,8 @@ def _current(secrets: Any, arn: str) -> Login | None:
         return None
 
 
-def _opens(login: Login | None, name: str, master: Login) -> bool:
-    if login is None or (login.username, login.host, login.port, login.dbname) != (
+def _opens(login: Login, name: str, master: Login) -> bool:
+    if (login.username, login.host, login.port, login.dbname) != (
         name, master.host, master.port, master.dbname
     ):  # fmt: skip
         return False

@@ -45,7 +45,7 @@ def page(stack: Stack, dataset: str, user: str, since: str, until: str, limit: i
 def submit(stack: Stack, wanted: dict[str, str]) -> dict[str, Any]:
     """What the executor answers: ``day``, ``submitted`` and ``missing``. Ends with code 1 when it fails."""
     answer = stack.client("lambda", read_timeout=900).invoke(
-        FunctionName=stack["checkin_executor_function"], Payload=json.dumps(wanted).encode()
+        FunctionName=stack["checkin_executor_function"], Payload=json.dumps(wanted).encode(), **stack.in_service
     )
     done: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:

@@ -155,7 +155,7 @@ def release(stack: Stack, name: str, reason: str) -> dict[str, Any]:
         fail("--reason is empty: say why these rows may be seen, the ledger records it")
     request = {"object_id": str(item["object_id"]), "run": int(item["run"]), "release": reason.strip()}
     answer = stack.client("lambda", read_timeout=900).invoke(
-        FunctionName=stack["quality_publish_function"], Payload=json.dumps(request).encode()
+        FunctionName=stack["quality_publish_function"], Payload=json.dumps(request).encode(), **stack.in_service
     )
     done: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:

@@ -176,7 +176,7 @@ class Months:
 
     def _invoke(self, function: str, log: str, wanted: dict[str, Any]) -> dict[str, Any]:
         answer = self._stack.client("lambda", read_timeout=900).invoke(
-            FunctionName=self._stack[function], Payload=json.dumps(wanted).encode()
+            FunctionName=self._stack[function], Payload=json.dumps(wanted).encode(), **self._stack.in_service
         )
         done: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:

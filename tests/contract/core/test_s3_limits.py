@@ -1,6 +1,7 @@
 """What S3 refuses: sizes, classes, checksums, conditions and presigned URLs. Each test names AWS's page."""
 
 import base64
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from sluice_pipeline.objects.identity import ObjectRef
+from sluice_pipeline.objects.storage import Storage
 from tests.support.engine_harness import Engine, Function, call, eventually
 
 
@@ -153,6 +156,68 @@ def test_an_object_has_a_crc64_of_all_its_bytes(s3: Any, bucket: str) -> None:
     assert heads[0]["ChecksumCRC64NVME"] == heads[1]["ChecksumCRC64NVME"]
     assert heads[0]["ETag"] != heads[1]["ETag"]
     assert [head["ChecksumType"] for head in heads] == ["FULL_OBJECT"] * 2
+
+
+def in_parts(s3: Any, bucket: str, key: str, content: bytes, **options: Any) -> dict[str, Any]:
+    """Uploads content in parts of 5 MiB; S3's answer."""
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
+    place, size, parts = {"Bucket": bucket, "Key": key, "UploadId": upload}, 5 << 20, []
+    for number, start in enumerate(range(0, len(content), size), 1):
+        part = s3.upload_part(**place, PartNumber=number, Body=content[start : start + size])
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    answer: dict[str, Any] = s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+    return answer
+
+
+def test_the_same_bytes_have_one_crc64_however_they_came_and_an_etag_for_each_encryption(s3: Any, bucket: str) -> None:
+    """An ETag is a digest of the bytes only without encryption or with SSE-S3, and then not of an upload in parts.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html (ETag),
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html (CRC64NVME)
+    """
+    content, kms = b"x" * ((5 << 20) + 1), {"ServerSideEncryption": "aws:kms"}
+    ways = {
+        "put": s3.put_object(Bucket=bucket, Key="put", Body=content),
+        "again": s3.put_object(Bucket=bucket, Key="again", Body=content),
+        "kms": s3.put_object(Bucket=bucket, Key="kms", Body=content, **kms),
+        "kms-again": s3.put_object(Bucket=bucket, Key="kms-again", Body=content, **kms),
+        "parts": in_parts(s3, bucket, "parts-of", content),
+        "kms-parts": in_parts(s3, bucket, "kms-parts", content, **kms),
+        "copy": s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/kms")["CopyObjectResult"],
+        "kms-copy": s3.copy_object(Bucket=bucket, Key="kms-copy", CopySource=f"{bucket}/put", **kms)[
+            "CopyObjectResult"
+        ],
+    }
+    keys = [name if name != "parts" else "parts-of" for name in ways]
+    heads = [s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED") for key in keys]
+    assert len({(head["ChecksumCRC64NVME"], head["ChecksumType"]) for head in heads}) == 1
+    etags = {name: answer["ETag"].strip('"') for name, answer in ways.items()}
+    assert [head["ETag"].strip('"') for head in heads] == list(etags.values())
+    digest = hashlib.md5(content).hexdigest()
+    assert [name for name, etag in etags.items() if etag == digest] == ["put", "again", "copy"]
+    assert len({*etags.values()}) == 6
+    assert [name for name, etag in etags.items() if etag.endswith("-2")] == ["parts", "kms-parts"]
+    whole = s3.get_object(Bucket=bucket, Key="kms", Range=f"bytes=0-{len(content)}", ChecksumMode="ENABLED")
+    some = s3.get_object(Bucket=bucket, Key="kms", Range="bytes=0-9", ChecksumMode="ENABLED")
+    assert whole["ChecksumCRC64NVME"] == heads[0]["ChecksumCRC64NVME"]
+    assert "ChecksumCRC64NVME" not in some
+    refs = [ObjectRef(bucket, key, "", "", len(content)) for key in keys]
+    assert {Storage(s3).checksum(ref) for ref in refs} == {f"CRC64NVME:{heads[0]['ChecksumCRC64NVME']}"}
+    assert (some["ETag"], some["Body"].read()) == (f'"{etags["kms"]}"', content[:10])
+
+
+def test_a_checksum_of_the_parts_checksums_is_composite(s3: Any, bucket: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html"""
+    place = {"Bucket": bucket, "Key": "composite"}
+    upload = s3.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]
+    part = s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"x", ChecksumAlgorithm="SHA256")
+    done = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
+    s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": done})
+    head = s3.head_object(**place, ChecksumMode="ENABLED")
+    assert head["ChecksumType"] == "COMPOSITE"
+    assert head["ChecksumSHA256"].endswith("-1")
+    assert head["ChecksumSHA256"] != part["ChecksumSHA256"]
+    assert Storage(s3).checksum(ObjectRef(bucket, "composite", "", "", 1)) == ""
 
 
 def test_parts_have_a_size_an_order_and_numbers(s3: Any, bucket: str) -> None:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fixtures import formats, shipping
+from sluice.pipeline.requeue import requeue
+from sluice_pipeline.objects.identity import ObjectRef
 from tests.support.changes import quick_redelivery
 from tests.support.pipeline import Pipeline, Put, until
 
@@ -52,7 +54,39 @@ def test_the_same_bytes_uploaded_again_change_nothing(pipe: Pipeline) -> None:
     assert again.object_id == put.object_id
     assert pipe.deliver(again)["error"] is None
     assert_unchanged(pipe, put, before)
+    entry = pipe.entry(put)
+    assert (entry.number("run"), entry.item["newest"]["version_id"]) == (1, again.ref.version_id)
+
+
+def test_the_same_bytes_in_another_encryption_or_in_parts_are_one_object(pipe: Pipeline) -> None:
+    """Each upload has an ETag of its own, and none is one of the bytes.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    put, before = settled(pipe, 14)
+    place = {"Bucket": put.ref.bucket, "Key": put.ref.key}
+    body = pipe.s3.get_object(**place)["Body"].read()
+    pipe.put("shipments", body, ServerSideEncryption="aws:kms")
+    pipe.s3.copy_object(**place, CopySource=place, ServerSideEncryption="aws:kms")
+    upload = place | {"UploadId": pipe.s3.create_multipart_upload(**place)["UploadId"]}
+    part = pipe.s3.upload_part(**upload, PartNumber=1, Body=body)
+    pipe.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    listed = pipe.s3.list_object_versions(Bucket=put.ref.bucket, Prefix=put.ref.key)["Versions"]
+    versions = [
+        Put(ObjectRef(put.ref.bucket, put.ref.key, one["VersionId"], one["ETag"].strip('"'), one["Size"]))
+        for one in listed
+    ]
+    assert len({one.object_id for one in versions}) == 4
+    for one in versions:
+        until("the upload in the ledger", lambda one=one: pipe.ledger.one(one.object_id))
+        assert pipe.entry(one).object_id == put.object_id
+        assert pipe.deliver(one)["error"] is None
+    assert_unchanged(pipe, put, before)
     assert pipe.entry(put).number("run") == 1
+    again = requeue(pipe.stack, put.ref.key)  # the newest upload's ETag leads to the object
+    assert (again.object_id, again.run) == (put.object_id, 2)
+    pipe.wait_for_run(put, 2)
+    assert_unchanged(pipe, put, before, events=2)
 
 
 def test_an_event_after_the_idempotency_record_expired_changes_nothing(pipe: Pipeline) -> None:

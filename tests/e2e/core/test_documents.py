@@ -36,6 +36,7 @@ DOCUMENTS = ("README.md", "docs/operations.md", "docs/api.md", "docs/checkins.md
 DONE = ("load", "succeeded")
 QUICK_START = "test_quick_start.py runs it as printed, from a copy of the checkout"
 PUBLIC_FILE = "needs a network: tests/e2e/taxi/test_taxi.py loads files that it serves itself"
+PROMOTE_CHECK = "make promote-check runs the verb; its parts: tests/unit/promotion"
 BY_HAND = "test_terraform_by_hand_shares_the_state_of_the_deployment"
 # A command that a test session cannot run inside itself, and where it is run instead.
 ELSEWHERE = {
@@ -56,8 +57,10 @@ ELSEWHERE = {
     "make e2e ENGINE=docker": "is what runs this file, when the session runs on Docker",
     "make down": "conftest stops the engine with the same function",
     "make deploy": "conftest deploys with the same function",
-    "make plan TARGET=aws ENV=prod": "needs an account; tests/infra plans prod without one",
-    "make deploy TARGET=aws ENV=prod": "needs an account",
+    "make account ENV=prod": PROMOTE_CHECK,
+    "make plan TARGET=aws ENV=prod": f"{PROMOTE_CHECK}; tests/infra plans prod without an account",
+    "make deploy TARGET=aws ENV=prod": PROMOTE_CHECK,
+    "sluice smoke --target aws --env prod": PROMOTE_CHECK,
     "awslocal s3 ls": "needs the AWS CLI: test_checkouts.py runs the script with another",
     "sluice psql": "waits for SQL: test_login.py has what psql is called with",
     'psql "$SLUICE_WAREHOUSE_DSN" -c "SELECT count(*) FROM silver.shipments"': "test_reader_login.py, with psycopg",

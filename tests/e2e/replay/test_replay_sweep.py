@@ -29,7 +29,7 @@ class Replaying(Scenario):
 
     branch = "replay"
     functions = ("replay",)
-    # The check reads and returns until the objects are committed; on a calm machine a copy needs fewer of them.
+    # The check reads and returns until the objects are committed; a copy may need fewer of them.
     polls = frozenset({("dynamodb", "BatchGetItem"), ("s3", "GetObject"), ("lambda", "Return")})
 
     def __init__(self, pipe: Pipeline) -> None:

@@ -60,7 +60,7 @@ def test_an_object_is_planned_and_its_chunks_are_sent(function: Function) -> Non
         ("bronze/shipments/a b.jsonl", "v1", "shipments", 1)
     }
     (plan,) = function.dynamodb.transact_write_items.call_args_list
-    assert len(plan.kwargs["TransactItems"]) == 3  # the object and two chunks
+    assert len(plan.kwargs["TransactItems"]) == 4  # the object, its content and two chunks
     assert notices(function.sns) == []
 
 

@@ -39,6 +39,9 @@ class FakeStorage:
         assert ref.size == len(self.body)
         return Head(self.body[:size], self.metadata)
 
+    def checksum(self, _ref: ObjectRef) -> str:
+        return "CRC64NVME:x"
+
     def blocks(self, _ref: ObjectRef, start: int = 0) -> Iterator[bytes]:
         for begin in range(start, len(self.body), BLOCK):
             self.read.append(begin)
@@ -52,15 +55,17 @@ class FakeLedger:
     item: dict[str, Any] | None = None
     plan: list[dict[str, Any]] = field(default_factory=list)
 
-    def object(self, _object_id: str) -> dict[str, Any] | None:
-        return dict(self.item) if self.item else None
+    def planned(self, object_id: str, _content_id: str) -> tuple[dict[str, Any] | None, set[str]]:
+        known = self.item and self.item["object_id"] == object_id
+        return (dict(self.item) if self.item and known else None), set()
 
     def create_plan(
-        self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk], rules: RulesVersion
+        self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk], rules: RulesVersion, *_: object
     ) -> dict[str, Any] | None:
         if self.item and self.item["chunk_count"]:
             return None
         self.item = asdict(ref) | {"origin": asdict(origin), "dataset": dataset, "state": State.PLANNED}
+        self.item |= {"object_id": origin.object_id}
         self.item |= {"chunk_count": len(chunks), "run": 1, "rules": rules.to_dict()}
         self.plan = [{"chunk": chunk, "chunk_state": ChunkState.PENDING} for chunk in chunks]
         return self.item

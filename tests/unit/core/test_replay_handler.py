@@ -32,7 +32,8 @@ class Function:
         s3, dynamodb = clients["s3"], clients["dynamodb"]
         s3.put_object.side_effect = lambda **put: self.files.update({put["Key"]: put["Body"]})
         s3.get_object.side_effect = lambda **get: {"Body": io.BytesIO(self.files[get["Key"]])}
-        dynamodb.get_paginator.return_value.paginate.return_value = [{"Items": [typed(ITEM)]}]
+        dynamodb.get_item.return_value = {"Item": typed({"shards": 1, "complete": True})}
+        dynamodb.query.return_value = {"Items": [typed(ITEM)]}
         dynamodb.batch_get_item.return_value = {"Responses": {"ledger": [typed(ITEM)]}}
 
     def step(self, step: str, **event: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from sluice_pipeline.dynamo.values import plain, typed
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.ledger.shards import HEAD
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef
 from tests.support.handlers import Context, loaded, metrics, notices
@@ -28,6 +29,7 @@ class Settle:
         self._module = module
         self.dynamodb, self.sqs, self.sns, self.logs = (clients[name] for name in ("dynamodb", "sqs", "sns", "logs"))
         self.stalled = True
+        self.head: dict[str, Any] = {"shards": 1, "complete": True}
         self.items: dict[str, dict[str, Any]] = {}
         self.due: list[str] = []
         self.dynamodb.query.side_effect = lambda **_: {"Count": int(self.stalled)}
@@ -39,14 +41,16 @@ class Settle:
         self.chunk()
 
     def _item(self, **request: Any) -> dict[str, Any]:
+        if request["Key"]["pk"]["S"] == HEAD[0]:
+            return {"Item": typed(self.head)}
         found = self.items.get(request["Key"]["sk"]["S"])
         return {"Item": typed(found)} if found else {}
 
     def _due(self, **query: Any) -> list[dict[str, Any]]:
         """Failed and missing objects whose notices are due, two pages of each."""
         assert query["FilterExpression"] == "attribute_exists(notice_due)"
-        state = query["ExpressionAttributeValues"][":state"]["S"]
-        return [{"Items": []}, {"Items": [{"object_id": {"S": one}} for one in self.due if state == "failed"]}]
+        key = query["ExpressionAttributeValues"][":key"]["S"]
+        return [{"Items": []}, {"Items": [{"object_id": {"S": one}} for one in self.due if key == "failed#0"]}]
 
     def chunk(self, **values: Any) -> None:
         self.items["chunk#00000"] = {"pk": f"object#{OBJECT_ID}", "sk": "chunk#00000", "run": 1,
@@ -79,6 +83,13 @@ class Settle:
         self.sns.reset_mock()
         self._module.handler({}, Context())
         return notices(self.sns)
+
+    def is_read(self) -> bool:
+        """Whether a run reads the table, as for a ledger of an earlier release."""
+        self.dynamodb.scan.reset_mock()
+        self.dynamodb.scan.return_value = {"Items": []}
+        self.run()
+        return bool(self.dynamodb.scan.called)
 
     def updates(self) -> list[str]:
         return [call.kwargs["Key"]["sk"]["S"] for call in self.dynamodb.update_item.call_args_list]
@@ -183,7 +194,10 @@ def test_a_notice_that_is_due_in_the_index_alone_is_not_sent(settle: Settle, val
 def test_an_object_that_cannot_be_settled_holds_up_no_other(settle: Settle) -> None:
     other = ObjectRef("bronze-b", "bronze/shipments/b.jsonl", "v1", "e2", 10)
     broken = ClientError({"Error": {"Code": "InternalServerError"}}, "GetItem")
-    settle.dynamodb.get_item.side_effect = [broken, settle._item(Key={"sk": {"S": "chunk#00000"}})]
+    settle.dynamodb.get_item.side_effect = [
+        *({"Item": typed(settle.head)}, broken),
+        {"Item": typed(settle.items["chunk#00000"])},
+    ]
     bodies = [ChunkMessage(ref, ref.as_origin(), "shipments", Chunk(0, 0, 10, 2)).to_json() for ref in (REF, other)]
     with pytest.raises(ExceptionGroup, match="1 of 2 objects are not settled"):
         settle.run(*bodies)
@@ -238,3 +252,11 @@ def test_messages_are_released_when_the_queue_fails_in_between(settle: Settle) -
     with pytest.raises(ClientError):
         settle._module.handler({}, Context())
     assert settle.sqs.change_message_visibility_batch.call_args.kwargs["Entries"][0]["ReceiptHandle"] == "h0"
+
+
+def test_a_ledger_of_an_earlier_release_is_read_until_it_is_indexed(settle: Settle) -> None:
+    assert not settle.is_read()
+    settle.head = {}
+    assert settle.is_read()
+    settle.head = {"shards": 2, "complete": False}
+    assert settle.is_read()

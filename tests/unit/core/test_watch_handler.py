@@ -13,16 +13,17 @@ from tests.support.handlers import Context, loaded, metrics
 
 
 def test_unfinished_objects_and_the_age_of_the_oldest_become_metrics(capsys: pytest.CaptureFixture[str]) -> None:
-    waited = {":state": {"planned": [90, 30], "committing": [600], "staged": [120]}}
+    waited = {"planned#0": [90], "planned#1": [30], "committing#1": [600], "staged#0": [120]}
 
     began = datetime.now(UTC)
 
     def paginate(**request: Any) -> list[dict[str, Any]]:
-        ages = waited[":state"][request["ExpressionAttributeValues"][":state"]["S"]]
+        ages = waited.get(request["ExpressionAttributeValues"][":key"]["S"], [])
         moments = [began - timedelta(seconds=age) for age in ages]
         return [{"Items": [{"updated_at": {"S": moment.isoformat()}} for moment in moments]}]
 
     dynamodb = MagicMock()
+    dynamodb.get_item.return_value = {"Item": {"shards": {"N": "2"}, "complete": {"BOOL": True}}}
     dynamodb.get_paginator.return_value.paginate.side_effect = paginate
     with loaded("core.watch.handler", dynamodb=dynamodb) as module:
         module.handler({}, Context())

@@ -19,7 +19,14 @@ from sluice_pipeline.ledger.items import State
 
 MIB = 1024 * 1024
 SETTINGS = Settings(
-    16 * MIB, transform_batch_size=4, transform_maximum_concurrency=50, load_maximum_concurrency=8, load_batch_size=1
+    16 * MIB,
+    ledger_shards=4,
+    ingest_batch_size=10,
+    ingest_maximum_concurrency=50,
+    transform_batch_size=4,
+    transform_maximum_concurrency=50,
+    load_maximum_concurrency=8,
+    load_batch_size=1,
 )
 ASKED = Load(10e6, 10e12)
 SPEEDS = Speeds(transform_mb_per_s=20.0, load_objects_per_s=10.0, aurora_bytes_per_day=8.64e12)
@@ -38,48 +45,51 @@ def test_a_write_costs_a_unit_for_each_kib_of_the_larger_item(sizes: tuple[int, 
 def test_an_object_of_one_chunk_costs_what_its_four_writes_cost() -> None:
     """Plan and count are in transactions (2 each), commit and load are not (1 each).
 
-    by_dataset has the plan's. by_state: the plan's one, two for each of two changes of state, one for the load.
+    received_objects has the plan's, committed_objects the commit's. open_objects: one for each state that the object
+    comes into, and one for each that it leaves. The load changes nothing that an index has.
     """
     found = scale.ledger_units(scale.writes(1))
-    assert (found.table, found.by_dataset) == (6, 1)
-    assert found.by_state == {State.PLANNED: 2, State.COMMITTING: 2, State.COMMITTED: 2}
-    assert found.total == 13
+    assert (found.table, found.received, found.committed) == (6, 1, 1)
+    assert found.open == {State.PLANNED: 2, State.COMMITTING: 2}
+    assert found.total == 12
+    assert scale.PLAN_UNITS == 2
     assert scale.chunk_units(1) == 4
 
 
 def test_each_chunk_of_many_moves_its_object_in_the_partition_planned() -> None:
     """Three chunks: a plan (2), three counts (2 each), a claim, a commit and a load (1 each) in the table."""
     found = scale.ledger_units(scale.writes(3))
-    assert (found.table, found.by_dataset) == (11, 1)
-    assert found.by_state == {State.PLANNED: 1 + 3 * 2 + 1, State.COMMITTING: 2, State.COMMITTED: 2}
+    assert (found.table, found.received, found.committed) == (11, 1, 1)
+    assert found.open == {State.PLANNED: 1 + 3 * 2 + 1, State.COMMITTING: 2}
     assert scale.chunk_units(3) == 12
 
 
 def test_a_plan_that_one_transaction_cannot_hold_costs_one_unit_a_chunk() -> None:
-    """The object's item takes one of the hundred places."""
-    assert (scale.chunk_units(99), scale.chunk_units(100)) == (99 * 4, 100 * 3)
+    """The object's item and its content's take two of the hundred places."""
+    assert (scale.chunk_units(98), scale.chunk_units(99)) == (98 * 4, 99 * 3)
 
 
-def test_a_large_item_costs_the_index_its_old_and_its_new_size() -> None:
+def test_a_large_item_costs_the_table_its_size_and_the_indexes_one_unit_each() -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html"""
     found = scale.ledger_units([Write(1500, 2500, State.COMMITTING, State.COMMITTED)])
-    assert (found.table, found.by_dataset) == (3, 0)
-    assert found.by_state == {State.COMMITTING: 2, State.COMMITTED: 3}
+    assert (found.table, found.received, found.committed) == (3, 0, 1)
+    assert found.open == {State.COMMITTING: 1}
 
 
 def test_each_quota_gives_the_limit_that_was_worked_out_by_hand() -> None:
     """Objects of 1 MB, 115.74 a second."""
     found = by_stage()
     assert found["idempotency: table"].objects_per_s == 40_000 / 2
-    assert found["ledger: table and indexes"].objects_per_s == 40_000 / 17
-    assert found["ledger: by_dataset"].objects_per_s == 1_000
-    assert found["ledger: by_state"].objects_per_s == 1_000 / 2
+    assert found["ledger: table and indexes"].objects_per_s == 40_000 / 18
+    assert found["ledger: received_objects"].objects_per_s == 1_000 * 4
+    assert found["ledger: open_objects"].objects_per_s == 1_000 * 4 / 2
+    assert found["ledger: committed_objects"].objects_per_s == 1_000 * 4
     assert found["transform: workers"].objects_per_s == pytest.approx(50 * 20)
     assert found["silver: puts"].objects_per_s == 3_500
     assert found["events: invocations"].objects_per_s == 250
     assert found["load: transactions"].objects_per_s == 80
     assert found["load: bytes into Aurora"].objects_per_s == pytest.approx(100)
-    assert found["ingest: executions"].why.startswith("942 are left of the account's: an event may take 8.1 s")
+    assert found["ingest: executions"].why.startswith("500 objects at once, 10 an execution: one may take 4.3 s")
     assert found["chunk queue: in flight"].why == "200 messages at most, of 120,000"
 
 
@@ -94,7 +104,7 @@ def test_what_breaks_first_is_the_lowest_limit_and_no_stage_without_one() -> Non
 
 def test_the_warehouse_limits_what_it_takes_and_nothing_else() -> None:
     """A tenth of the objects may be ten times as many; of nothing there is no limit."""
-    for part, count in ((1.0, 12), (0.1, 12), (0.0, 10)):
+    for part, count in ((1.0, 13), (0.1, 13), (0.0, 11)):
         found = by_stage(Load(10e6, 10e12, warehouse_part=part))
         assert len(found) == count
         if part:
@@ -111,9 +121,9 @@ def test_objects_that_share_a_transaction_are_loaded_faster_by_the_measured_fact
 
 
 def test_large_objects_are_counted_by_their_chunks() -> None:
-    """100 MB are six chunks of 16 MiB: 17 (table), 1 and 18 (indexes) and 24 (chunks) units, one silver file each."""
+    """100 MB are six chunks of 16 MiB: 17 + 2 (table), 1, 1 and 16 (indexes) and 24 (chunks) units, a file each."""
     found = by_stage(Load(1e5, 1e13))
-    assert found["ledger: table and indexes"].objects_per_s == 40_000 / (17 + 1 + 18 + 24)
+    assert found["ledger: table and indexes"].objects_per_s == 40_000 / (17 + 2 + 1 + 1 + 16 + 24)
     assert found["silver: puts"].objects_per_s == pytest.approx(3_500 / 6)
 
 
@@ -121,7 +131,7 @@ def test_large_objects_are_counted_by_their_chunks() -> None:
 def test_more_datasets_raise_limits_by_dataset_and_no_limit_falls(objects: float, size: float, datasets: int) -> None:
     one, many = (scale.limits(Load(objects, size, count), SETTINGS, SPEEDS) for count in (1, datasets))
     for before, after in zip(one, many, strict=True):
-        factor = datasets if before.stage in ("bronze: puts", "silver: puts", "ledger: by_dataset") else 1
+        factor = datasets if before.stage in ("bronze: puts", "silver: puts", "ledger: received_objects") else 1
         assert before.stage == after.stage
         assert (before.objects_per_s is None) == (after.objects_per_s is None)
         if before.objects_per_s is not None and after.objects_per_s is not None:
@@ -142,9 +152,17 @@ def test_settings_are_those_of_the_file_and_a_missing_one_is_named() -> None:
     text = (ENVS_DIR / "prod.tfvars").read_text()
     assert Settings.of(text).transform_batch_size >= 1
     numbered = "\n".join(f"{name} = {n}" for n, name in enumerate(Settings.__dataclass_fields__, 1))
-    assert Settings.of(numbered) == Settings(1, 2, 3, 4, 5)
+    assert Settings.of(numbered) == Settings(1, 2, 3, 4, 5, 6, 7, 8)
     with pytest.raises(ValueError, match="does not set chunk_bytes"):
         Settings.of(text.replace("chunk_bytes ", "other_bytes "))
+
+
+def test_in_prod_no_index_throttles_a_burst_of_what_one_prefix_takes() -> None:
+    """S3's 3,500 puts a second."""
+    settings = Settings.of((ENVS_DIR / "prod.tfvars").read_text())
+    found = [one for one in scale.limits(ASKED, settings, SPEEDS) if one.stage.endswith("_objects")]
+    assert len(found) == 3
+    assert all(one.objects_per_s is not None and one.objects_per_s > scale.S3_PUTS.value for one in found)
 
 
 def test_the_subscribers_are_the_branches_with_a_queue_of_committed_objects() -> None:
@@ -156,13 +174,13 @@ def test_the_subscribers_are_the_branches_with_a_queue_of_committed_objects() ->
 def test_the_verb_prints_each_stage_and_which_breaks_first(capsys: pytest.CaptureFixture[str]) -> None:
     verb.scale(10e6, 10e12, as_json=True)
     found = json.loads(capsys.readouterr().out)
-    assert (found["objects_per_day"], found["write_units"]) == (10e6, 19)
-    assert len(found["limits"]) == 12
+    assert (found["objects_per_day"], found["write_units"]) == (10e6, 20)
+    assert len(found["limits"]) == 13
     lowest = min((one for one in found["limits"] if one["objects_per_s"]), key=lambda one: one["objects_per_s"])
     assert found["first"] == lowest["stage"]
     verb.scale(1000, 1e6, as_json=False)
     said = capsys.readouterr()
-    assert "ledger: by_dataset" in said.out
+    assert "ledger: received_objects" in said.out
     assert "first   events: invocations" in said.err
     verb.scale(10e6, 10e12, as_json=True, warehouse_part=0.05)
     assert all(one["holds"] is not False for one in json.loads(capsys.readouterr().out)["limits"])

@@ -53,8 +53,9 @@ def test_all_states_come_together_newest_first(stack: FakeStack) -> None:
 def test_filters_use_the_index_that_answers_them(stack: FakeStack) -> None:
     assert keys(runs.recent(ledger(stack), state="committed")) == "ca"
     assert keys(runs.recent(ledger(stack), dataset="shipments")) == "ba"
-    assert [call["IndexName"] for call in stack.dynamodb.calls if "IndexName" in call] == ["by_state"] * 1 + [
-        "by_dataset"
+    assert [call["IndexName"] for call in stack.dynamodb.calls if "IndexName" in call] == [
+        "committed_objects",
+        "received_objects",
     ]
     assert keys(runs.recent(ledger(stack), dataset="shipments", state="failed")) == "b"
     assert keys(runs.recent(ledger(stack), since="2025-03-01T12:01:30")) == "cb"

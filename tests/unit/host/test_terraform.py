@@ -15,7 +15,7 @@ from sluice.console import SluiceError
 from sluice.engine import cleaning
 from sluice.engine.instance import Instance
 from sluice.paths import ENVS_DIR, STACK_DIR
-from sluice.terraform import Applied, Change, api, aws, override, runner, settings, varfile
+from sluice.terraform import Applied, Change, api, aws, identity, override, runner, settings, varfile
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +167,47 @@ def test_errors_become_one_line_and_the_right_code(line: str, message: str, code
     run.take(line)
     error = runner.error_of(run)
     assert (str(error), error.code) == (message, code)
+
+
+LOCKED = """Error message: operation error S3: PutObject, https response error StatusCode: 412, PreconditionFailed
+Lock Info:
+  ID:        1f0c
+  Path:      b/sluice/prod/terraform.tfstate
+  Operation: OperationTypeApply
+  Who:       ann@laptop
+  Version:   1.11.4
+  Created:   2026-11-27 08:00:00.123 +0000 UTC
+
+Terraform acquires a state lock to protect the state."""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (diagnostic("Error acquiring the state lock", LOCKED),
+         "ann@laptop has locked the state since 2026-11-27 08:00:00"),
+        (diagnostic("creating SQS Queue", "api error ExpiredToken: The security token is expired"),
+         "the AWS credentials have expired: get new ones"
+         " (creating SQS Queue: api error ExpiredToken: The security token is expired)"),
+    ],
+)  # fmt: skip
+def test_a_lock_and_expired_credentials_are_named_in_plain_words(line: str, message: str) -> None:
+    run = runner.Run("apply")
+    run.take(line)
+    error = runner.error_of(run)
+    assert (str(error), error.code) == (message, 1)
+
+
+def test_a_copy_that_is_brought_up_to_date_leaves_what_a_run_left_in_it(tmp_path: Path) -> None:
+    """A command that only reads must not take the code, nor a state, away from a deployment that runs."""
+    stack = settings.copy_infra(tmp_path / "infra") / "stack"
+    (stack / "errored.tfstate").write_text("a state")
+    (stack / "main.tf").write_text("changed")
+    inode = (stack / "variables.tf").stat().st_ino
+    settings.copy_infra(tmp_path / "infra")
+    assert (stack / "errored.tfstate").read_text() == "a state"
+    assert (stack / "main.tf").read_bytes() == (STACK_DIR / "main.tf").read_bytes()
+    assert (stack / "variables.tf").stat().st_ino == inode
 
 
 STACK_TRACE = {
@@ -337,8 +378,11 @@ def test_a_shell_is_prepared_while_a_deployment_runs(own_home: Path, monkeypatch
 def test_a_real_account_is_refused_in_a_shell_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     with pytest.raises(SluiceError, match="set up for the local engine") as raised:
-        aws.check_credentials()
+        identity.check_credentials()
     assert raised.value.code == 2
+    monkeypatch.setenv(identity.REHEARSAL_VARIABLE, "http://127.0.0.1:4567")
+    with pytest.raises(SluiceError, match="set up for the local engine"):
+        identity.check_credentials()
 
 
 def test_a_real_account_needs_credentials(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +390,7 @@ def test_a_real_account_needs_credentials(own_home: Path, monkeypatch: pytest.Mo
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(SluiceError, match="^no AWS credentials: set AWS_PROFILE") as raised:
-        aws.check_credentials()
+        identity.check_credentials()
     assert raised.value.code == 2
 
 
@@ -362,19 +406,20 @@ def test_a_state_bucket_is_used_through_an_override_in_the_copy(
     monkeypatch.setenv(aws.STATE_BUCKET_VARIABLE, "states")
     space = aws.workspace("prod")
     assert space.state is None
-    assert space.backend == ("bucket=states", "key=sluice/prod/terraform.tfstate", "region=eu-west-1", "encrypt=true")
+    assert space.backend == (str(ENVS_DIR / "prod.s3.tfbackend"), "bucket=states", "region=eu-west-1")
     assert 'backend "s3"' in (space.stack / "backend_override.tf").read_text()
     assert not (STACK_DIR / "backend_override.tf").exists()
-    monkeypatch.delenv(aws.STATE_BUCKET_VARIABLE)
-    assert aws.workspace("prod").state == own_home / "aws/prod/terraform.tfstate"
-    assert not (space.stack / "backend_override.tf").exists()
 
 
 def test_clean_leaves_the_state_of_a_real_account(tmp_path: Path) -> None:
     for env, resources in (("dev", []), ("prod", [{"type": "aws_s3_bucket"}])):
         (tmp_path / env).mkdir()
         (tmp_path / env / "terraform.tfstate").write_text(json.dumps({"resources": resources}))
-    assert list(cleaning.resources_in_accounts(tmp_path)) == [tmp_path / "prod/terraform.tfstate"]
+    errored = tmp_path / "dev/infra/stack/errored.tfstate"
+    errored.parent.mkdir(parents=True)
+    errored.write_text("not whole")
+    found = list(cleaning.resources_in_accounts(tmp_path))
+    assert found == [errored, tmp_path / "prod/terraform.tfstate"]
 
 
 def test_clean_finds_what_was_made_beside_the_code(tmp_path: Path) -> None:

@@ -10,11 +10,14 @@ from fixtures import formats, shipping
 from sluice import cli
 from sluice.commands.verify import _verdict
 from sluice.console import SluiceError
+from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.queues import Depth
 from sluice.pipeline.source import UncountableError, count_rows
 from sluice.pipeline.verify import Report, object_id, verify
+from sluice_pipeline.ledger.contents import pointer_item
 from sluice_pipeline.ledger.files import pages_prefix
-from tests.support.fakes import FakeStack
+from sluice_pipeline.objects.identity import Origin
+from tests.support.fakes import FakeStack, Stored
 
 KEY = "bronze/shipments/a b.jsonl"
 
@@ -46,6 +49,58 @@ def test_a_pipeline_that_worked_reconciles(stack: FakeStack) -> None:
     ]  # fmt: skip
     assert report.to_dict()["summary"]["rows_source"] == 22
     assert report.queues["chunks"] == Depth(0, 0, 0)
+
+
+class Encrypted(Stored):
+    """A version whose ETag is no digest of its bytes."""
+
+    etag = "0f343b0931126a20f133d67c2b018a3b"
+
+
+def test_an_upload_of_bytes_that_were_there_is_the_object_that_has_their_rows(stack: FakeStack) -> None:
+    first = stack.ingested(KEY, 5, 2)
+    versions = stack.s3.objects["bronze-b", KEY]
+    versions.append(Encrypted(versions[0].body, "v2", {}))
+    assert "in bronze, but not in the ledger" in only(run(stack))
+    origins = [Origin("bronze-b", KEY, etag) for etag in (Encrypted.etag, "another")]
+    stack.dynamodb.items.append(pointer_item(origins[0], first))
+    report = run(stack)
+    assert report.ok
+    assert [row.object_id for row in report.objects] == [first]
+    # A copy that a replay read, of an upload that is another object.
+    stack.dynamodb.items.append(pointer_item(origins[1], origins[0].object_id))
+    stack.s3.put_object("bronze-b", "bronze/_requeue/x", b"x", origins[1].to_metadata())
+    assert run(stack).ok
+    ledger, ids = LedgerView.of(stack), [origin.object_id for origin in origins]  # type: ignore[arg-type]
+    assert {name: item["object_id"] for name, item in ledger.objects([first, *ids]).items()} == dict.fromkeys(
+        [first, *ids], first
+    )
+    for name in ids:
+        entry = ledger.one(name)
+        assert entry is not None
+        assert (entry.object_id, len(entry.chunks)) == (first, 1)
+
+
+def test_the_source_of_a_version_that_is_gone_is_the_last_upload_of_its_bytes(stack: FakeStack) -> None:
+    first = stack.ingested(KEY, 5)
+    versions = stack.s3.objects["bronze-b", KEY]
+    newest = Encrypted(versions[0].body, "v2", {})
+    stack.object_item(first)["newest"] = {"bucket": "bronze-b", "key": KEY, "version_id": "v2", "etag": newest.etag}
+    stack.dynamodb.items.append(pointer_item(Origin("bronze-b", KEY, newest.etag), first))
+    versions[:] = [newest]
+    assert [row.source for row in run(stack).objects] == [5]
+    versions.clear()
+    assert [row.source for row in run(stack).objects] == [None]
+
+
+def test_a_pointer_to_what_the_ledger_has_forgotten_leads_nowhere(stack: FakeStack) -> None:
+    stack.s3.objects["bronze-b", KEY] = [Encrypted(b"x", "v1", {})]
+    origin = Origin("bronze-b", KEY, Encrypted.etag)
+    stack.dynamodb.items.append(pointer_item(origin, "0" * 32))
+    assert "in bronze, but not in the ledger" in only(run(stack))
+    ledger = LedgerView.of(stack)  # type: ignore[arg-type]
+    assert ledger.objects([origin.object_id]) == {}
+    assert ledger.one(origin.object_id) is None
 
 
 def test_what_ingest_passes_over_is_not_missing(stack: FakeStack) -> None:

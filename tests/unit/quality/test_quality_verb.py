@@ -91,7 +91,12 @@ class Fake:
         assert executionArn == "arn"
         return {"status": "SUCCEEDED"}
 
-    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+    @property
+    def in_service(self) -> dict[str, str]:
+        return {"Qualifier": "live"}
+
+    def invoke(self, FunctionName: str, Payload: bytes, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+        assert Qualifier == "live"
         assert FunctionName == "quality_publish_function"
         self.invoked.append(json.loads(Payload))
         answer = {"object_id": BAD, "run": 2, "outcome": "committed"}

@@ -107,7 +107,12 @@ class Fake:
         self.redriven.append(name)
         self.statuses[name] = "SUCCEEDED"
 
-    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+    @property
+    def in_service(self) -> dict[str, str]:
+        return {"Qualifier": "live"}
+
+    def invoke(self, FunctionName: str, Payload: bytes, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+        assert Qualifier == "live"
         self.invoked.append((FunctionName, json.loads(Payload)))
         body = io.BytesIO(json.dumps(self.answer).encode())
         return {"Payload": body} | ({"FunctionError": "Unhandled"} if self.error else {})

@@ -15,7 +15,8 @@ import pytest
 
 from sluice_pipeline.catalog.datasets import parse_dataset
 from tests.support.handlers import Context, loaded, project_catalog
-from warehouse.migrate import locks, tables
+from warehouse.database import Login
+from warehouse.migrate import locks, roles, tables
 
 
 class Function:
@@ -32,7 +33,8 @@ class Function:
         connection.execute.side_effect = lambda statement, *_: self.steps.append(statement)
         connection.__exit__.side_effect = lambda *_: self.steps.append("closed")
         patch.setattr(module.Login, "connect", lambda login, _: connection if login.username == "master" else None)
-        patch.setattr(module.roles, "ensure", lambda _c, _s, arn, role, _m: self.step(f"{role} {arn}", "made"))
+        self.masters: set[Login] = set()
+        patch.setattr(module.roles, "ensure", self.ensure_role)
         patch.setattr(module.migrations, "apply", lambda _: self.step("migrations", ["0001.schemas"]))
         patch.setattr(module.tables, "ensure", self.ensure_tables)
         patch.setattr(module.views, "ensure", lambda *_: self.step("views", {"shipments_current": "made"}))
@@ -41,12 +43,16 @@ class Function:
         self.steps.append(name)
         return answer
 
+    def ensure_role(self, _connection: Any, _secrets: Any, arn: str, role: str, master: Login) -> Any:
+        self.masters.add(master)
+        return self.step(f"{role} {arn}", "made")
+
     def ensure_tables(self, _: Any, catalog: Any) -> dict[str, str]:
         assert catalog is project_catalog()
         return dict(self.step("tables", {"shipments": "made"}))
 
-    def invoke(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.module.handler({}, Context())
+    def invoke(self, **event: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.module.handler(event, Context())
         return answer
 
 
@@ -79,6 +85,29 @@ def test_the_warehouse_is_brought_up_to_date_under_one_lock(function: Function) 
         "views": {"shipments_current": "made"},
     }
     assert "secret" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("event", [{}, {"certificates": "those of RDS"}])
+def test_every_login_is_made_with_the_certificates_of_the_event(function: Function, event: dict[str, str]) -> None:
+    function.invoke(**event)
+    assert {master.certificates for master in function.masters} == {event.get("certificates", "")}
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "a"), ("a", "b"), ("a", "a"), ("a", "")])
+def test_a_login_that_opens_retains_its_password_and_gets_the_masters_certificates(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Login] = []
+    monkeypatch.setattr(Login, "connect", lambda login, _: tried.append(login) or MagicMock())
+    master = Login("db", 5432, "warehouse", "master", "m", after)
+    held = Login("db", 5432, "warehouse", "sluice_reader", "r", before)
+    secrets = MagicMock()
+    secrets.get_secret_value.return_value = {"SecretString": held.to_secret()}
+    assert roles.ensure(MagicMock(), secrets, "arn:reader", "reader", master) == "kept"
+    wanted = Login("db", 5432, "warehouse", "sluice_reader", "r", after)
+    assert tried == [wanted]  # the server is proved before the password is sent
+    stored = [call.kwargs["SecretString"] for call in secrets.put_secret_value.call_args_list]
+    assert [Login.from_secret(text) for text in stored] == ([] if before == after else [wanted])
 
 
 def test_a_migration_that_fails_ends_the_deploy_before_the_tables(

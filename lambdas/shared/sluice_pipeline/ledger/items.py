@@ -1,8 +1,7 @@
 """The ledger's kinds of items, defined once: an object, and a chunk of it; files.py has the pages of a chunk's files.
 
 Table: hash key ``pk`` = ``object#<object_id>``, range key ``sk`` = ``object`` or ``chunk#<number>`` (see chunk_sk).
-Only object items carry ``dataset`` + ``received_at`` (index ``by_dataset``) and ``state`` + ``updated_at``
-(index ``by_state``), so chunks never show up in the indexes.
+Only object items have the attributes of the indexes (shards.py), so chunks never show up in them.
 """
 
 from enum import StrEnum
@@ -93,9 +92,11 @@ class ObjectItem(TypedDict, total=False):
 
     ``began_at``: when the present run began; none for the first run, which began at ``received_at``.
     ``former_runs``: the last ones before it, the oldest first.
+    ``newest``: the version that was announced last with the object's bytes, as an ObjectRef; none for the first upload.
     ``notice_due``: the failure is recorded, and its notice is not known to have been sent.
     ``gate_run``, ``gate_execution``: the last run that the quality gate took, and the execution that audits it.
     ``released``: the present run was withheld, and published by an operator.
+    ``open_in``, ``committed_in``, ``received_in``: in which indexes it is, see shards.py.
     """
 
     pk: str
@@ -128,6 +129,7 @@ class ObjectItem(TypedDict, total=False):
     committed_at: str
     error: str
     failed_reason: str
+    newest: dict[str, str | int]
     notice_due: bool
     gate_run: int
     gate_execution: str
@@ -137,6 +139,9 @@ class ObjectItem(TypedDict, total=False):
     loaded_batch: str
     loaded_at: str
     load_error: str
+    open_in: str
+    committed_in: str
+    received_in: str
 
 
 class ChunkItem(TypedDict, total=False):

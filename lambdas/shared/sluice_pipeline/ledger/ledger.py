@@ -4,14 +4,14 @@ A chunk's completion and its object's counters change in one transaction, so the
 chunk is delivered. Every change names the state that it expects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.retries import TransientError
 from sluice_pipeline.dynamo.table import TRANSACTION_LIMIT, Table
-from sluice_pipeline.ledger import files
+from sluice_pipeline.ledger import contents, files, shards
 from sluice_pipeline.ledger.items import (
     CHUNK,
     OBJECT_SK,
@@ -68,11 +68,19 @@ class BeingPublished(RuntimeError):
 
 
 class Ledger:
-    def __init__(self, client: Any, table: str) -> None:
+    """``shard_count``: over how many each index is spread, by default as the function's settings say."""
+
+    def __init__(self, client: Any, table: str, shard_count: int | None = None) -> None:
         self._table = Table(client, table)
+        self._shards = shards.Shards(self._table, shard_count)
 
     def object(self, object_id: str) -> ObjectItem | None:
-        return cast("ObjectItem | None", self._table.get(object_pk(object_id), OBJECT_SK))
+        """The object, or the one whose content it has."""
+        return contents.followed([object_id], self._items).get(object_id)
+
+    def _items(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
+        found = ((name, self._table.get(object_pk(name), OBJECT_SK)) for name in object_ids)
+        return {name: cast("ObjectItem", item) for name, item in found if item}
 
     def chunk(self, object_id: str, index: int) -> ChunkItem | None:
         """A chunk with all its files; raises PagesMissing as chunks does."""
@@ -108,23 +116,80 @@ class Ledger:
     # -- planning --------------------------------------------------------------------------------------------------
 
     def create_plan(
-        self, ref: ObjectRef, origin: Origin, dataset: str, chunks: Sequence[Chunk], rules: RulesVersion
+        self,
+        ref: ObjectRef,
+        origin: Origin,
+        dataset: str,
+        chunks: Sequence[Chunk],
+        rules: RulesVersion,
+        content_id: str = "",
+        forgotten: Collection[str] = (),
     ) -> ObjectItem | None:
-        """The first plan of an object, also of one that failed before it got a plan; None when there is a plan.
+        """The first plan of an object, also of one that failed before it got a plan.
 
-        ``rules``: the version that the run is judged by.
+        None when there is a plan of it or of its content; ``planned`` has that one. ``content_id`` is empty where only
+        the ETag identifies the bytes. ``rules``: the version that the run is judged by. ``forgotten``: what ``planned``
+        said, in whose place this object comes.
         """
-        new = _object_item(ref, origin, dataset, len(chunks)) | {"rules": rules.to_dict()}
-        head = self._table.put_action(new, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})
-        items = [_chunk_item(origin.object_id, chunk, 1) for chunk in chunks]
-        if len(items) < TRANSACTION_LIMIT:
-            made = self._table.transact([head, *map(self._table.put_action, items)])
+        object_id = origin.object_id
+        new = self._object_item(ref, origin, dataset, len(chunks)) | {"rules": rules.to_dict()}
+        # Its own id is one of them: then it is this object's content, and whether there is a plan its own item says.
+        gone = {f":gone{number}": name for number, name in enumerate([object_id, *sorted(forgotten)])}
+        among = " , ".join(gone)
+        no_plan = f"chunk_count = :none AND ( attribute_not_exists(same_as) OR same_as IN ( {among} ) )"
+        heads = [self._table.put_action(new, f"attribute_not_exists(pk) OR ( {no_plan} )", {":none": 0} | gone)]
+        if content_id:
+            # Of two uploads with one content that are planned at once, one finds the other's item here.
+            held = contents.content_item(content_id, object_id)
+            heads.append(self._table.put_action(held, f"attribute_not_exists(pk) OR object_id IN ( {among} )", gone))
+        items = [_chunk_item(object_id, chunk, 1) for chunk in chunks]
+        if len(heads) + len(items) <= TRANSACTION_LIMIT:
+            made = self._table.transact([*heads, *map(self._table.put_action, items)])
         else:
             # More than one transaction can plan: chunks first, for nothing reads them before the object item makes the
             # plan valid, and only those that are not there, for another planner may be ahead and its chunks done.
+            if content_id and self._holder(content_id) not in (None, object_id, *forgotten):
+                return None
             self._table.put_new(items)
-            made = self._table.transact([head])
+            made = self._table.transact(heads)
         return cast("ObjectItem", new) if made else None
+
+    def planned(self, object_id: str, content_id: str) -> tuple[ObjectItem | None, set[str]]:
+        """The object that has the plan for an upload: itself, or the one with its content; None when none has.
+
+        The ids are of objects that the ledger names for it and has no more (a time to live, an operator).
+        """
+        own = self._table.get(object_pk(object_id), OBJECT_SK)
+        if own and int(own["chunk_count"]):
+            return cast("ObjectItem", own), set()
+        named = {own.get(contents.SAME_AS) if own else None, self._holder(content_id) if content_id else None}
+        others = {name for name in named if name and name != object_id}
+        for item in self._items(others).values():
+            if int(item["chunk_count"]):
+                return item, set()
+        return None, others
+
+    def note_same(self, origin: Origin, ref: ObjectRef, same_as: str) -> None:
+        """From now on the object ``same_as`` stands for this upload; it changes nothing about one that has a plan."""
+        pointer = contents.pointer_item(origin, same_as)
+        self._table.transact(
+            [self._table.put_action(pointer, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})]
+        )
+        self.note_newest(same_as, ref)
+
+    def note_newest(self, object_id: str, ref: ObjectRef) -> None:
+        """Records the version that was announced last with the bytes of an object: it outlives the first one."""
+        self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET newest = :newest",
+            "attribute_exists(pk) AND ( attribute_not_exists(newest) OR newest.since <= :since )",
+            {":newest": asdict(ref), ":since": ref.since},
+        )
+
+    def _holder(self, content_id: str) -> str | None:
+        item = self._table.get(contents.content_pk(content_id), contents.CONTENT_SK)
+        return str(item["object_id"]) if item else None
 
     def open_run(self, ref: ObjectRef, old: ObjectItem, rules: RulesVersion, replay: str = "") -> ObjectItem | None:
         """Begins the next run of a planned object, to be read from ``ref``; None when another worker has begun one.
@@ -136,21 +201,22 @@ class Ledger:
         Raises:
             BeingPublished: the run before has files in silver and is not recorded yet; tried again, it may be.
         """
+        move = self._shards.move(old["object_id"], State.PLANNED)
         opened = self._table.update(
             old["pk"],
             OBJECT_SK,
-            "SET #run = #run + :one , began_at = :at , former_runs = :former , "
-            "#rules = :rules , #replay = :replay , #state = :planned , "
-            "chunks_done = :zero , rows_in = :zero , "
+            f"SET {move.sets} , #run = #run + :one , began_at = :at , former_runs = :former , "
+            "#rules = :rules , #replay = :replay , chunks_done = :zero , rows_in = :zero , "
             "rows_silver = :zero , rows_quarantined = :zero , silver_files = :zero , silver_bytes = :zero , "
             "#bucket = :bucket , #key = :key , version_id = :version , etag = :etag , #size = :size , "
-            "updated_at = :at REMOVE #error , failed_reason , notice_due , committed_at , committing_chunk , #released",
+            f"updated_at = :at REMOVE {move.removes} , #error , failed_reason , notice_due , committed_at , "
+            "committing_chunk , #released",
             "#run = :run AND attribute_not_exists(publishing)",
             {":rules": rules.to_dict(), ":former": _former_runs(old)}
+            | move.values
             | {
                 ":one": 1,
                 ":zero": 0,
-                ":planned": State.PLANNED,
                 ":run": int(old["run"]),
                 ":replay": replay,
                 ":at": now(),
@@ -219,15 +285,17 @@ class Ledger:
         )
         sizes = {":files": len(result.outputs), ":bytes": sum(output["bytes"] for output in result.outputs)}
         # An only chunk's completion completes the object, so it takes the claim along and saves a call.
-        claim = {":committing": State.COMMITTING, ":index": chunk.index} if chunk.count == 1 else {}
+        move = self._shards.move(object_id, State.COMMITTING) if chunk.count == 1 else None
         object_update = self._table.update_action(
             object_pk(object_id),
             OBJECT_SK,
-            ("SET #state = :committing , committing_chunk = :index , " if claim else "SET ")
-            + "updated_at = :at ADD chunks_done :one , rows_in :rows_in , rows_silver :rows_silver , "
+            (f"SET {move.sets} , committing_chunk = :index , " if move else "SET ")
+            + "updated_at = :at "
+            + (f"REMOVE {move.removes} " if move else "")
+            + "ADD chunks_done :one , rows_in :rows_in , rows_silver :rows_silver , "
             "rows_quarantined :rows_quarantined , silver_files :files , silver_bytes :bytes",
             "#run = :run",
-            counts | common | sizes | claim | {":one": 1},
+            counts | common | sizes | {":one": 1} | (move.values | {":index": chunk.index} if move else {}),
         )
         return self._table.transact([chunk_update, object_update])
 
@@ -246,14 +314,15 @@ class Ledger:
         One chunk wins the claim. When its function dies before ``commit``, its message comes back and claims again,
         so the announcement is never lost.
         """
+        move = self._shards.move(object_id, State.COMMITTING)
         claimed = self._table.update(
             object_pk(object_id),
             OBJECT_SK,
-            "SET #state = :committing , committing_chunk = :index , updated_at = :at",
+            f"SET {move.sets} , committing_chunk = :index , updated_at = :at REMOVE {move.removes}",
             "chunks_done = chunk_count AND ( #state IN (:planned, :failed, :missing) "
-            "OR ( #state = :committing AND committing_chunk = :index ) )",
-            {
-                ":committing": State.COMMITTING,
+            "OR ( #state = :state AND committing_chunk = :index ) )",
+            move.values
+            | {
                 ":planned": State.PLANNED,
                 ":failed": State.FAILED,
                 ":missing": State.MISSING,
@@ -271,25 +340,27 @@ class Ledger:
         ``former``: the state that it is in until then. ``released``: why an operator publishes a withheld run.
         """
         extra = {":released": dict(released)} if released else {}
+        move = self._shards.move(object_id, State.COMMITTED)
         changed = self._table.update(
             object_pk(object_id),
             OBJECT_SK,
-            "SET #state = :committed , committed_at = :at , updated_at = :at "
+            f"SET {move.sets} , committed_at = :at , updated_at = :at "
             + (", #released = :released " if released else "")
-            + "REMOVE #error , failed_reason , notice_due , publishing",
+            + f"REMOVE {move.removes} , #error , failed_reason , notice_due , publishing",
             "#state = :former AND #run = :run",
-            {":committed": State.COMMITTED, ":former": former, ":at": now(), ":run": run} | extra,
+            move.values | {":former": former, ":at": now(), ":run": run} | extra,
         )
         return changed is not None
 
     def stage(self, object_id: str, run: int) -> bool:
         """A run whose files are staged has been announced, True once."""
+        move = self._shards.move(object_id, State.STAGED)
         changed = self._table.update(
             object_pk(object_id),
             OBJECT_SK,
-            "SET #state = :staged , updated_at = :at REMOVE #error , failed_reason , notice_due",
+            f"SET {move.sets} , updated_at = :at REMOVE {move.removes} , #error , failed_reason , notice_due",
             "#state = :committing AND #run = :run",
-            {":staged": State.STAGED, ":committing": State.COMMITTING, ":at": now(), ":run": run},
+            move.values | {":committing": State.COMMITTING, ":at": now(), ":run": run},
         )
         return changed is not None
 
@@ -334,19 +405,24 @@ class Ledger:
 
         From then on its notice is due, until note_noticed.
         An object whose chunks are all done stays as it is: a stray late failure must not reopen what is accounted for.
+        So does an upload whose content another object has.
         """
-        item = _object_item(ref, origin, dataset, 0)
-        defaults = {name: item[name] for name in item if name not in ("pk", "sk", "state", "updated_at")}
+        item = self._object_item(ref, origin, dataset, 0)
+        move = self._shards.move(origin.object_id, state)
+        changing = ("pk", "sk", "state", "updated_at", shards.OPEN.key)
+        defaults = {name: item[name] for name in item if name not in changing}
         keep = " , ".join(f"#{name} = if_not_exists( #{name} , :{name} )" for name in defaults)
         changed = self._table.update(
             object_pk(origin.object_id),
             OBJECT_SK,
-            "SET #state = :state , failed_reason = :code , #error = :error , notice_due = :due , updated_at = :at , "
-            f"{keep}",
-            "attribute_not_exists(pk) OR ( NOT #state IN (:committed, :committing, :staged, :withheld) "
+            f"SET {move.sets} , failed_reason = :code , #error = :error , notice_due = :due , updated_at = :at , "
+            f"{keep} REMOVE {move.removes}",
+            "attribute_not_exists(pk) OR ( attribute_not_exists(same_as) "
+            "AND NOT #state IN (:committed, :committing, :staged, :withheld) "
             "AND ( #state <> :state OR failed_reason <> :code ) )",
             {f":{name}": value for name, value in defaults.items()}
-            | {":state": state, ":code": code, ":error": error[:ERROR_CHARACTERS], ":due": True, ":at": now()}
+            | move.values
+            | {":code": code, ":error": error[:ERROR_CHARACTERS], ":due": True, ":at": now()}
             | {":committed": State.COMMITTED, ":committing": State.COMMITTING}
             | {":staged": State.STAGED, ":withheld": State.WITHHELD},
         )
@@ -377,39 +453,38 @@ class Ledger:
             },
         )
 
+    def _object_item(self, ref: ObjectRef, origin: Origin, dataset: str, chunk_count: int) -> dict[str, Any]:
+        at, shard = now(), self._shards.of(origin.object_id)
+        item = ObjectItem(
+            pk=object_pk(origin.object_id),
+            sk=OBJECT_SK,
+            object_id=origin.object_id,
+            state=State.PLANNED,
+            bucket=ref.bucket,
+            key=ref.key,
+            version_id=ref.version_id,
+            etag=ref.etag,
+            size=ref.size,
+            origin=asdict(origin),
+            dataset=dataset,
+            chunk_count=chunk_count,
+            chunks_done=0,
+            rows_in=0,
+            rows_silver=0,
+            rows_quarantined=0,
+            silver_files=0,
+            silver_bytes=0,
+            run=1,
+            received_at=at,
+            updated_at=at,
+        )
+        return item | shards.keys(State.PLANNED, shard) | shards.received_key(dataset, shard)
+
 
 def _former_runs(old: ObjectItem) -> list[dict[str, Any]]:
     """The runs of an object when its next one begins; of very many the last ones."""
     former = [dict(one) for one in old.get("former_runs", [])]
     return [*former, dict(present_run(old))][-FORMER_RUNS:]
-
-
-def _object_item(ref: ObjectRef, origin: Origin, dataset: str, chunk_count: int) -> dict[str, Any]:
-    at = now()
-    item = ObjectItem(
-        pk=object_pk(origin.object_id),
-        sk=OBJECT_SK,
-        object_id=origin.object_id,
-        state=State.PLANNED,
-        bucket=ref.bucket,
-        key=ref.key,
-        version_id=ref.version_id,
-        etag=ref.etag,
-        size=ref.size,
-        origin=asdict(origin),
-        dataset=dataset,
-        chunk_count=chunk_count,
-        chunks_done=0,
-        rows_in=0,
-        rows_silver=0,
-        rows_quarantined=0,
-        silver_files=0,
-        silver_bytes=0,
-        run=1,
-        received_at=at,
-        updated_at=at,
-    )
-    return dict(item)
 
 
 def _chunk_item(object_id: str, chunk: Chunk, run: int) -> dict[str, Any]:

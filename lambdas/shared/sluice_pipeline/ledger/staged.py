@@ -5,14 +5,16 @@ from typing import Any
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
 from sluice_pipeline.ledger.ledger import ERROR_CHARACTERS
+from sluice_pipeline.ledger.shards import Shards
 from sluice_pipeline.runtime.clock import now
 
 
 class StagedRuns:
     """Each change is about one run, and none is made once that run has ended or a newer one has begun."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: Any, table: str, shard_count: int | None = None) -> None:
         self._table = Table(client, table)
+        self._shards = Shards(self._table, shard_count)
 
     def take_for_audit(self, object_id: str, run: int, execution: str, dead: str = "") -> bool:
         """Records which execution audits a staged run, True once; ``dead`` is one recorded that was never started."""
@@ -49,13 +51,16 @@ class StagedRuns:
         return self._note_staged(object_id, run, State.STAGED, code, error)
 
     def _note_staged(self, object_id: str, run: int, state: State, code: str, error: str) -> bool:
+        move = self._shards.move(object_id, state)
         changed = self._table.update(
             object_pk(object_id),
             OBJECT_SK,
-            "SET #state = :state , failed_reason = :code , #error = :error , notice_due = :due , updated_at = :at",
+            f"SET {move.sets} , failed_reason = :code , #error = :error , notice_due = :due , updated_at = :at "
+            f"REMOVE {move.removes}",
             "#state = :staged AND #run = :run AND "
             "( #state <> :state OR attribute_not_exists(failed_reason) OR #error <> :error )",
-            {":state": state, ":staged": State.STAGED, ":run": run, ":code": code, ":due": True, ":at": now()}
+            move.values
+            | {":staged": State.STAGED, ":run": run, ":code": code, ":due": True, ":at": now()}
             | {":error": error[:ERROR_CHARACTERS]},
         )
         return changed is not None

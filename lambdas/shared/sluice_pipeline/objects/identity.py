@@ -34,6 +34,14 @@ class Origin:
         """32 hexadecimal digits of the SHA-256 of the uri (128 bits: no two objects of a bucket share one)."""
         return hashlib.sha256(self.uri.encode()).hexdigest()[:32]
 
+    def content_id(self, checksum: str, size: int) -> str:
+        """The same for the same bytes under this key, whatever their ETag; ``checksum`` names its algorithm.
+
+        Empty without a checksum: then only the ETag identifies the bytes.
+        """
+        text = f"s3://{self.bucket}/{self.key}#{checksum}:{size}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32] if checksum else ""
+
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Self | None:
         """The origin that a replayed copy carries in its S3 metadata, None for an ordinary object.

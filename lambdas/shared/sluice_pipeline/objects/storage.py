@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -11,6 +12,8 @@ from sluice_pipeline.objects.failures import UNSEEN_AT_MOST, Failure, ObjectFail
 from sluice_pipeline.objects.identity import ObjectRef
 from sluice_pipeline.runtime.errors import code_of
 
+HASHED_BYTES: Final = 16 * 1024 * 1024
+"""To read so many bytes through costs less than another call, and needs no checksum that S3 may not have."""
 _BLOCK: Final = 1024 * 1024
 # A version that was deleted, or a delete marker: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _GONE: Final = {"NoSuchVersion", "MethodNotAllowed", "405"}
@@ -19,14 +22,21 @@ _NOT_FOUND: Final = "404"  # HEAD has no body, and so no code
 # Of GLACIER, DEEP_ARCHIVE and the archive tiers of INTELLIGENT_TIERING, unless a copy is restored:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _ARCHIVED: Final = "InvalidObjectState"
+# Checksums that identify content. One of 32 bits does not: of a key that is overwritten by files of one size, a new
+# one would be taken for the old one once in four billion times, and its rows would be lost.
+_IDENTIFYING: Final = ("ChecksumCRC64NVME", "ChecksumSHA256", "ChecksumSHA1")
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first bytes of an object and the user metadata that it carries."""
+    """The first bytes of an object and the user metadata that it carries.
+
+    ``sha256``: of all its bytes, in hexadecimal digits; empty for an object that is not read as a whole.
+    """
 
     data: bytes
     metadata: dict[str, str]
+    sha256: str = ""
 
 
 class Storage:
@@ -39,14 +49,20 @@ class Storage:
         self._client = client
 
     def head(self, ref: ObjectRef, size: int) -> Head:
-        """At most ``size`` first bytes, with the metadata, in one call.
+        """At most ``size`` first bytes, with the metadata, in one call, which reads an object up to HASHED_BYTES whole.
 
         Raises:
             ObjectMissing: the version is gone.
         """
-        some = {"Range": f"bytes=0-{size - 1}"} if ref.size else {}  # an empty object has no satisfiable range
-        answer = self._call(self._client.get_object, ref, **some)
-        return Head(answer["Body"].read(), answer["Metadata"])
+        if ref.size > HASHED_BYTES:
+            answer = self._call(self._client.get_object, ref, Range=f"bytes=0-{size - 1}")
+            return Head(answer["Body"].read(), answer["Metadata"])
+        answer = self._call(self._client.get_object, ref)
+        first, digest = b"", sha256()
+        while block := answer["Body"].read(_BLOCK):
+            first += block[: size - len(first)]
+            digest.update(block)
+        return Head(first, answer["Metadata"], digest.hexdigest())
 
     def read(self, ref: ObjectRef, start: int, end: int) -> bytes:
         """Bytes [start, end) of the version; raises ObjectMissing when it is gone."""
@@ -60,6 +76,19 @@ class Storage:
         """The object from a byte on, in blocks of 1 MiB; raises ObjectMissing when the version is gone."""
         answer = self._call(self._client.get_object, ref, **({"Range": f"bytes={start}-"} if start else {}))
         yield from answer["Body"].iter_chunks(_BLOCK)
+
+    def checksum(self, ref: ObjectRef) -> str:
+        """``CRC64NVME:<base64>`` or another checksum of all bytes that identifies them; empty when S3 has none.
+
+        S3 stores CRC64NVME for an upload without a checksum, else the one of the upload. That of a multipart upload may
+        be COMPOSITE, made of its parts' checksums and so of their sizes: it is none of the bytes.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        """
+        answer = self._call(self._client.head_object, ref, ChecksumMode="ENABLED") or {}
+        if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+            return ""
+        found = [f"{name.removeprefix('Checksum')}:{answer[name]}" for name in _IDENTIFYING if answer.get(name)]
+        return found[0] if found and "-" not in found[0] else ""  # `-2` ends one of two parts, whatever its type says
 
     def exists(self, ref: ObjectRef) -> bool:
         """Whether this version can still be read.

@@ -178,9 +178,8 @@ class AsyncEventManager:
 
     def _handle(self, event: _Event) -> float | None:
         """Try an event once. Returns the seconds until the next try; None when the event is done."""
-        function = self.version_manager.function
-        options = function.event_invoke_configs.get(self.version_manager.function_version.id.qualifier)
-        invocation = event.invocation
+        function, invocation = self.version_manager.function, event.invocation
+        options = function.event_invoke_configs.get(_invoked(invocation.invoked_arn))
         if event.retries == 0 and self._age(event) > self._max_age(options):
             self._fail(event, None, options, "EventAgeExceeded")
             return None
@@ -236,3 +235,12 @@ class AsyncEventManager:
     def _max_age(options: Any) -> float:
         age = options.maximum_event_age_in_seconds if options else None
         return float(_MAX_AGE_SECONDS if age is None else age)
+
+
+def _invoked(arn: str) -> str:
+    """The alias or version that was invoked, whose options count; $LATEST where the ARN names none.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html (Qualifier)
+    """
+    parts = arn.split(":")
+    return parts[7] if len(parts) > 7 else "$LATEST"

@@ -3,7 +3,7 @@
 Replaced: `AssignmentService` and `LambdaVersionManager` as the Lambda service uses them (see `pool` and `versions` for
 why), and `LogHandler` as version managers use it (`sluice_ext.logs`: LocalStack calls CloudWatch Logs for every
 invocation, the writer collects many). `LambdaProvider.invoke` says whether a function waits for the invocation (see
-`nesting`). Function URLs are in `urls`.
+`nesting`). Function URLs are in `urls`, aliases in `aliases`.
 """
 
 import functools
@@ -14,7 +14,7 @@ from localstack.services.lambda_.provider import LambdaProvider
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
 from sluice_ext.caller.functions import caller_of
-from sluice_ext.executor import limits, nesting, urls
+from sluice_ext.executor import aliases, limits, nesting, urls
 from sluice_ext.executor.pool import Pool
 from sluice_ext.executor.versions import VersionManager
 from sluice_ext.logs.handler import BatchingLogHandler
@@ -29,6 +29,7 @@ def install() -> None:
     replace(version_manager, "LogHandler", BatchingLogHandler, expect="(self, role_arn, region)")
     _see_nested_invocations()
     urls.install()
+    aliases.install()
     limits.install()
 
 

@@ -1,0 +1,376 @@
+"""`make promote-check`: the whole road to an account, run against an engine of its own through plain Terraform.
+
+    python -m sluice.promotion.check [--all] [--json]
+
+Each step runs the commands that docs/promotion.md names, as a user does, with AWS_ENDPOINT_URL in the place of AWS. A
+step that fails ends the run. STEPS is the list; a step is a name and a function that says in one line what was shown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sluice import console
+from sluice.console import SluiceError
+from sluice.paths import ENVS_DIR, HOST_ENV
+from sluice.tables import layout
+from sluice.terraform import varfile
+
+ENV, ACCOUNT, OTHER_ACCOUNT, REGION = "dev", "123456789012", "210987654321", "us-east-1"
+REPOSITORY = "example/data"
+CANARY = "settle"  # runs without work of its own
+BRANCHES = ("observability_enabled", "ops_enabled", "warehouse_enabled", "canonical_enabled", "api_enabled",
+            "feedback_enabled", "checkin_enabled", "lake_enabled", "quality_gate_enabled", "taxi_enabled")  # fmt: skip
+DEADLINE = 1800.0
+"""Seconds that one command may take."""
+REPORT = layout("step", "result", "seconds", "shown:fold")
+
+
+@dataclass
+class Rehearsal:
+    """Where the commands run: an engine's address, folders of its own, and the variables of the deployment."""
+
+    home: Path
+    endpoint: str
+    branches: bool
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def var_file(self) -> Path:
+        """The environment's own file, with what this deployment has of its own."""
+        return self.home / "check.tfvars"
+
+    def write_variables(self, **more: Any) -> None:
+        """Changes variables of the deployment."""
+        self.variables |= more
+        text = (ENVS_DIR / f"{ENV}.tfvars").read_text(encoding="utf-8")
+        own = ({} if self.branches else dict.fromkeys(BRANCHES, False)) | self.variables
+        lines = [line for line in text.splitlines() if not own.keys() & varfile.assigned(line).keys()]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in own.items()]
+        self.var_file.write_text("\n".join(lines) + "\n")
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The shell of the commands: an account's credentials, and the engine's address in the place of AWS."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_", "SLUICE_"))}
+        local = ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1")))
+        return (
+            kept
+            | {
+                "AWS_ENDPOINT_URL": self.endpoint,
+                "SLUICE_ACCOUNT_ENDPOINT": self.endpoint,
+                "AWS_ACCESS_KEY_ID": ACCOUNT,  # the engine takes the account's number from it
+                "AWS_SECRET_ACCESS_KEY": "rehearsal",
+                "AWS_REGION": REGION,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "SLUICE_ACCOUNTS": str(self.home / "accounts"),
+                "NO_PROXY": local,
+                "no_proxy": local,
+            }
+            | more
+        )
+
+    def client(self, service: str) -> Any:
+        """A client for what was deployed."""
+        import botocore.session
+
+        return botocore.session.get_session().create_client(
+            service, region_name=REGION, endpoint_url=self.endpoint,
+            aws_access_key_id=ACCOUNT, aws_secret_access_key="rehearsal",
+        )  # fmt: skip
+
+    def command(self, verb: str, *words: str) -> list[str]:
+        """A verb for the account."""
+        return [str(HOST_ENV / "bin/sluice"), verb, "--target", "aws", "--env", ENV, *words]
+
+    def sluice(self, verb: str, *words: str, code: int = 0, **shell: str) -> str:
+        """Runs a verb for the account, and returns its output, or with another code than 0 what it said on stderr.
+
+        Raises SluiceError when it ends with another code.
+        """
+        done = subprocess.run(
+            self.command(verb, *words), env=self.environment(**shell), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=DEADLINE, check=False,
+        )  # fmt: skip
+        if done.returncode != code:
+            said = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            raise SluiceError(f"sluice {verb} {' '.join(words)} ended with {done.returncode}, not {code}: {said}")
+        return done.stdout if code == 0 else done.stderr
+
+    def plan(self) -> dict[str, Any]:
+        """`sluice plan` of the variables as they are now."""
+        found: dict[str, Any] = json.loads(self.sluice("plan", "--var-file", str(self.var_file), "--json"))
+        expect(found["applicable"] is True, "the plan is not applicable")
+        return found
+
+    def deploy(self) -> dict[str, Any]:
+        """`sluice deploy` of the plan."""
+        found: dict[str, Any] = json.loads(self.sluice("deploy", "--untested", "--json"))
+        return found
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Raises SluiceError when it does not hold."""
+    if not holds:
+        raise SluiceError(otherwise)
+
+
+def bootstrap(road: Rehearsal) -> str:
+    """Makes bucket and roles; the second run changes nothing."""
+    early = road.sluice("plan", "--var-file", str(road.var_file), code=1)
+    expect("sluice bootstrap" in early, f"before the bootstrap, plan says: {early}")
+    words = ("--repository", REPOSITORY, "--var-file", str(road.var_file), "--json")
+    made = json.loads(road.sluice("bootstrap", *words))
+    again = json.loads(road.sluice("bootstrap", *words))
+    expect(again["changes"] == [], f"the second run changed {again['changes']}")
+    road.write_variables(permissions_boundary_arn=made["outputs"]["permissions_boundary_arn"])
+    return f"{len(made['changes'])} resources, state in {made['outputs']['state_bucket']}; a second run changes nothing"
+
+
+def plan(road: Rehearsal) -> str:
+    """Stores a plan with its record; the account is ready for it."""
+    found = road.plan()
+    findings = json.loads(road.sluice("preflight", "--var-file", str(road.var_file), "--json"))["findings"]
+    return f"{len(found['changes'])} changes; preflight: {', '.join(one['check'] for one in findings)} hold"
+
+
+def refusals(road: Rehearsal) -> str:
+    """Each wrong place is one line, and nothing is changed."""
+    before = road.client("sqs").list_queues().get("QueueUrls", [])
+    text = road.var_file.read_text()
+    elsewhere = road.endpoint.replace("127.0.0.1", "127.0.0.2")
+    shown = []
+    for name, words, code, shell, said in (
+        ("account", (), 2, {"AWS_ACCESS_KEY_ID": OTHER_ACCOUNT}, f"the credentials are of {OTHER_ACCOUNT}"),
+        ("region", (), 1, {"AWS_REGION": "eu-west-1"}, "this shell's region is eu-west-1"),
+        ("environment", ("--env", "prod", "--plan", str(road.home / "accounts" / ENV / "plan.tfplan")), 2, {}, "prod"),
+        ("confirm", ("--confirm", "prod"), 2, {}, "--confirm says prod"),
+        ("place", (), 2, {"AWS_ENDPOINT_URL": elsewhere, "SLUICE_ACCOUNT_ENDPOINT": elsewhere}, "this plan is for"),
+    ):  # fmt: skip
+        line = road.sluice("deploy", "--untested", *words, code=code, **shell).strip()
+        expect(said in line and "\n" not in line, f"{name}: {line}")
+        shown.append(name)
+    road.var_file.write_text(text + "# changed\n")
+    line = road.sluice("deploy", "--untested", code=1).strip()
+    expect("check.tfvars has changed" in line, line)
+    road.var_file.write_text(text)
+    expect(road.client("sqs").list_queues().get("QueueUrls", []) == before, "a refused deployment made queues")
+    return f"{', '.join(shown)} and a stale plan: one line each, nothing changed"
+
+
+def deploy(road: Rehearsal) -> str:
+    """Applies the plan; its file is then gone."""
+    done = road.deploy()
+    expect(done["added"] > 0, f"deploy added {done['added']}")
+    gone = road.sluice("deploy", "--untested", code=2)
+    expect("there is no plan" in gone, gone)
+    return f"{done['added']} resources in {done['seconds']:.0f} s; the plan is used up"
+
+
+def smoke(road: Rehearsal) -> str:
+    """A few objects go through what is deployed; every row is accounted for, and they are removed."""
+    found = json.loads(road.sluice("smoke", "--json"))
+    expect(found["ok"] is True, f"smoke: {found}")
+    return f"{len(found['checks'])} checks in {found['seconds']:.0f} s"
+
+
+def change(road: Rehearsal) -> str:
+    """A changed variable is planned, and nothing else is deployed."""
+    road.write_variables(log_retention_days=14)
+    planned = road.plan()["changes"]
+    groups = [one for one in planned if one["attributes"] == ["retention_in_days"]]
+    expect(len(planned) == len(groups) > 0, f"planned: {planned}")
+    done = road.deploy()
+    expect((done["added"], done["changed"], done["removed"]) == (0, len(planned), 0), f"deployed: {done}")
+    expect(road.plan()["changes"] == [], "the next plan has changes")
+    return f"{len(planned)} log groups changed, the next plan is empty"
+
+
+def drift(road: Rehearsal) -> str:
+    """What was changed by hand is named, and the next deployment sets it back."""
+    words = ("--var-file", str(road.var_file), "--json")
+    expect(json.loads(road.sluice("drift", *words))["drift"] == [], "there is drift after a deployment")
+    group = f"/aws/lambda/sluice-{ENV}-ingest"
+    road.client("logs").put_retention_policy(logGroupName=group, retentionInDays=1)
+    done = subprocess.run(
+        road.command("drift", *words), env=road.environment(), capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)["drift"]
+    expect(done.returncode == 1 and len(found) == 1, f"drift ended with {done.returncode}: {found}")
+    expect(found[0]["attributes"] == ["retention_in_days"], f"drift: {found}")
+    road.plan()
+    expect(road.deploy()["changed"] == 1, "the deployment did not set it back")
+    expect(json.loads(road.sluice("drift", *words))["drift"] == [], "there is drift after the repair")
+    return f"{found[0]['address']}: retention_in_days; set back by a deployment"
+
+
+def canary(road: Rehearsal) -> str:
+    """A version that fails is put back by its alarm; one that works comes into service, and goes back when asked to."""
+    client, alarms = road.client("lambda"), road.client("cloudwatch")
+    name, alarm = f"sluice-{ENV}-{CANARY}", f"sluice-{ENV}-{CANARY}-errors"
+    before = _alias(client, name)["FunctionVersion"]
+    broken = _publish(
+        client, name, ZipFile=_zip("core/settle/handler.py", "def handler(*_):\n    raise OSError('broken')\n")
+    )
+    with subprocess.Popen(
+        road.command("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "5"), env=road.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as shifting:  # fmt: skip
+        while shifting.poll() is None:
+            client.invoke(FunctionName=name, Qualifier="live", Payload=b"{}")
+            time.sleep(0.2)
+        said = (shifting.stderr.read() if shifting.stderr else "").strip().splitlines()[-1]
+    expect(shifting.returncode == 1 and f"{alarm} is in ALARM at 50 %: back at {CANARY} {before}" in said, said)
+    expect(_alias(client, name)["FunctionVersion"] == before, "the alias is not back")
+    for _ in range(5):
+        expect("FunctionError" not in client.invoke(FunctionName=name, Qualifier="live", Payload=b"{}"), "it fails")
+    artifacts = {"S3Bucket": f"sluice-{ENV}-artifacts-{ACCOUNT}", "S3Key": f"functions/{name}.zip"}
+    works = _publish(client, name, **artifacts)
+    alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the failing version is out of service")
+    road.sluice("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "0")
+    expect(_alias(client, name)["FunctionVersion"] == works, "the version that works is not in service")
+    for again in (1, 0):
+        moved = json.loads(road.sluice("rollback", "--json"))["moved"]
+        expect(len(moved) == again, f"rollback moved {moved}")
+    expect(_alias(client, name)["FunctionVersion"] == before, "the rollback left another version")
+    return (
+        f"version {broken} of {CANARY} failed and was put back; version {works} came into service; rollback to {before}"
+    )
+
+
+def _alias(client: Any, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get_alias(FunctionName=name, Name="live")
+    expect(not found.get("RoutingConfig"), f"two versions are in service: {found}")
+    return found
+
+
+def _publish(client: Any, name: str, **code: Any) -> str:
+    client.update_function_code(FunctionName=name, **code)
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    return str(client.publish_version(FunctionName=name)["Version"])
+
+
+def _zip(name: str, text: str) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as made:
+        made.writestr(name, text)
+    return body.getvalue()
+
+
+def destroy(road: Rehearsal) -> str:
+    """Removes the stack and leaves the state's bucket."""
+    done = json.loads(road.sluice("destroy", "--var-file", str(road.var_file), "--yes", "--json"))
+    expect(done["removed"] > 0, f"destroy removed {done['removed']}")
+    left = [bucket["Name"] for bucket in road.client("s3").list_buckets()["Buckets"]]
+    expect(left == [f"sluice-{ENV}-state-{ACCOUNT}-{REGION}"], f"left: {left}")
+    return f"{done['removed']} resources; the state's bucket stays"
+
+
+def recreate(road: Rehearsal) -> str:
+    """A deployment that is interrupted is continued by the next plan."""
+    planned = len(road.plan()["changes"])
+    began = time.monotonic()
+    with subprocess.Popen(
+        road.command("deploy", "--untested"), env=road.environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as running:  # fmt: skip
+        s3 = road.client("s3")
+        while not any("bronze" in one["Name"] for one in s3.list_buckets()["Buckets"]):
+            expect(running.poll() is None and time.monotonic() - began < DEADLINE, "the deployment made no bucket")
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=DEADLINE)
+    expect(running.returncode != 0, "the interrupted deployment says that it is done")
+    stale = road.sluice("deploy", "--untested", code=1)
+    expect("stale" in stale, stale)
+    rest = len(road.plan()["changes"])
+    expect(0 < rest < planned, f"{rest} of {planned} changes are left")
+    road.deploy()
+    expect(road.plan()["changes"] == [], "the next plan has changes")
+    return f"interrupted after {planned - rest} of {planned} changes; the next plan and deployment did the rest"
+
+
+@dataclass(frozen=True)
+class Step:
+    """`run` says in one line what was shown, or raises SluiceError."""
+
+    name: str
+    run: Callable[[Rehearsal], str]
+
+
+STEPS = (
+    Step("bootstrap", bootstrap), Step("plan", plan), Step("refusals", refusals), Step("deploy", deploy),
+    Step("smoke", smoke), Step("change", change), Step("drift", drift),
+    Step("gradual shift", canary), Step("destroy", destroy),
+    Step("re-create", recreate), Step("smoke again", smoke), Step("destroy again", destroy),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """One step that was run."""
+
+    step: str
+    passed: bool
+    seconds: float
+    shown: str
+
+
+def run(road: Rehearsal, steps: tuple[Step, ...] = STEPS, say: Callable[[str], None] = console.note) -> list[Result]:
+    """Runs the steps in their order, up to the first that fails."""
+    results: list[Result] = []
+    for step in steps:
+        say(f"{step.name} ...")
+        began = time.monotonic()
+        try:
+            shown, passed = step.run(road), True
+        except (SluiceError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+            shown, passed = (
+                f"{type(error).__name__}: {error}" if not isinstance(error, SluiceError) else str(error),
+                False,
+            )
+        results.append(Result(step.name, passed, round(time.monotonic() - began, 1), shown))
+        if not passed:
+            break
+    return results
+
+
+def main(words: list[str]) -> int:
+    """Starts an engine, runs the steps, prints the report. 0 when each step passed."""
+    from sluice import engine
+    from sluice.engine.instance import Instance
+
+    with tempfile.TemporaryDirectory(prefix="sluice-road-") as folder:
+        instance = Instance(Path(folder) / "engine")
+        info = engine.up(instance, empty=True)
+        try:
+            road = Rehearsal(Path(folder), info.endpoint_url, "--all" in words)
+            road.write_variables(
+                region=REGION, bucket_suffix=ACCOUNT, allowed_account_ids=[ACCOUNT], log_retention_days=7,
+                versioned_functions=True, observability_enabled=True,
+            )  # fmt: skip
+            results = run(road)
+        finally:
+            engine.down(instance, volumes=True)
+    if "--json" in words:
+        console.print_json({"steps": [asdict(one) for one in results]})
+    else:
+        console.print_table(
+            REPORT, [(one.step, "passed" if one.passed else "FAILED", one.seconds, one.shown) for one in results]
+        )
+    return 0 if len(results) == len(STEPS) and all(one.passed for one in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

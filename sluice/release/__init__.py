@@ -1,0 +1,1 @@
+"""Which version of each function is in service: gradual shifts to a new one, and the way back."""
