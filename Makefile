@@ -22,7 +22,7 @@ BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
 
 .PHONY: help bootstrap setup up down status logs build account plan deploy drift destroy demo \
 	run-pipeline verify demo-taxi \
-	scaffold test unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker lint fmt clean
+	scaffold test unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker lint docs fmt clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,13 +116,17 @@ bench-peer: bootstrap ## The same measurement on another emulator, side by side
 bench-docker: bootstrap ## The same measurement on both engines, embedded and in containers, side by side
 	@$(SLUICE) bench --docker $(ARGS)
 
-lint: bootstrap ## Checks style, types and the directions of imports
+lint: bootstrap ## Checks style, types, the directions of imports, and the workflows of GitHub Actions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file localstack/extension/pyproject.toml
 	@$(BIN)/lint-imports --cache-dir .sluice/cache/import-linter
 	@cd localstack/extension && "$(CURDIR)/$(BIN)/lint-imports" --cache-dir ../../.sluice/cache/import-linter
+	@$(BIN)/zizmor --offline --no-progress --quiet --strict-collection .github
+
+docs: bootstrap ## Builds the documentation's site; a link that leads nowhere fails it
+	@$(SLUICE) docs $(ARGS)
 
 fmt: bootstrap ## Formats Python and Terraform
 	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format . ; if command -v terraform >/dev/null; then terraform fmt -recursive infra; fi

@@ -34,6 +34,7 @@ transform_maximum_concurrency = 50
 load_timeout_seconds          = 300
 load_maximum_concurrency      = 16
 load_batch_size               = 10
+lake_maximum_concurrency      = 60
 checkin_timeout_seconds       = 300
 checkin_deadline_seconds      = 3600
 

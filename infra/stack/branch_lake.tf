@@ -17,7 +17,7 @@ module "lake" {
     timeout_seconds     = var.lake_timeout_seconds
     memory_mb           = 256
     batch_size          = 10 # a message needs some calls, and no rows
-    maximum_concurrency = 2
+    maximum_concurrency = var.lake_maximum_concurrency
     compaction = {
       schedule        = var.lake_compaction_schedule
       file_mb         = var.lake_compaction_file_mb
@@ -101,6 +101,17 @@ variable "lake_timeout_seconds" {
   validation {
     condition     = var.lake_timeout_seconds >= 1 && var.lake_timeout_seconds <= 900
     error_message = "lake_timeout_seconds must be between 1 and 900."
+  }
+}
+
+variable "lake_maximum_concurrency" {
+  description = "Most calls of lake at a time; each registers up to ten committed objects."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.lake_maximum_concurrency >= 2 && var.lake_maximum_concurrency <= 1000
+    error_message = "lake_maximum_concurrency must be between 2 and 1000, Lambda's limits."
   }
 }
 

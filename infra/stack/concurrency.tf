@@ -18,7 +18,7 @@ locals {
     var.transform_reserved_concurrency == null ? var.transform_maximum_concurrency : 0,
     var.warehouse_enabled ? var.load_maximum_concurrency : 0,
     var.feedback_enabled ? var.feedback_maximum_concurrency : 0,
-    var.lake_enabled ? 2 : 0,
+    var.lake_enabled ? var.lake_maximum_concurrency : 0,
     var.quality_gate_enabled ? 2 : 0,
     local.notices_gathered ? local.digest_concurrency : 0,
   ])

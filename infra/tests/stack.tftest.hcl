@@ -111,6 +111,7 @@ run "bad_settings_of_branches_are_refused" {
     checkin_timeout_seconds       = 901
     feedback_alert_quiet_seconds  = -1
     feedback_maximum_concurrency  = 1
+    lake_maximum_concurrency      = 1
     feedback_memory_mb            = 128
     feedback_timeout_seconds      = 901
     lake_partitions               = "guessed"
@@ -158,6 +159,7 @@ run "bad_settings_of_branches_are_refused" {
     var.feedback_timeout_seconds,
     var.feedback_memory_mb,
     var.feedback_maximum_concurrency,
+    var.lake_maximum_concurrency,
     var.feedback_alert_quiet_seconds,
     var.lake_partitions,
     var.lake_projection_range,

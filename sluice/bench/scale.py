@@ -271,8 +271,8 @@ def limits(load: Load, settings: Settings, speeds: Speeds) -> list[Limit]:
     waiting = settings.transform_maximum_concurrency * settings.transform_batch_size
     return [
         Limit("bronze: puts", S3_PUTS.value * load.datasets, "3,500 a second of a prefix, one a dataset", S3_PUTS.page),
-        Limit("ingest: executions", None, f"{at_once:,} objects at once, {settings.ingest_batch_size} an execution: one "
-              f"may take {at_once / load.objects_per_s:,.1f} s; its time is not measured", EXECUTIONS.page),
+        Limit("ingest: executions", None, f"{at_once:,} objects at once, {settings.ingest_batch_size} an execution: "
+              f"one may take {at_once / load.objects_per_s:,.1f} s; its time is not measured", EXECUTIONS.page),
         Limit("idempotency: table", TABLE_UNITS.value / record, f"{record} units an object", TABLE_UNITS.page),
         Limit("ledger: table and indexes", TABLE_UNITS.value / total, f"{total} units an object", TABLE_UNITS.page),
         Limit("ledger: received_objects", shard * load.datasets / item.received,

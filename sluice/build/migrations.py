@@ -64,12 +64,12 @@ def _statements(sql: str) -> list[str]:
 def _clauses(statement: str) -> list[str]:
     """The parts of an ALTER TABLE that commas divide, those in brackets left out."""
     depth, parts = 0, [""]
-    for letter in statement:
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and not depth:
+    for character in statement:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
             parts.append("")
         else:
-            parts[-1] += letter
+            parts[-1] += character
     return parts
 
 

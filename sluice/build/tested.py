@@ -29,7 +29,7 @@ def record(suites: Collection[str], tree: str, folder: Path = BUILD_DIR) -> int:
     """Records that the suites passed; returns for how many artifacts.
 
     tree: hash of the source before the suites began. Nothing is recorded when the source has changed since, or when
-    what is built is not made from it: nobody can say what was tested then.
+    what is built is not made from it: then what was tested is not known.
     """
     manifest = load_manifest(folder)
     if not tree or manifest.source.tree != tree or source.tree() != tree:

@@ -97,7 +97,7 @@ def _apply(place: Place, env: str, plan: Path | None, confirm: str | None, cause
     file = plan or record.plan_file(env)
     report = console.silent if quiet else console.note
     refuse_other_name(env, confirm)
-    found = plans.ready(place, env, file, again)
+    found = plans.ready(place, env, file, again, report)
     if of_account:
         ask_for_name(env, confirm, f"Deploy {len(found.changes)} changes to {found.made_for}", found.facts.protected)
     return plans.apply(place, found, file, again, report, cause)

@@ -69,9 +69,11 @@ def put(
         console.print_json([_facts(one, items.get(one.object_id) if wait else None, wait) for one in done])
     else:
         for one, (_, end) in zip(done, ends, strict=True):
-            _show(one, end if wait else None)
+            # The first digits of an id are looked up in the ledger's list, where an upload of known bytes is not.
+            owner = items.get(one.object_id, {}).get("object_id", one.object_id)
+            _show(one, str(owner), end if wait else None)
         if not wait:
-            console.note(f"what became of it: sluice runs {done[0].object_id[:12]}" if len(done) == 1 else
+            console.note(f"what became of it: sluice runs {done[0].object_id}" if len(done) == 1 else
                          f"what became of them: sluice runs --dataset {to.dataset}")  # fmt: skip
     raise typer.Exit(console.FAILED if wait and not all(good for good, _ in ends) else console.OK)
 
@@ -97,8 +99,8 @@ def _judge(file: Path, dataset: str, catalog: Catalog) -> None:
                      f"`sluice check {dataset} {file}` says why")  # fmt: skip
 
 
-def _show(one: Put, end: str | None) -> None:
-    size, name = console.human_bytes(one.size), one.object_id[:12]
+def _show(one: Put, object_id: str, end: str | None) -> None:
+    size, name = console.human_bytes(one.size), object_id[:12]
     if one.new:
         typer.echo(f"put     {one.file} -> {one.key} ({size}), object {name}")
     else:

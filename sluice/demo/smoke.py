@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from sluice.console import FAILED, fail
 from sluice.demo import smoke_input
 from sluice.demo.checks import Check
 from sluice.names import unknown
-from sluice.pipeline import query, seed, verify, withdrawal
+from sluice.pipeline import seed, storage, verify, withdrawal
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.seed import Uploaded
 from sluice.pipeline.withdrawal import Candidate
@@ -53,7 +53,7 @@ def smoke(
     Raises SluiceError: code 2 for a dataset that is not deployed; 1 when the pipeline does not end in time.
     """
     began = clock.now()
-    datasets = _deployed(stack)
+    datasets = deployed_datasets(stack)
     name = dataset or smoke_input.DEFAULT
     if name not in datasets:
         fail(unknown("dataset", name, datasets))
@@ -78,7 +78,7 @@ def smoke(
     return Smoke(run, name, checks, left, clock.now() - began)
 
 
-def _deployed(stack: Stack) -> Mapping[str, Any]:
+def deployed_datasets(stack: Stack) -> Mapping[str, Any]:
     """The datasets, as functions read them."""
     place = {"Bucket": stack["artifacts_bucket"], "Key": stack["datasets_key"]}
     found: Mapping[str, Any] = json.loads(stack.client("s3").get_object(**place)["Body"].read())["datasets"]
@@ -110,9 +110,7 @@ def _checks(
     ids = {one.object_id for one in uploaded}
     fields = [field for field in objects[0].good[0] if field in compared]
     sent = Counter(tuple(row[field] for field in fields) for one in objects for row in one.good)
-    table = query.silver(stack, ids, [name]).get(name)
-    rows = table.to_table(columns=fields).to_pylist() if table is not None else []
-    found = Counter(tuple(row[field] for field in fields) for row in rows)
+    found = Counter(tuple(row[field] for field in fields) for row in _silver(stack, ids, fields))
     report = verify.verify(stack, dataset=name, prefixes=[one.upload.key for one in objects])
     quarantined = sum(row.quarantine for row in report.objects)
     return [
@@ -122,6 +120,14 @@ def _checks(
         Check("objects that verify finds right", len(objects), sum(1 for row in report.objects if row.ok)),
         Check("differences found by verify", 0, len(report.differences)),
     ]
+
+
+def _silver(stack: Stack, ids: Collection[str], fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """These fields of every row in the silver files of the objects."""
+    ledger, s3, bucket = LedgerView.of(stack), stack.client("s3"), stack["silver_bucket"]
+    for entry in filter(None, map(ledger.one, sorted(ids))):
+        for key in entry.files("outputs"):
+            yield from storage.silver_content(s3, bucket, key, fields).columns.to_pylist()
 
 
 def _take_out(stack: Stack, candidates: Sequence[Candidate], seconds: float, clock: Clock) -> None:

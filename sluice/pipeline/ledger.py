@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
 
 type Item = dict[str, Any]
+_MOMENT = 1.0  # seconds
 _READ = 100  # objects read back at a time: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
@@ -90,11 +91,13 @@ class Everything:
 
 
 class LedgerView:
-    """Reads the ledger table with a low-level DynamoDB client; lists are as its indexes were at the first of them."""
+    """Reads the ledger table with a low-level DynamoDB client."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
+        self._looked: Indexes | None = None
+        self._looked_at = 0.0
 
     @classmethod
     def of(cls, stack: Stack) -> LedgerView:
@@ -197,9 +200,12 @@ class LedgerView:
         found = self._indexes.read(of_state(state), page=limit)
         return list(islice((item for item in self._now(found, limit) if item["state"] == state), limit))
 
-    @cached_property
+    @property
     def _indexes(self) -> Indexes:
-        return Indexes(self._client, self._table)
+        """As they were a moment ago: lists that belong together read over how many shards they are spread once."""
+        if self._looked is None or time.monotonic() - self._looked_at > _MOMENT:
+            self._looked, self._looked_at = Indexes(self._client, self._table), time.monotonic()
+        return self._looked
 
     def _now(self, found: Iterable[Item], page: int) -> Iterator[Item]:
         """The items of the table that an index names, in its order."""

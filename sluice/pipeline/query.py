@@ -7,6 +7,7 @@ https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -312,7 +313,9 @@ def file_system(stack: Stack) -> Any:
     from pyarrow import fs
 
     if stack.endpoint_url is None:
-        return fs.S3FileSystem(region=stack.region)
+        # boto3 and Terraform read it by themselves.
+        address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return fs.S3FileSystem(region=stack.region, endpoint_override=address)
     return fs.S3FileSystem(
         access_key="test", secret_key="test", endpoint_override=stack.endpoint_url, region=stack.region
     )

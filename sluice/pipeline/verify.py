@@ -182,17 +182,18 @@ class Collector:
         """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
         if entry.state in (State.FAILED, State.MISSING):
             return Source(None, entry.state)
-        item = entry.item
-        which = {"VersionId": item["version_id"]} if item.get("version_id") else {}
-        try:
-            body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
-            return Source(count_rows(entry.key, body, known_datasets().get(dataset_of(entry.key) or "")))
-        except UncountableError as error:
-            return Source(None, str(error))
-        except Exception as error:
-            if storage.gone(error):
-                return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
-            raise
+        # Of a version that is gone the bytes may be there in a later upload.
+        for item in filter(None, (entry.item, entry.item.get("newest"))):
+            which = {"VersionId": item["version_id"]} if item.get("version_id") else {}
+            try:
+                body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
+                return Source(count_rows(entry.key, body, known_datasets().get(dataset_of(entry.key) or "")))
+            except UncountableError as error:
+                return Source(None, str(error))
+            except Exception as error:
+                if not storage.gone(error):
+                    raise
+        return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
 
     def identify(self, versions: Iterable[Version], everything: Everything) -> dict[Version, str]:
         """The object that has each version's rows; only of one that the ledger does not know the metadata is read."""

@@ -7,6 +7,7 @@ come twice: the object itself goes last, and as long as it is there a withdrawal
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ from sluice.pipeline.ledger import Entry, LedgerView
 from sluice.pipeline.storage import Version
 from sluice.pipeline.verify import object_id
 from sluice.polling import SYSTEM, Clock, poll
+from sluice_pipeline.ledger.contents import CONTENT_SK, content_pk
 from sluice_pipeline.ledger.items import FINAL, OBJECT_SK, State, object_pk
+from sluice_pipeline.objects.identity import Origin
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
@@ -59,14 +62,15 @@ def withdraw(stack: Stack, candidates: Sequence[Candidate], *, seconds: float, c
     announced = [one for entry in entries if (one := _announce_no_rows(stack, entry)) is not None]
     if announced:
         _wait_for_consumers(stack, announced, seconds, clock)
-    for entry in entries:
-        _delete_files(stack, entry)
-        _forget(stack, entry)
+    for candidate in candidates:
+        if candidate.entry is not None:
+            _delete_files(stack, candidate.entry)
+            _forget(stack, candidate)
     _delete(stack.client("s3"), stack["bronze_bucket"], [one.version for one in candidates])
 
 
 def _announce_no_rows(stack: Stack, entry: Entry) -> Entry | None:
-    """Begins and ends a run without rows. None when no consumer has heard of the object, or another run has begun."""
+    """Begins and ends a run without rows. None when the object was never announced."""
     from sluice_pipeline.dynamo.table import Table
     from sluice_pipeline.events.announcements import Announcements
 
@@ -149,10 +153,20 @@ def _delete(s3: Any, bucket: str, versions: Sequence[Version]) -> None:
             fail(f"{error['Key']} in {bucket} could not be deleted: {error['Code']}", FAILED)
 
 
-def _forget(stack: Stack, entry: Entry) -> None:
+def _forget(stack: Stack, candidate: Candidate) -> None:
     """Deletes the object's ledger items, its own last: chunks without it would be found by nothing."""
     from sluice_pipeline.dynamo.table import Table
 
-    table, pk = Table(stack.client("dynamodb"), stack["ledger_table"]), object_pk(entry.object_id)
+    table, pk = Table(stack.client("dynamodb"), stack["ledger_table"]), object_pk(candidate.object_id)
     others = [str(item["sk"]) for item in table.query(pk, "") if item["sk"] != OBJECT_SK]
-    table.delete_all((pk, sk) for sk in [*others, OBJECT_SK])
+    content = content_pk(_content_id(stack, candidate.version)), CONTENT_SK
+    table.delete_all([content, *((pk, sk) for sk in [*others, OBJECT_SK])])
+
+
+def _content_id(stack: Stack, version: Version) -> str:
+    """What ingest knows the bytes by, of an object that it reads whole."""
+    bucket = stack["bronze_bucket"]
+    which = {"Bucket": bucket, "Key": version.key, "VersionId": version.version_id}
+    body = stack.client("s3").get_object(**which)["Body"].read()
+    checksum = f"SHA256:{hashlib.sha256(body).hexdigest()}"
+    return Origin(bucket, version.key, version.etag).content_id(checksum, len(body))

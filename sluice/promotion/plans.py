@@ -61,7 +61,7 @@ def make(
     return written, stored
 
 
-def ready(target: Target, env: str, plan: Path, make_plan: str) -> Record:
+def ready(target: Target, env: str, plan: Path, make_plan: str, report: Report) -> Record:
     """The record of a plan that may be applied here and now. Asks AWS, and changes nothing.
 
     Raises SluiceError, one line: code 2 when there is no such plan, or it is for another place; 1 when it is stale or
@@ -79,7 +79,11 @@ def ready(target: Target, env: str, plan: Path, make_plan: str) -> Record:
         asked = preflight.question(env, known_of(found), found.facts)
         if asked.account != found.account:
             fail(f"this plan is for account {found.account}, and the credentials are of {asked.account}: `{make_plan}`")
-        preflight.require(asked)
+        preflight.require(asked, preflight.EARLY)
+        # A deployment in between has made what the plan still wants to make: that it is stale is the answer.
+        with planned.opened(Account(env, known_of(found)), report) as space:
+            record.refuse_other_state(found, planned.serial(space), make_plan)
+        preflight.require(asked, preflight.LATE)
     return found
 
 

@@ -39,6 +39,8 @@ class Question:
     facts: Facts
     state: tuple[str, str] | None
     clients: Clients
+    arn: str = ""
+    """Of the user or role that asks."""
     shell: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -149,6 +151,14 @@ def zones(asked: Question) -> Finding:
     return _right("zones", ", ".join(asked.facts.zones) or "none needed")
 
 
+def boundary(asked: Question) -> Finding:
+    """The apply role of the bootstrap makes only roles with the bootstrap's boundary."""
+    prefix = f"{asked.known.project}-{asked.known.env}"
+    if f"/{prefix}-apply/" in asked.arn and not asked.facts.boundary.endswith(f":policy/{prefix}-boundary"):
+        return _wrong("boundary", "the apply role makes no role without it: set permissions_boundary_arn")
+    return _right("boundary", asked.facts.boundary or "none")
+
+
 def release(asked: Question) -> Finding:
     """The plan crosses no shift that is under way, and puts nothing forward again that was put back: the version that
     failed may still be the newest."""
@@ -177,7 +187,9 @@ def state_lock(asked: Question) -> Finding:
 
 EARLY = (environment, account, region, state_lock)
 """Before a plan."""
-CHECKS = (*EARLY, concurrency, buckets, zones, release)
+LATE = (concurrency, buckets, zones, boundary, release)
+"""What a plan wants of the account."""
+CHECKS = (*EARLY, *LATE)
 """Before a deployment."""
 
 
@@ -221,7 +233,7 @@ def question(env: str, known: Known, facts: Facts) -> Question:
             made[service] = clients.new(service, None, known.region, {})
         return made[service]
 
-    return Question(env, known, caller.account, facts, (bucket, state_key(env)), client)
+    return Question(env, known, caller.account, facts, (bucket, state_key(env)), client, caller.arn)
 
 
 def state_key(env: str) -> str:

@@ -31,6 +31,8 @@ class Facts:
     buckets: Mapping[str, str] = field(default_factory=dict)
     """Names, each with what the plan does: create, delete, or have (it is in the state)."""
     zones: tuple[str, ...] = ()
+    boundary: str = ""
+    """ARN of the roles' permissions boundary."""
     moved: tuple[str, ...] = ()
     """Functions whose alias the plan points at another version."""
 
@@ -163,6 +165,7 @@ def facts_of(document: Mapping[str, Any]) -> Facts:
         protected=bool(given.get("deletion_protection")),
         buckets=dict(sorted(buckets.items())),
         zones=tuple(sorted(zones)),
+        boundary=str(given.get("permissions_boundary_arn") or ""),
         moved=tuple(sorted(moved)),
     )
 

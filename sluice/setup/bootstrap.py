@@ -8,9 +8,11 @@ a fraction of a second because it compares content hashes and imports nothing he
     runtimes/python3.13/ what AWS's managed Lambda runtime holds, no more  (localstack/runtime/requirements.txt)
     runtimes/glue-pythonshell/  what a Python shell job of Glue finds      (localstack/glue/pythonshell.txt)
     runtimes/glue-spark/ Spark and what a Spark job of Glue finds          (localstack/glue/spark.txt)
+    docs/                the builder of the documentation's site           (requirements/docs.txt)
     bin/                 uv and terraform, where the machine has none
 
-Those of Glue are made when they are asked for: by the first job that needs one, or by `sluice setup --spark`.
+Those of Glue are made when they are asked for: by the first job that needs one, or by `sluice setup --spark`; docs by
+`sluice docs`.
 
 Package indexes, proxies and certificates are the machine's own: nothing about them is stored in the project.
 """
@@ -42,7 +44,7 @@ NOT_COMPILED = (
 )
 
 
-GLUE_SHELL, GLUE_SPARK = "Glue shell", "Glue Spark"
+GLUE_SHELL, GLUE_SPARK, DOCS = "Glue shell", "Glue Spark", "documentation"
 
 
 class Env(NamedTuple):
@@ -67,6 +69,7 @@ def environments(root: Path) -> List[Env]:
         Env("Lambda runtime", made / "runtimes/python3.13", root / "localstack/runtime/requirements.txt"),
         Env(GLUE_SHELL, made / "runtimes/glue-pythonshell", root / "localstack/glue/pythonshell.txt", on_demand=True),
         Env(GLUE_SPARK, made / "runtimes/glue-spark", root / "localstack/glue/spark.txt", on_demand=True),
+        Env(DOCS, made / "docs", root / "requirements/docs.txt", on_demand=True),
     ]
     return [env for env in envs if env.lock.exists()]
 

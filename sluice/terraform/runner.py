@@ -30,6 +30,10 @@ _WRONG_INPUT = re.compile(
     r"|Failed to read variables file|Invalid variable|Unsupported attribute in variables"
 )
 
+# Terraform and its backend say it in the words of STS, S3 and the SDK.
+_EXPIRED = re.compile(r"ExpiredToken|RequestExpired|token included in the request is expired|token has expired")
+_LOCKED = re.compile(r"Who:\s*(\S+).*?Created:\s*([\d-]+ [\d:]+)", re.DOTALL)
+
 _INVOCATION = re.compile(r"invoking Lambda Function \(([^)]+)\): (\{.*)", re.DOTALL)
 
 
@@ -164,6 +168,8 @@ def error_of(run: Run) -> SluiceError:
     more = f" (and {len(run.errors) - 1} more)" if len(run.errors) > 1 else ""
     where = first.get("range") or {}
     in_variables = str(where.get("filename", "")).endswith((".tfvars", ".tfvars.json"))
+    if _EXPIRED.search(f"{first['summary']} {first.get('detail')}"):
+        return SluiceError(f"the AWS credentials have expired: get new ones ({one_line(first)}){more}")
     wrong_input = in_variables or bool(_WRONG_INPUT.search(first["summary"])) or "<value for var" in str(where)
     return SluiceError(one_line(first) + more, USAGE if wrong_input else FAILED)
 
@@ -172,6 +178,8 @@ def one_line(diagnostic: Mapping[str, Any]) -> str:
     """A diagnostic as one line: place, resource, what, and the first paragraph of why; of a function, its own words."""
     if said := _said_by_function(diagnostic):
         return said
+    if "state lock" in str(diagnostic["summary"]) and (held := _LOCKED.search(str(diagnostic.get("detail")))):
+        return f"{held[1]} has locked the state since {held[2]}"
     where = diagnostic.get("range") or {}
     place = ""
     if where.get("filename"):

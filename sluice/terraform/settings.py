@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,16 +178,26 @@ def local_workspace(instance: Instance, infra_dir: Path | None = None) -> Worksp
 
 
 def copy_infra(target: Path) -> Path:
-    """A fresh copy of infra/'s code (not of what Terraform made in it), with the lock of the copy before it: what that
-    one's `terraform init` chose still holds."""
-    lock = target / "stack" / LOCK
-    kept = lock.read_bytes() if lock.exists() else None
-    shutil.rmtree(target, ignore_errors=True)
-    ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*_override.tf", "tests", LOCK)
-    shutil.copytree(INFRA_DIR, target, ignore=ignored)
-    if kept is not None:
-        lock.write_bytes(kept)
+    """A copy of infra/'s code, made or brought up to date file by file: another run may work in its folders now, and
+    leave a state there. What Terraform and tflocal made in the copy stays."""
+    wanted = {path.relative_to(INFRA_DIR) for path in INFRA_DIR.rglob("*") if path.is_file() and _is_code(path)}
+    for name in wanted:
+        content, file = (INFRA_DIR / name).read_bytes(), target / name
+        if not file.exists() or file.read_bytes() != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_name(f"{file.name}.{os.getpid()}")
+            partial.write_bytes(content)
+            partial.replace(file)
+    for file in target.rglob("*.tf"):
+        if _is_code(file) and file.relative_to(target) not in wanted:
+            file.unlink(missing_ok=True)
     return target
+
+
+def _is_code(path: Path) -> bool:
+    parts = path.relative_to(INFRA_DIR if path.is_relative_to(INFRA_DIR) else path.anchor).parts
+    made = path.name == LOCK or path.name.endswith("_override.tf") or ".tfstate" in path.name
+    return not (made or ".terraform" in parts or parts[0] == "tests")
 
 
 def shell_environment(instance: Instance) -> dict[str, str]:

@@ -75,6 +75,8 @@ def plan_created(ref: ObjectRef, scanned: int = 0) -> dict[str, Any]:
         known = ledger.object(result["object_id"])
         if known and known["state"] == State.MISSING:
             return plan(ref)
+        if known:
+            ledger.note_newest(known["object_id"], ref)
     return result
 
 

@@ -85,7 +85,7 @@ class Planner:
             else:
                 sent = self._same_content(ref, known, rules, replay=replay_of is not None)
                 # Last, for a failure until then is recorded under its own id.
-                self._ledger.note_same(origin, same_as)
+                self._ledger.note_same(origin, ref, same_as)
                 return result | {"sent": sent, "same_as": same_as}
         raise TransientError(f"other plans of the content of {ref.uri} come and go")
 

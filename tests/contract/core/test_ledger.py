@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from sluice.pipeline.ledger import LedgerView
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger import files
-from sluice_pipeline.ledger.items import Output, State, chunk_sk, object_pk
+from sluice_pipeline.ledger.items import OBJECT_SK, Output, State, chunk_sk, object_pk
 from sluice_pipeline.ledger.ledger import FORMER_RUNS, BeingPublished, ChunkResult, Ledger, PagesMissing
 from sluice_pipeline.ledger.staged import StagedRuns
 from sluice_pipeline.objects.chunks import Chunk
@@ -256,3 +258,37 @@ def test_no_run_begins_while_the_one_before_is_being_published(ledger: Ledger, t
     opened = ledger.open_run(REF, item, RULES)
     assert opened is not None
     assert int(opened["run"]) == 2
+
+
+def test_a_content_has_one_plan_and_every_upload_of_it_leads_there(ledger: Ledger, table: Table, db: Any) -> None:
+    """The conditions as DynamoDB evaluates them; tests/unit/core/test_identity.py has the orders and the deaths."""
+    refs = [replace(REF, version_id=f"v{n}", etag=f"e{n}", since=f"2026-11-27T10:0{n}:00Z") for n in range(1, 4)]
+    first, second, third = (ref.as_origin() for ref in refs)
+    content, parts = first.content_id("CRC64NVME:x", 100), [Chunk(0, 0, 100, 1)]
+    assert content == third.content_id("CRC64NVME:x", 100) != third.content_id("CRC64NVME:x", 101)
+    plan = partial(ledger.create_plan, dataset="shipments", chunks=parts, rules=RULES, content_id=content)
+    assert plan(refs[0], first)
+    assert plan(refs[0], first) is None
+    for ref in (refs[2], refs[1]):
+        assert plan(ref, ref.as_origin()) is None
+        known, forgotten = ledger.planned(ref.as_origin().object_id, content)
+        assert (known and known["object_id"], forgotten) == (first.object_id, set())
+        ledger.note_same(ref.as_origin(), ref, first.object_id)
+    view = LedgerView(db, table.name)
+    everything = view.everything()
+    assert list(everything.entries) == [first.object_id]
+    assert everything.stand_for == dict.fromkeys([second.object_id, third.object_id], first.object_id)
+    for entry in (view.one(second.object_id), view.objects([second.object_id])[second.object_id]):
+        item = entry if isinstance(entry, dict) else entry and entry.item
+        assert item
+        assert (item["object_id"], item["newest"]["version_id"]) == (first.object_id, "v3")
+    table.delete_all([(object_pk(first.object_id), OBJECT_SK)])
+    assert ledger.object(second.object_id) is None
+    known, forgotten = ledger.planned(second.object_id, content)
+    assert (known, forgotten) == (None, {first.object_id})
+    assert plan(refs[1], second) is None
+    assert plan(refs[1], second, forgotten=forgotten)
+    found = ledger.object(second.object_id)
+    assert found is not None
+    assert (found["object_id"], found["state"]) == (second.object_id, State.PLANNED)
+    assert ledger.planned(third.object_id, content)[0] == found

@@ -31,6 +31,7 @@ HELD_FOR_LATER = [
     # https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/#required-resources
     ("-ingest", "dynamodb:GetItem", "Powertools reads a record when a refused write did not bring it along"),
     ("-ingest", "sqs:SendMessage", "to its own queue, of a CSV of gigabytes: tests/unit/core/test_ingest_batch.py"),
+    ("-replay", "dynamodb:Scan", "of a ledger to be indexed: tests/contract/core/test_ledger_indexes.py"),
     ("", "ec2:*", "Lambda connects a function to its subnets with them; the engine has no network to connect it to"),
     # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
     ("-workflow", "logs:*", "AWS sets the workflow's log delivery up with them; the engine writes its log by itself"),

@@ -215,7 +215,7 @@ def test_set_up_fails_with_one_line_and_code_1(tmp_path: Path) -> None:
 
 def test_locks_name_no_host_and_pin_hashes() -> None:
     locks = [*ROOT.glob("requirements/*.txt"), *ROOT.glob("lambdas/requirements/*.txt")]
-    assert len(locks) == 7
+    assert len(locks) == 8
     for lock in locks:
         text = lock.read_text()
         assert "http" not in text, lock

@@ -169,6 +169,47 @@ def test_errors_become_one_line_and_the_right_code(line: str, message: str, code
     assert (str(error), error.code) == (message, code)
 
 
+LOCKED = """Error message: operation error S3: PutObject, https response error StatusCode: 412, PreconditionFailed
+Lock Info:
+  ID:        1f0c
+  Path:      b/sluice/prod/terraform.tfstate
+  Operation: OperationTypeApply
+  Who:       ann@laptop
+  Version:   1.11.4
+  Created:   2026-11-27 08:00:00.123 +0000 UTC
+
+Terraform acquires a state lock to protect the state."""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (diagnostic("Error acquiring the state lock", LOCKED),
+         "ann@laptop has locked the state since 2026-11-27 08:00:00"),
+        (diagnostic("creating SQS Queue", "api error ExpiredToken: The security token is expired"),
+         "the AWS credentials have expired: get new ones"
+         " (creating SQS Queue: api error ExpiredToken: The security token is expired)"),
+    ],
+)  # fmt: skip
+def test_a_lock_and_expired_credentials_are_named_in_plain_words(line: str, message: str) -> None:
+    run = runner.Run("apply")
+    run.take(line)
+    error = runner.error_of(run)
+    assert (str(error), error.code) == (message, 1)
+
+
+def test_a_copy_that_is_brought_up_to_date_leaves_what_a_run_left_in_it(tmp_path: Path) -> None:
+    """A command that only reads must not take the code, nor a state, away from a deployment that runs."""
+    stack = settings.copy_infra(tmp_path / "infra") / "stack"
+    (stack / "errored.tfstate").write_text("a state")
+    (stack / "main.tf").write_text("changed")
+    inode = (stack / "variables.tf").stat().st_ino
+    settings.copy_infra(tmp_path / "infra")
+    assert (stack / "errored.tfstate").read_text() == "a state"
+    assert (stack / "main.tf").read_bytes() == (STACK_DIR / "main.tf").read_bytes()
+    assert (stack / "variables.tf").stat().st_ino == inode
+
+
 STACK_TRACE = {
     "errorMessage": 'silver.a.b is text,\nthe dataset says "bigint"',
     "errorType": "ColumnTypeChanged",

@@ -81,6 +81,18 @@ def test_an_upload_of_bytes_that_were_there_is_the_object_that_has_their_rows(st
         assert (entry.object_id, len(entry.chunks)) == (first, 1)
 
 
+def test_the_source_of_a_version_that_is_gone_is_the_last_upload_of_its_bytes(stack: FakeStack) -> None:
+    first = stack.ingested(KEY, 5)
+    versions = stack.s3.objects["bronze-b", KEY]
+    newest = Encrypted(versions[0].body, "v2", {})
+    stack.object_item(first)["newest"] = {"bucket": "bronze-b", "key": KEY, "version_id": "v2", "etag": newest.etag}
+    stack.dynamodb.items.append(pointer_item(Origin("bronze-b", KEY, newest.etag), first))
+    versions[:] = [newest]
+    assert [row.source for row in run(stack).objects] == [5]
+    versions.clear()
+    assert [row.source for row in run(stack).objects] == [None]
+
+
 def test_a_pointer_to_what_the_ledger_has_forgotten_leads_nowhere(stack: FakeStack) -> None:
     stack.s3.objects["bronze-b", KEY] = [Encrypted(b"x", "v1", {})]
     origin = Origin("bronze-b", KEY, Encrypted.etag)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sluice.console import SluiceError
 from sluice.engine.instance import Instance
 from sluice.promotion import plans, record
-from sluice.terraform import Account, aws, identity, variables
+from sluice.terraform import Account, api, aws, identity, variables
+from sluice.terraform import settings as terraform_settings
 from sluice.terraform.planned import Serial
 from tests.unit.promotion.conftest import ACCOUNT, BUCKET, OTHER, REGION, Cloud, Terraform
 
@@ -32,7 +33,7 @@ def made(var_file: Path, env: str = "dev") -> record.Record:
 def deployed(env: str = "dev") -> int:
     """Checks and applies the stored plan; returns how many resources were added."""
     plan = record.plan_file(env)
-    found = plans.ready(Account(env), env, plan, AGAIN)
+    found = plans.ready(Account(env), env, plan, AGAIN, quiet)
     return plans.apply(Account(env), found, plan, AGAIN, quiet, lambda _: "").added
 
 
@@ -107,7 +108,7 @@ def test_a_plan_of_another_environment_is_refused(cloud: Cloud, terraform: Terra
     made(var_file)
     plan = record.plan_file("dev")
     with pytest.raises(SluiceError, match="for the environment dev, and --env says prod"):
-        plans.ready(Account("prod"), "prod", plan, AGAIN)
+        plans.ready(Account("prod"), "prod", plan, AGAIN, quiet)
     with pytest.raises(SluiceError, match="environment: the tfvars file is of dev, --env says prod"):
         made(var_file, "prod")
 
@@ -118,7 +119,7 @@ def test_a_plan_of_the_engine_is_refused_for_an_account_and_the_reverse(
     found = made(var_file)
     plan = record.plan_file("dev")
     with pytest.raises(SluiceError, match="for account 123456789012, and cannot be applied to the local engine"):
-        plans.ready(Instance(tmp_path), "dev", plan, AGAIN)
+        plans.ready(Instance(tmp_path), "dev", plan, AGAIN, quiet)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv(identity.REHEARSAL_VARIABLE, "http://127.0.0.1:1")
     refused(2, "cannot be applied to an account at http://127.0.0.1:1")
@@ -206,7 +207,7 @@ def test_credentials_that_expire_half_way_lose_no_state(cloud: Cloud, terraform:
     """Terraform leaves errored.tfstate beside the code, which the next copy of the code would remove."""
     made(var_file)
     terraform.fails("expired")
-    refused(1, f"token included in the request is expired; what was made is in the state: `{AGAIN}`, then deploy that")
+    refused(1, f"token included in the request is expired); what was made is in the state: `{AGAIN}`, then deploy that")
     assert not (terraform.home / "state.json").exists()
     assert len(list((aws.STATES_DIR / "dev").glob("*.errored.tfstate"))) == 1
     (terraform.home / "mode").unlink()
@@ -215,6 +216,16 @@ def test_credentials_that_expire_half_way_lose_no_state(cloud: Cloud, terraform:
     assert found.state == Serial("x", 7)
     assert list(aws.waiting_states("dev")) == []
     assert deployed() == 1
+
+
+def test_a_deployment_that_broke_off_is_stale_before_anything_else(
+    cloud: Cloud, terraform: Terraform, var_file: Path
+) -> None:
+    """It has made a bucket that the old plan still wants to make: that one exists is not what the user must know."""
+    made(var_file)
+    terraform.has(serial=1)
+    cloud.buckets["sluice-dev-bronze"] = ACCOUNT
+    refused(1, "the plan is stale, it was made from a state with nothing deployed, and there is serial 1: plan again")
 
 
 def test_a_killed_run_loses_no_state_either(cloud: Cloud, terraform: Terraform, var_file: Path) -> None:
@@ -325,3 +336,27 @@ def test_every_state_bucket_has_a_valid_name_of_its_own(project: str, env: str, 
     assert 3 <= len(name) <= 63
     assert name.split("-")[:4] == [project, env, "state", ACCOUNT]
     assert name.endswith(region)
+
+
+def test_a_plan_of_the_engine_is_applied_to_the_engine(
+    terraform: Terraform, var_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No account is asked: `cloud` is not there."""
+    state = tmp_path / "terraform.tfstate"
+    stack = terraform_settings.copy_infra(tmp_path / "infra") / "stack"
+    space = terraform_settings.Workspace(
+        stack, tmp_path / "data", state, {}, (terraform_settings.executable(),), (f"path={state}",)
+    )
+    monkeypatch.setattr(api, "workspace", lambda _: space)
+    engine, plan = Instance(tmp_path), tmp_path / "x.tfplan"
+    found, _ = plans.make(engine, "dev", var_file, {}, plan, quiet)
+    assert (found.address, found.account, found.applicable, found.state) == (record.ENGINE, "", True, Serial())
+    ready = plans.ready(engine, "dev", plan, AGAIN, quiet)
+    assert plans.apply(engine, ready, plan, AGAIN, quiet, lambda _: "").added == 1
+    assert json.loads(state.read_text())["serial"] == 7
+    assert not plan.exists()
+    plans.make(engine, "dev", var_file, {}, plan, quiet)
+    state.write_text(json.dumps({"serial": 8, "lineage": "x", "resources": [{}]}))
+    again = plans.ready(engine, "dev", plan, AGAIN, quiet)
+    with pytest.raises(SluiceError, match="made from a state with serial 7, and there is serial 8"):
+        plans.apply(engine, again, plan, AGAIN, quiet, lambda _: "")

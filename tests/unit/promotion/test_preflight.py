@@ -29,7 +29,7 @@ def asked(cloud: Cloud) -> preflight.Question:
 def test_an_account_that_has_everything_is_ready(asked: preflight.Question) -> None:
     assert findings_of(asked) == {}
     assert [one.check for one in preflight.require(asked)] == [
-        "environment", "account", "region", "lock", "concurrency", "buckets", "zones", "release",
+        "environment", "account", "region", "lock", "concurrency", "buckets", "zones", "boundary", "release",
     ]  # fmt: skip
     assert asked.state == (BUCKET, "sluice/dev/terraform.tfstate")
 
@@ -166,3 +166,12 @@ def test_a_plan_moves_no_function_that_was_put_back_or_is_being_shifted(
     assert wrong.get("release", "").startswith(found or "")
     assert bool(wrong) == bool(found)
     assert findings_of(replace(asked, facts=replace(FACTS, moved=("new",)))) == {}
+
+
+def test_the_apply_role_needs_the_boundary_in_the_variables(asked: preflight.Question) -> None:
+    role = replace(asked, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/sluice-dev-apply/job")
+    wanted = "the apply role makes no role without it: set permissions_boundary_arn"
+    assert findings_of(role) == {"boundary": wanted}
+    bounded = replace(FACTS, boundary=f"arn:aws:iam::{ACCOUNT}:policy/sluice-dev-boundary")
+    assert findings_of(replace(role, facts=bounded)) == {}
+    assert findings_of(replace(role, facts=replace(bounded, boundary=bounded.boundary.replace("dev", "prod"))))

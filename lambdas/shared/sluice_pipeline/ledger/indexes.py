@@ -109,8 +109,9 @@ class Indexes:
 
     def unindexed(self) -> Iterator[Item]:
         """Objects that `reindex` still has to find, as the table has them: a scan of it."""
+        is_old = f"attribute_exists({RECEIVED.order}) AND attribute_not_exists({RECEIVED.key})"
         request = {
-            "FilterExpression": f"sk = :object AND attribute_exists(received_at) AND attribute_not_exists({RECEIVED.key})",
+            "FilterExpression": f"sk = :object AND {is_old}",
             "ExpressionAttributeValues": typed({":object": OBJECT_SK}),
             "ConsistentRead": True,
         }

@@ -92,6 +92,7 @@ class ObjectItem(TypedDict, total=False):
 
     ``began_at``: when the present run began; none for the first run, which began at ``received_at``.
     ``former_runs``: the last ones before it, the oldest first.
+    ``newest``: the version that was announced last with the object's bytes, as an ObjectRef; none for the first upload.
     ``notice_due``: the failure is recorded, and its notice is not known to have been sent.
     ``gate_run``, ``gate_execution``: the last run that the quality gate took, and the execution that audits it.
     ``released``: the present run was withheld, and published by an operator.
@@ -128,6 +129,7 @@ class ObjectItem(TypedDict, total=False):
     committed_at: str
     error: str
     failed_reason: str
+    newest: dict[str, str | int]
     notice_due: bool
     gate_run: int
     gate_execution: str

@@ -169,11 +169,22 @@ class Ledger:
                 return item, set()
         return None, others
 
-    def note_same(self, origin: Origin, same_as: str) -> None:
+    def note_same(self, origin: Origin, ref: ObjectRef, same_as: str) -> None:
         """From now on the object ``same_as`` stands for this upload; it changes nothing about one that has a plan."""
         pointer = contents.pointer_item(origin, same_as)
         self._table.transact(
             [self._table.put_action(pointer, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})]
+        )
+        self.note_newest(same_as, ref)
+
+    def note_newest(self, object_id: str, ref: ObjectRef) -> None:
+        """Records the version that was announced last with the bytes of an object: it outlives the first one."""
+        self._table.update(
+            object_pk(object_id),
+            OBJECT_SK,
+            "SET newest = :newest",
+            "attribute_exists(pk) AND ( attribute_not_exists(newest) OR newest.since <= :since )",
+            {":newest": asdict(ref), ":since": ref.since},
         )
 
     def _holder(self, content_id: str) -> str | None:

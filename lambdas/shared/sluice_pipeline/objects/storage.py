@@ -87,8 +87,8 @@ class Storage:
         answer = self._call(self._client.head_object, ref, ChecksumMode="ENABLED") or {}
         if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
             return ""
-        found = (f"{name.removeprefix('Checksum')}:{answer[name]}" for name in _IDENTIFYING if answer.get(name))
-        return next(found, "")
+        found = [f"{name.removeprefix('Checksum')}:{answer[name]}" for name in _IDENTIFYING if answer.get(name)]
+        return found[0] if found and "-" not in found[0] else ""  # `-2` ends one of two parts, whatever its type says
 
     def exists(self, ref: ObjectRef) -> bool:
         """Whether this version can still be read.

@@ -48,11 +48,14 @@ class Requeuer:
         return self._queue.send(item, self._ledger.open_chunks(item))
 
     def _source(self, item: ObjectItem) -> ObjectRef:
-        """The version that the plan reads, or the origin's when that one is gone (it may have been a copy)."""
+        """The version that the plan reads; when it is gone, that of the origin or of the last upload of its bytes."""
         planned = ObjectRef.from_item(item)
         origin = Origin(**item["origin"])
         first = ObjectRef(origin.bucket, origin.key, origin.version_id, origin.etag, planned.size, planned.since)
-        for ref in dict.fromkeys((planned, first)):
+        uploads = [planned, first]
+        if newest := item.get("newest"):
+            uploads.append(ObjectRef.from_item({**newest, "began_at": newest["since"]}))
+        for ref in dict.fromkeys(uploads):
             if self._storage.exists(ref):
                 return ref
         raise ObjectMissing(f"{planned.uri} version {planned.version_id or '(none)'} is gone")

@@ -1,0 +1,60 @@
+"""`make promote-check` itself: its steps, its shell, and that it ends at the first failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluice.console import SluiceError
+from sluice.paths import STACK_DIR
+from sluice.promotion import check
+from sluice.terraform import varfile, variables
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> check.Rehearsal:
+    return check.Rehearsal(tmp_path, "http://127.0.0.1:1", branches=False)
+
+
+def test_it_has_the_whole_road() -> None:
+    names = [step.name for step in check.STEPS]
+    wanted = ["bootstrap", "plan", "deploy", "smoke", "change", "drift", "gradual shift", "destroy", "re-create"]
+    assert [name for name in names if name in wanted] == wanted
+
+
+def test_a_step_that_fails_ends_the_run(road: check.Rehearsal) -> None:
+    ran = []
+
+    def passes(_: check.Rehearsal) -> str:
+        ran.append("passes")
+        return "shown"
+
+    def fails(_: check.Rehearsal) -> str:
+        raise SluiceError("why")
+
+    steps = (check.Step("a", passes), check.Step("b", fails), check.Step("c", passes))
+    results = check.run(road, steps, lambda _: None)
+    assert [(one.step, one.passed, one.shown) for one in results] == [("a", True, "shown"), ("b", False, "why")]
+    assert ran == ["passes"]
+
+
+def test_its_variables_are_the_environments_with_its_own(road: check.Rehearsal) -> None:
+    road.write_variables(region="us-east-1", allowed_account_ids=[check.ACCOUNT])
+    road.write_variables(log_retention_days=14)
+    varfile.check(road.var_file, STACK_DIR)
+    found = variables.known(road.var_file, {}, STACK_DIR)
+    assert (found.env, found.region, found.allowed_accounts) == ("dev", "us-east-1", (check.ACCOUNT,))
+    text = road.var_file.read_text()
+    assert "log_retention_days = 14" in text
+    assert text.count("log_retention_days") == 1
+    assert all(f"{name} = false" in text for name in check.BRANCHES)
+
+
+def test_its_shell_has_nothing_of_the_users_account(road: check.Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "TF_STATE_BUCKET", "SLUICE_HOME", "TF_VAR_region"):
+        monkeypatch.setenv(name, "of the user")
+    shell = road.environment()
+    assert "of the user" not in shell.values()
+    assert shell["AWS_ENDPOINT_URL"] == shell["SLUICE_ACCOUNT_ENDPOINT"] == road.endpoint
+    assert Path(shell["SLUICE_ACCOUNTS"]).is_relative_to(road.home)
