@@ -27,20 +27,24 @@ def mails(pipe: Pipeline) -> Iterator[Mails]:
 
 
 def publish(pipe: Pipeline, dataset: str) -> None:
-    """So many notices at once, of objects of this dataset, and one text that is no notice."""
+    """So many notices at once, of objects of this dataset, and one message that is no notice."""
     bodies = [
         json.dumps({"kind": "object.failed", "dataset": dataset, "reason": "unreadable", "object": f"s3://b/{n}"})
         for n in range(NOTICES)
     ]
-    entries = [{"Id": str(n), "Message": body} for n, body in enumerate([*bodies, f"no notice of {dataset}"])]
+    entries = [{"Id": str(n), "Message": body} for n, body in enumerate([*bodies, no_notice(dataset)])]
     answer = pipe.stack.client("sns").publish_batch(
         TopicArn=pipe.stack["notifications_topic_arn"], PublishBatchRequestEntries=entries
     )
     assert not answer.get("Failed")
 
 
+def no_notice(dataset: str) -> str:
+    return json.dumps({"text": dataset})
+
+
 def lines(mail: tuple[str, str], dataset: str) -> list[str]:
-    """What a mail says of the dataset: the heads of its groups, the command, the text."""
+    """What a mail says of the dataset: the heads of its groups, the command, what is no notice."""
     return [line for line in mail[1].splitlines() if dataset in line]
 
 
@@ -48,7 +52,7 @@ def expected(dataset: str) -> list[str]:
     return [
         f"{NOTICES} x object.failed, dataset {dataset}: unreadable",
         f"  All of them: sluice runs --state failed --dataset {dataset} --limit {NOTICES}",
-        f"  - no notice of {dataset}",
+        f"  - {no_notice(dataset)}",
     ]
 
 
