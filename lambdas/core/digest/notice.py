@@ -42,9 +42,9 @@ class Notice:
             found = json.loads(body)
         except (ValueError, RecursionError):  # no JSON, an endless number, or nested too deep
             found = None
-        if isinstance(found, dict) and found.get("AlarmName") and found.get("NewStateValue"):
+        if isinstance(found, dict) and _says(found, "AlarmName") and _says(found, "NewStateValue"):
             return cls._from_alarm(found)
-        if isinstance(found, dict) and found.get("kind"):
+        if isinstance(found, dict) and _says(found, "kind"):
             return cls._from_notice(found, body)
         first = line(body[:_LINE], _LINE)
         subject = f"{UNKNOWN}: {first}"
@@ -53,7 +53,7 @@ class Notice:
     @classmethod
     def _from_notice(cls, found: Mapping[str, Any], body: str) -> Self:
         kind, reason = line(found["kind"], _WORD), line(found.get("reason"), _LINE)
-        key = next((line(found[name], _LINE) for name in _KEYS if found.get(name)), "")
+        key = next((line(found[name], _LINE) for name in _KEYS if _says(found, name)), "")
         return cls(
             kind=kind,
             dataset="" if found.get("dataset") == "*" else line(found.get("dataset"), _WORD),
@@ -89,6 +89,11 @@ class Notice:
             subject=f'{state}: "{name}" in {facts["Region"]}',
             text="\n".join(f"{fact}: {value}" for fact, value in facts.items()),
         )
+
+
+def _says(found: Mapping[str, Any], name: str) -> bool:
+    """Whether there is anything to read in this field."""
+    return bool(found.get(name)) and line(found[name], _WORD) != ""
 
 
 def line(value: Any, limit: int) -> str:

@@ -99,7 +99,8 @@ def test_a_thousand_different_reasons_fit_and_none_is_unaccounted() -> None:
     ["", "\n", "no JSON", "[]", "{}", "null", "[" * 100_000, "9" * 10_000, '{"kind": ' + "9" * 10_000 + "}",
      "\x00\x1b[2J",
      '{"kind": "\\ud800", "reason": "\\ud800\\r\\nBcc: all"}', '{"kind": ["object.failed"], "dataset": {"a": 1}}',
-     '{"AlarmName": 1, "NewStateValue": []}', "\u00e9" * 300_000],
+     '{"AlarmName": 1, "NewStateValue": []}', '{"kind": " "}', '{"AlarmName": "\\u0007", "NewStateValue": "OK"}',
+     "\u00e9" * 300_000],
 )  # fmt: skip
 def test_what_no_notice_should_be_is_mailed_alone_and_among_others(body: str) -> None:
     accepted(compose(STACK, [body]))
