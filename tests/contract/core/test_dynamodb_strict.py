@@ -346,3 +346,10 @@ def test_a_transaction_of_writes_has_no_responses(db: Any, made: Callable[..., s
     assert db.execute_transaction(TransactStatements=statements)["Responses"] == []
     with pytest.raises(ClientError, match="'parameters' failed to satisfy constraint"):
         db.execute_statement(Statement=f'SELECT * FROM "{name}"', Parameters=[])
+
+
+def test_replicas_and_infrequent_access_are_refused(db: Any, made: Callable[..., str]) -> None:
+    name = made()
+    replicas = [{"Create": {"RegionName": "eu-west-1"}}]
+    for change in ({"ReplicaUpdates": replicas}, {"TableClass": "STANDARD_INFREQUENT_ACCESS"}):
+        assert refusal(db.update_table, TableName=name, **change)[0] == "NotImplementedException"

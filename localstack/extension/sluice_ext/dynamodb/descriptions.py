@@ -2,9 +2,9 @@
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
 
-moto describes a table without its id, with a BillingModeSummary also when it is provisioned, with empty lists of indexes
-and indexes without ARN and sizes, with a warm throughput also in the answer of a change that gave none, and with the id
-of a KMS key where AWS has its ARN. Replaced: `Table.describe`.
+moto describes a table without its id, with a BillingModeSummary also when it is provisioned, with empty lists of
+indexes, indexes without ARN and sizes, with a warm throughput also in the answer of a change that gave none, and with
+the id of a KMS key where AWS has its ARN. Replaced: `Table.describe`.
 """
 
 import uuid
@@ -21,7 +21,7 @@ _installed = False
 
 def install() -> None:
     """Replace it, once; raises UnexpectedEngine when moto is not the version we know."""
-    global _installed  # noqa: PLW0603 - a service may be made again in one process
+    global _installed  # a service may be made again in one process
     if _installed:
         return
     _installed = True

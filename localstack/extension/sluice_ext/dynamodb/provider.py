@@ -31,6 +31,7 @@ _OPERATIONS: dict[str, Operation] = {
     "BatchWriteItem": batches.batch_write_item,
     "CreateTable": definitions.check_creation,
     "DeleteItem": writes.delete_item,
+    "DeleteTable": administration.check_deletion,
     "DescribeExport": definitions.not_here,
     "DescribeImport": definitions.not_here,
     "DescribeTimeToLive": administration.describe_time_to_live,
