@@ -239,8 +239,6 @@ def canary(road: Rehearsal) -> str:
     alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the failing version is out of service")
     road.sluice("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "0")
     expect(_alias(client, name)["FunctionVersion"] == works, "the version that works is not in service")
-    found = json.loads(road.sluice("drift", "--var-file", str(road.var_file), "--json"))["drift"]
-    expect(all("alias" not in one["address"] for one in found), f"a shift counts as drift: {found}")
     for again in (1, 0):
         moved = json.loads(road.sluice("rollback", "--json"))["moved"]
         expect(len(moved) == again, f"rollback moved {moved}")

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.infra.planning import ENVS, OfflinePlan, planned_addresses
+from tests.support.ledger_table import INCLUDED
 
 NAMED = {
     "aws_sqs_queue": "name",
@@ -361,6 +362,20 @@ def test_prod_retains_data_and_dev_lets_it_go(env_plan: tuple[str, OfflinePlan])
     assert {t["point_in_time_recovery"][0]["enabled"] for t in tables} == {prod}
     retention = {g["retention_in_days"] for g in plan.resources("aws_cloudwatch_log_group").values()}
     assert retention == ({90} if prod else {7})
+
+
+def test_the_ledgers_indexes_have_the_keys_and_attributes_that_its_readers_use(
+    env_plan: tuple[str, OfflinePlan],
+) -> None:
+    """A further index would cost writes; dev has one shard of each, and prod several."""
+    env, plan = env_plan
+    [table] = [one for name, one in plan.resources("aws_dynamodb_table").items() if "ledger" in name]
+    assert {
+        (one["name"], one["hash_key"], one["range_key"], one["projection_type"], frozenset(one["non_key_attributes"]))
+        for one in table["global_secondary_index"]
+    } == {(*index, "INCLUDE", frozenset(included)) for index, included in INCLUDED.items()}
+    shards = int(plan.document["variables"]["ledger_shards"]["value"])
+    assert shards > 1 if env == "prod" else shards == 1
 
 
 def test_no_password_is_planned(env_plan: tuple[str, OfflinePlan]) -> None:

@@ -67,7 +67,7 @@ def in_engine(script: Path, *arguments: str, seconds: float = 120, **settings: s
 class Engine:
     """A running engine process."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, module: str = "sluice_ext.main", **environment: str) -> None:
         demand_engine()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -83,7 +83,7 @@ class Engine:
         }
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [PYTHON, "-m", "sluice_ext.main"], env=values, stdout=log, stderr=subprocess.STDOUT, cwd=home
+                [PYTHON, "-m", module], env=values, stdout=log, stderr=subprocess.STDOUT, cwd=home
             )
         eventually(self._up, 60, "the engine to answer")
 

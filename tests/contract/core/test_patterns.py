@@ -126,13 +126,13 @@ def subscribed(engine: Engine, topic: str, to: Queue, policy: Any, scope: str) -
 
 def test_a_subscription_filters_by_the_body(engine: Engine, topic: str, inbox: Callable[[], Queue]) -> None:
     to = inbox()
-    policy = {"k": [{"prefix": "a"}, 5, {"anything-but": {"suffix": ".tmp"}}], "i": {"a": [1], "b": [2]}}
+    policy = {"k": [{"prefix": "a"}, 5, {"anything-but": {"prefix": "tmp."}}], "i": {"a": [1], "b": [2]}}
     subscribed(engine, topic, to, policy, "MessageBody")
     good = {"i": [{"a": 1, "b": 2}]}
     bodies = [
         {"k": 5, **good, "n": 1},
         {"k": "x.json", **good, "n": 2},
-        {"k": "x.tmp", **good, "n": 3},
+        {"k": "tmp.x", **good, "n": 3},
         {"k": "a.tmp", **good, "n": 4},
         {"k": 5, "i": [{"a": 1}, {"b": 2}], "n": 5},
         {"k": 5, "i": [{"a": True, "b": 2}], "n": 6},

@@ -73,6 +73,14 @@ def test_start_after_and_prefix(s3: Any, bucket: str) -> None:
     assert [one["Prefix"] for one in inside["CommonPrefixes"]] == ["a/b/"]
 
 
+def test_a_token_goes_before_start_after(s3: Any, bucket: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (StartAfter)"""
+    token = s3.list_objects_v2(Bucket=bucket, MaxKeys=2)["NextContinuationToken"]
+    rest = s3.list_objects_v2(Bucket=bucket, ContinuationToken=token, StartAfter="zzz")
+    assert [one["Key"] for one in rest["Contents"]] == IN_ORDER[2:]
+    assert "StartAfter" not in rest
+
+
 def test_more_than_a_thousand_are_never_on_a_page_and_none_when_none_are_asked_for(s3: Any) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (MaxKeys)"""
     name = f"list-{uuid.uuid4().hex[:8]}"

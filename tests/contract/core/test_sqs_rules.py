@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQue
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 """
 
+import itertools
 import json
 import time
 import uuid
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.engine_harness import Engine, Function, Queue, eventually, throughout
 
@@ -153,6 +156,74 @@ def test_a_group_waits_for_its_messages_in_flight(engine: Engine) -> None:
     eventually(lambda: list(fifo.receive()) == ["b1"], 5, "b1 to return")
     fifo.delete(first["a1"])
     assert list(fifo.receive()) == ["a2", "a3"]
+
+
+def test_what_returns_is_there_before_later_ones_in_flight(engine: Engine) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html"""
+    fifo = Fifo(engine, ContentBasedDeduplication="True")
+    fifo.send("a", "a1", "a2")
+    first = fifo.receive()
+    fifo.send("a", "a3")
+    fifo.change(first["a1"], 0)
+    again = fifo.receive()
+    assert list(again) == ["a1"], "a2 is in flight and stops a3"
+    fifo.delete(again["a1"])
+    assert fifo.receive() == {}
+    fifo.delete(first["a2"])
+    assert list(fifo.receive()) == ["a3"]
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("send", "receive", "release", "delete")), st.integers(0, 11)), min_size=4, max_size=14
+)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(steps=STEPS)
+def test_a_group_gives_what_stands_before_its_first_message_in_flight(engine: Engine, steps: list[Any]) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html"""
+    fifo = Fifo(engine)
+    groups: dict[str, list[str]] = {"a": [], "b": []}  # what is not deleted, in the order it was sent
+    in_flight: dict[str, str] = {}
+
+    def available(group: str) -> list[str]:
+        return list(itertools.takewhile(lambda body: body not in in_flight, groups[group]))
+
+    for number, (step, choice) in enumerate(steps):
+        if step == "send":
+            group = "ab"[choice % 2]
+            groups[group].append(f"{group}{number}")
+            fifo.send(group, groups[group][-1])
+        elif step == "receive":
+            wanted = choice % 4 + 1
+            free = {group: available(group) for group in groups}
+            found = fifo.receive(wanted)
+            assert len(found) == min(wanted, sum(len(bodies) for bodies in free.values()))
+            for group, bodies in free.items():
+                of_group = [body for body in found if body[0] == group]
+                assert of_group == bodies[: len(of_group)]
+            in_flight |= found
+        elif in_flight:
+            body = sorted(in_flight)[choice % len(in_flight)]
+            handle = in_flight.pop(body)
+            if step == "release":
+                fifo.change(handle, 0)
+            else:
+                fifo.delete(handle)
+                groups[body[0]].remove(body)
+
+
+def test_dead_messages_do_not_stop_their_group(engine: Engine) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html"""
+    dead = Fifo(engine)
+    policy = json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 1})
+    fifo = Fifo(engine, RedrivePolicy=policy)
+    fifo.send("a", "a1")
+    assert list(fifo.receive(VisibilityTimeout=0)) == ["a1"]
+    assert fifo.receive() == {}
+    fifo.send("a", "a2")
+    assert list(fifo.receive()) == ["a2"]
+    assert list(dead.receive()) == ["a1"]
 
 
 def test_a_group_returns_in_its_order(engine: Engine) -> None:

@@ -156,6 +156,7 @@ def test_what_is_no_pattern_is_refused_with_awss_reason(pattern: str, reason: st
         (MAPPING, {"anything-but": {"prefix": "a"}}),
         (SNS, {"prefix": {"equals-ignore-case": "a"}}),
         (SNS, {"anything-but": {"equals-ignore-case": "a"}}),
+        (SNS, {"anything-but": {"suffix": "a"}}),
         (SNS, {"numeric": ["<", 2e9]}),
         (SNS, {"wildcard": "a*b*c*d*"}),
     ],

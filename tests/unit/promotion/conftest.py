@@ -242,6 +242,9 @@ DOCUMENT = {
          "change": {"actions": ["update"], "before": {"delay": 0}, "after": {"delay": 0}}},
         {"address": "aws_sns_topic.gone", "type": "aws_sns_topic", "mode": "managed",
          "change": {"actions": ["delete"], "before": {"name": "n"}, "after": None}},
+        {"address": "aws_lambda_alias.live", "type": "aws_lambda_alias", "mode": "managed",  # a shift has moved it
+         "change": {"actions": ["update"], "before": {"function_version": "1", "description": "in service"},
+                    "after": {"function_version": "2", "description": "2 after 1"}}},
     ],
 }  # fmt: skip
 

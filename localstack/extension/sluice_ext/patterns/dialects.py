@@ -44,7 +44,7 @@ MAPPING: Final = Dialect(
 # https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
 SNS: Final = Dialect(
     operators=_COMMON | {"cidr", "wildcard"},
-    but=_NESTED - {"equals-ignore-case"},
+    but=frozenset({"prefix", "wildcard"}),
     inside_affix=frozenset(),
     largest=Decimal("1e9"),
     combinations=150,

@@ -116,7 +116,7 @@ def list_objects_v2(bucket: Any, parameters: Mapping[str, Any]) -> dict[str, Any
         answer["NextContinuationToken"] = base64.b64encode(found.following.encode(), b"._").decode()
     if token:
         answer["ContinuationToken"] = token
-    if start_after:
+    elif start_after:  # a token goes before it, and the answer does not have both
         answer["StartAfter"] = encoded(start_after, request.encoding)
     return answer
 

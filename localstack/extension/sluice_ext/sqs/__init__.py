@@ -5,8 +5,8 @@ def install() -> None:
     """Count messages for CloudWatch, refuse what AWS refuses, and replace the redrive."""
     from sluice_ext.sqs import metrics, pausing, redrive, rules, visibility
 
+    visibility.install()  # before the metrics, which count what it receives
     metrics.install()
     rules.install()
-    visibility.install()
     redrive.install()
     pausing.install()

@@ -33,6 +33,8 @@ _WORDS: Final = {
     "FifoThroughputLimit": ("perQueue", "perMessageGroupId"),
     "SqsManagedSseEnabled": ("true", "false"),
 }
+# SQS takes "True", too, and answers "true".
+_BOOLEANS: Final = ("ContentBasedDeduplication", "FifoQueue", "SqsManagedSseEnabled")
 _MAX_RECEIVES: Final = 1000
 _MAX_MESSAGE_ATTRIBUTES: Final = 10
 
@@ -41,10 +43,12 @@ def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
 
     def create(self: Any, context: Any, queue_name: str, attributes: Any = None, *args: Any, **kwargs: Any) -> Any:
+        attributes = plain(attributes)
         check(f"arn:aws:sqs:{context.region}:{context.account_id}:{queue_name}", attributes or {})
         return original_create(self, context, queue_name, attributes, *args, **kwargs)
 
     def change(self: Any, context: Any, queue_url: str, attributes: Any, **kwargs: Any) -> Any:
+        attributes = plain(attributes)
         check(self._resolve_queue(context, queue_url=queue_url).arn, attributes or {})
         return original_change(self, context, queue_url, attributes, **kwargs)
 
@@ -86,6 +90,14 @@ def install() -> None:
     original_receive = replace(SqsProvider, "receive_message", receive)
     original_put = replace(SqsProvider, "_put_message", put)
     original_attributes = replace(provider, "check_attributes", check_count, expect="(message_attributes)")
+
+
+def plain(attributes: Any) -> Any:
+    """The attributes with true and false in small letters."""
+    return attributes and {
+        name: value.lower() if name in _BOOLEANS and isinstance(value, str) else value
+        for name, value in attributes.items()
+    }
 
 
 def check_visibility(seconds: int) -> None:

@@ -1,0 +1,42 @@
+"""A pytest plugin of the suite's run: the port of the engine, and one outcome per test in a JSON file.
+
+SUITE_PORT is the engine's port, SUITE_RESULTS the file: {test: [outcome, the error's last lines]}. It runs in the
+environment of the suite, which has no part of this project.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from localstack import constants
+
+constants.DEFAULT_PORT_EDGE = int(os.environ["SUITE_PORT"])  # the suite's conftest takes its port from there
+_ERROR = 1500  # characters
+_found: dict[str, list[str]] = {}
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """The worst outcome of a test's three phases; a skip is none of the engine's."""
+    name, error = report.nodeid, ""
+    if report.failed:
+        error = str(report.longrepr)[-_ERROR:]
+    elif report.skipped:
+        error = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", ""))
+    if report.when == "call" or report.outcome != "passed":
+        known = _found.get(name)
+        if known is None or report.failed:
+            _found[name] = [report.outcome if report.when == "call" or not report.failed else "error", error]
+    if report.when == "teardown":
+        _write()
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """A file also of a run that was stopped."""
+    _write()
+
+
+def _write() -> None:
+    path = Path(os.environ["SUITE_RESULTS"])
+    path.with_suffix(".new").write_text(json.dumps(_found, indent=1, sort_keys=True))
+    path.with_suffix(".new").replace(path)
