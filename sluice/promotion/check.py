@@ -277,7 +277,7 @@ def destroy(road: Rehearsal) -> str:
 
 
 def recreate(road: Rehearsal) -> str:
-    """A deployment that breaks off, because a name is taken in its midst, is continued by the next plan."""
+    """A deployment that breaks off, because a name has an owner already, is continued by the next plan."""
     planned = len(road.plan()["changes"])
     group = f"/aws/lambda/sluice-{ENV}-settle"
     road.client("logs").create_log_group(logGroupName=group)
