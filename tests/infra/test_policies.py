@@ -625,7 +625,7 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_METRICS_NAMESPACE": "sluice-test",
         "POWERTOOLS_LOG_LEVEL": "INFO",
-        "LEDGER_SHARDS": "1",
+        "LEDGER_SHARDS": "8",
         "LEDGER_TABLE": "sluice-test-ledger",
         "CHUNK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-chunks",
         "NOTIFICATIONS_TOPIC_ARN": TOPIC,

@@ -78,6 +78,8 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "SQS_ENABLE_MESSAGE_RETENTION_PERIOD": "1",
     # Presigned URLs that expired or were altered are refused.
     "S3_SKIP_SIGNATURE_VALIDATION": "0",
+    # So are KMS keys that are not there, or disabled.
+    "S3_SKIP_KMS_KEY_VALIDATION": "0",
     "LOCALSTACK_HOST": "127.0.0.1",
     "USE_SSL": "0",
     # One CloudWatch call per SQS call costs more than the call itself; metrics are counted in memory instead.

@@ -376,3 +376,18 @@ def test_the_server_header_is_the_services(s3: Any, engine: Engine) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html"""
     assert s3.list_buckets()["ResponseMetadata"]["HTTPHeaders"]["server"] == "AmazonS3"
     assert engine.client("dynamodb").list_tables()["ResponseMetadata"]["HTTPHeaders"]["server"] == "Server"
+
+
+def test_an_object_needs_a_key_that_is_there_and_enabled(engine: Engine, s3: Any, bucket: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
+    kms = engine.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    encrypted = {"Bucket": bucket, "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    s3.put_object(**encrypted, Key="kept", Body=b"x")
+    kms.disable_key(KeyId=key)
+    assert refusal(s3.put_object, **encrypted, Key="more") == ("KMS.DisabledException", 400)
+    assert refusal(s3.get_object, Bucket=bucket, Key="kept") == ("KMS.DisabledException", 400)
+    kms.enable_key(KeyId=key)
+    assert body(s3, bucket, "kept") == b"x"
+    missing = encrypted | {"SSEKMSKeyId": key[:-36] + str(uuid.uuid4())}
+    assert refusal(s3.put_object, **missing, Key="more") == ("KMS.NotFoundException", 400)

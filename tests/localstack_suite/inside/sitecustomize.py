@@ -12,7 +12,7 @@ _resolve = socket.getaddrinfo
 
 def _getaddrinfo(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
     name = host.decode() if isinstance(host, bytes) else host
-    if isinstance(name, str) and name.rstrip(".").endswith("localhost.localstack.cloud"):
+    if isinstance(name, str) and name.rstrip(".").endswith(("localhost.localstack.cloud", ".localhost")):
         host = "127.0.0.1"
     if str(port) == "4566":
         port = int(os.environ.get("SUITE_PORT", port))

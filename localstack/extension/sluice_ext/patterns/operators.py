@@ -73,17 +73,20 @@ def _affix_of_any_case(name: str, value: dict[str, Any]) -> Test:
 
 
 def wildcard(text: str, most_stars: int) -> re.Pattern[str]:
-    r"""``*`` is any text, also none and also lines; ``\*`` is a star and ``\\`` a backslash."""
+    r"""``*`` is any text, also none and also lines; ``\*`` is a star and ``\\`` a backslash.
+
+    AWS counts the positions in its errors from the quotation mark before the text.
+    """
     parts, stars, at = [], 0, 0
     while at < len(text):
         if text[at] == "*":
             if text[at + 1 : at + 2] == "*":
-                raise InvalidPattern(f"Consecutive wildcard characters at pos {at}")
+                raise InvalidPattern(f"Consecutive wildcard characters at pos {at + 1}")
             parts.append(".*")
             stars += 1
         elif text[at] == "\\":
             if text[at + 1 : at + 2] not in ("*", "\\") or at + 1 >= len(text):
-                raise InvalidPattern(f"Invalid escape character at pos {at}")
+                raise InvalidPattern(f"Invalid escape character at pos {at + 1}")
             at += 1
             parts.append(re.escape(text[at]))
         else:
