@@ -12,6 +12,7 @@ from sluice_ext.dynamodb import (
     administration,
     batches,
     definitions,
+    descriptions,
     queries,
     reads,
     scans,
@@ -55,6 +56,7 @@ _OPERATIONS: dict[str, Operation] = {
 
 def create_service() -> Service:
     """The DynamoDB service for LocalStack's service manager."""
+    descriptions.install()
     RESERVED.update(word.upper() for word in ReservedKeywords.get_reserved_keywords())
     model = load_service("dynamodb")
     table = {name: _handler(name) for name in model.operation_names}
