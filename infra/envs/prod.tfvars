@@ -17,6 +17,8 @@ abort_multipart_days    = 7
 log_retention_days      = 90
 event_archive_days      = 30
 
+notice_gather_seconds = 300 # a bad batch is one mail
+
 chunk_bytes              = 16777216 # 16 MiB
 single_chunk_limit_bytes = 67108864 # 64 MiB
 

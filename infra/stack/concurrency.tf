@@ -6,6 +6,8 @@ locals {
   # Lambda does not give away the last 100: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
   unreservable_concurrency = 100
 
+  digest_concurrency = 2 # the least that Lambda accepts: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+
   reserved_concurrency = sum([for one in [
     var.ingest_reserved_concurrency,
     var.transform_reserved_concurrency,
@@ -18,6 +20,7 @@ locals {
     var.feedback_enabled ? var.feedback_maximum_concurrency : 0,
     var.lake_enabled ? var.lake_maximum_concurrency : 0,
     var.quality_gate_enabled ? 2 : 0,
+    local.notices_gathered ? local.digest_concurrency : 0,
   ])
   needed_concurrency = local.reserved_concurrency + local.queue_concurrency
 }

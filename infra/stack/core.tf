@@ -33,8 +33,11 @@ locals {
   core = {
     account   = module.notifications.account
     topic_arn = module.notifications.arn
-    bus_name  = module.event_bus.name
-    bus_arn   = module.event_bus.arn
+    # For alarms about what mails the notices; null where mails come from the topic of notices.
+    mail_topic_arn = local.notices_gathered ? module.mail[0].arn : null
+
+    bus_name = module.event_bus.name
+    bus_arn  = module.event_bus.arn
 
     event_dlq_arn = module.event_dlq.arn
 
@@ -65,12 +68,12 @@ locals {
   }
 
   core_branch = {
-    functions = {
+    functions = merge({
       ingest    = module.ingest.branch_entry
       transform = module.transform.branch_entry
       settle    = module.settle.branch_entry
-    }
-    queues = {
+    }, local.notices_gathered ? { digest = module.digest[0].branch_entry } : {})
+    queues = merge({
       chunks = {
         name     = module.chunk_queue.name
         url      = module.chunk_queue.url
@@ -93,7 +96,15 @@ locals {
         dlq_url  = module.event_dlq.url
         label    = "event"
       }
-    }
+      }, local.notices_gathered ? {
+      digest = {
+        name     = module.digest_queue[0].name
+        url      = module.digest_queue[0].url
+        dlq_name = module.digest_dlq[0].name
+        dlq_url  = module.digest_dlq[0].url
+        label    = "digest"
+      }
+    } : {})
     workflows = {}
     tables = {
       idempotency = module.idempotency_table.name

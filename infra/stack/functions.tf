@@ -21,12 +21,13 @@ locals {
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
       resources = [var.kms_key_arn]
     }],
-    var.topic_kms_key_arn == null ? [] : [{
-      sid       = "UseTopicKey"
-      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [var.topic_kms_key_arn]
-    }],
+    local.topic_key_permissions,
   )
+  topic_key_permissions = var.topic_kms_key_arn == null ? [] : [{
+    sid       = "UseTopicKey"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [var.topic_kms_key_arn]
+  }]
 
   shared_permissions = concat([
     {

@@ -12,7 +12,7 @@ module "notifications" {
   source = "../modules/topic"
 
   name        = "${local.prefix}-notifications"
-  email       = var.notification_email
+  email       = local.notices_gathered ? null : var.notification_email
   kms_key_arn = var.topic_kms_key_arn
 }
 

@@ -41,6 +41,36 @@ override_resource {
 }
 
 override_resource {
+  target = module.mail[0].aws_sns_topic.this
+  values = {
+    arn = "arn:aws:sns:us-east-1:123456789012:sluice-test-mail"
+  }
+}
+
+override_resource {
+  target = module.digest[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-digest"
+  }
+}
+
+override_resource {
+  target = module.digest_queue[0].aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-digest"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-digest"
+  }
+}
+
+override_resource {
+  target = module.digest_dlq[0].aws_sqs_queue.this
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:sluice-test-digest-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-digest-dlq"
+  }
+}
+
+override_resource {
   target = module.event_bus.aws_cloudwatch_event_bus.this
   values = {
     arn = "arn:aws:events:us-east-1:123456789012:event-bus/sluice-test-events"
@@ -458,6 +488,7 @@ variables {
   artifacts_dir = "./tests/artifacts"
   ops_enabled   = true
 
+  notice_gather_seconds = 300
   observability_enabled = true
   warehouse_enabled     = true
   warehouse_ca_file     = "./tests/authority.pem"

@@ -67,6 +67,21 @@ run "a_mailbox_is_subscribed_on_request" {
   }
 }
 
+run "a_topic_of_mails_takes_alarms_and_no_events" {
+  variables {
+    allows_eventbridge = false
+  }
+
+  module {
+    source = "./modules/topic"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : statement.Sid] == ["AllowAlarmsOfThisAccount", "DenyPlainHttp"]
+    error_message = "EventBridge must not be allowed to publish mails"
+  }
+}
+
 run "the_bus_has_an_archive_on_request" {
   variables {
     archive_days = 30

@@ -44,6 +44,7 @@ run "bad_settings_are_refused" {
     kms_key_arn                    = "alias/mine"
     log_level                      = "LOUD"
     log_retention_days             = 8
+    notice_gather_seconds          = 301
     notification_email             = "no-address"
     passed_over_keys               = ["*/_SUCCESS", "**"]
     project                        = "My_Project"
@@ -72,6 +73,7 @@ run "bad_settings_are_refused" {
     var.log_level,
     var.log_retention_days,
     var.tracing_mode,
+    var.notice_gather_seconds,
     var.notification_email,
     var.event_archive_days,
     var.idempotency_ttl_days,
@@ -209,12 +211,13 @@ run "what_cannot_be_read_again_is_no_place_for_raw_objects" {
   expect_failures = [var.bronze_transition, var.warehouse_readers, var.warehouse_ca_file]
 }
 
-run "what_reads_the_warehouse_needs_it" {
+run "what_needs_a_branch_is_refused_without_it" {
   command = plan
 
   variables {
-    api_enabled       = true
-    canonical_enabled = true
+    api_enabled           = true
+    canonical_enabled     = true
+    notice_gather_seconds = 60 # only alarms report that mails cannot be sent
   }
 
   module {
@@ -224,6 +227,7 @@ run "what_reads_the_warehouse_needs_it" {
   expect_failures = [
     var.canonical_enabled,
     var.api_enabled,
+    var.notice_gather_seconds,
   ]
 }
 

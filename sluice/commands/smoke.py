@@ -13,7 +13,7 @@ from sluice.tables import layout
 if TYPE_CHECKING:
     from sluice.demo.smoke import Smoke
 
-PANEL, ORDER = "Deployment", 28
+PANEL, ORDER = "Deployment", 27
 
 CHECKS = layout("check:fold", "expected:number", "found:number", "verdict")
 

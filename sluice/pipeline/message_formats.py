@@ -28,6 +28,7 @@ class Kind(StrEnum):
     EVENT = "event that ingest failed on"
     COMMITTED = "object.committed event that a branch failed on"
     STAGED = "object.staged event whose audit was not started"
+    NOTICE = "notice that was not mailed"
     UNDELIVERED = "event that EventBridge could not deliver"
     UNKNOWN = "unknown"
 
@@ -96,10 +97,10 @@ def read_message(queue: Queue, message: Mapping[str, Any]) -> DeadLetterMessage:
 
 
 def _reader(queue: Queue) -> Callable[[str], dict[str, Any]]:
-    """The core's queues hold notifications of S3 and chunk messages, those of branches events about objects."""
+    """The core's queues hold S3's notifications, chunks and notices, those of branches events about objects."""
     if queue.branch != CORE:
         return _object_event
-    return _chunk if queue.key == "chunks" else _notification
+    return {"chunks": _chunk, "digest": _notice}.get(queue.key, _notification)
 
 
 def _undelivered(message: Mapping[str, Any]) -> str:
@@ -133,6 +134,16 @@ def _notification(body: str) -> dict[str, Any]:
     if raw.get("schema") == FAILED_OBJECT:
         return about | {"kind": Kind.OBJECT, "reason": f"{raw.get('reason')}: {raw.get('detail')}"}
     return about | {"kind": Kind.EVENT, "reason": _retries_exhausted(raw) if "requestPayload" in raw else SEE_LEDGER}
+
+
+def _notice(body: str) -> dict[str, Any]:
+    """Whatever it is, the function `digest` can mail it."""
+    try:
+        notice = json.loads(body)
+        about = notice.get("kind") or notice.get("AlarmName")
+    except (ValueError, RecursionError, AttributeError):
+        about = None
+    return {"kind": Kind.NOTICE, "reason": f"not mailed: {str(about or 'a text')[:100]}"}
 
 
 def _object_event(body: str) -> dict[str, Any]:

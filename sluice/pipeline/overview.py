@@ -161,11 +161,12 @@ class Collector:
         return int(sum(point["Sum"] for point in answer.get("Datapoints", [])))
 
     def _unconfirmed(self) -> list[str]:
-        """Subscriptions of the topic whose link in the first mail was not followed; AWS forgets them after two days.
+        """Subscriptions whose link in the first mail was not followed; AWS forgets them after two days.
 
+        Of the topic that mail addresses subscribe to: that of mails where notices are gathered, else that of notices.
         https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
         """
-        topic = self.stack.outputs.get("notifications_topic_arn")
+        topic = self.stack.outputs.get("mail_topic_arn") or self.stack.outputs.get("notifications_topic_arn")
         if topic is None:
             return []
         pages = self.stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)

@@ -109,11 +109,15 @@ class OfflinePlan:
 
 
 @cache
-def offline_plan(var_file: Path) -> OfflinePlan:
-    """Plan the stack with a tfvars file and the plain provider. Raises AssertionError with Terraform's own words."""
+def offline_plan(var_file: Path, **variables: str) -> OfflinePlan:
+    """Plan the stack with a tfvars file, further variables and the plain provider.
+
+    Raises AssertionError with Terraform's own words.
+    """
+    given = [f"-var={name}={value}" for name, value in variables.items()]
     with tempfile.TemporaryDirectory(prefix="sluice-plan-") as folder:
         of_the_user = [ACCOUNT] if var_file == ENVS / "prod.tfvars" else []
-        return plan_in(copy_infra(Path(folder) / "infra"), [var_file, *of_the_user])
+        return plan_in(copy_infra(Path(folder) / "infra"), [var_file, *of_the_user], *given)
 
 
 def plan_in(infra: Path, var_files: list[Path], *options: str, **variables: str) -> OfflinePlan:
@@ -139,6 +143,6 @@ def plan_in(infra: Path, var_files: list[Path], *options: str, **variables: str)
         return OfflinePlan(json.loads(shown.stdout), tuple(heard.first_bytes))
 
 
-def planned_addresses(var_file: Path) -> frozenset[str]:
-    """Addresses of every resource that the plain provider would create with this tfvars file."""
-    return offline_plan(var_file).addresses
+def planned_addresses(var_file: Path, **variables: str) -> frozenset[str]:
+    """Addresses of every resource that the plain provider would create with this tfvars file and these variables."""
+    return offline_plan(var_file, **variables).addresses

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sluice.terraform.aws import OFFLINE_PROVIDER
-from sluice_ext.iam.policy import ALLOWED, DENIED, decide, statements
+from sluice_ext.iam.policy import ALLOWED, DENIED, decide, listed, statements
 from tests.infra.conftest import MockRun
 from tests.infra.planning import INFRA, copy_infra, environment, terraform
 
@@ -184,8 +184,12 @@ def test_every_call_of_the_stacks_roles_is_within_the_boundary(
     for resource in mocked_resources.values():
         if resource["type"] == "aws_iam_role_policy":
             for statement in statements(resource["values"]["policy"]):
-                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                outside |= {one for one in actions if decide(boundary, one, "") != ALLOWED and one != "iam:PassRole"}
+                actions = listed(statement["Action"])
+                resources = listed(statement["Resource"])
+                outside |= {
+                    one for one in actions for arn in resources
+                    if decide(boundary, one, arn) != ALLOWED and one != "iam:PassRole"
+                }  # fmt: skip
     assert outside == set()
 
 

@@ -55,7 +55,7 @@ EXCEPTIONS = (
         "CKV_AWS_26",
         # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
         "topic_kms_key_arn sets a key of your own; alarms and rules cannot send to a topic that AWS's own encrypts",
-        "module.notifications.aws_sns_topic.this",
+        "module.*aws_sns_topic.this",
     ),
     # Logs
     Unfollowed(

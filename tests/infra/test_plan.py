@@ -190,8 +190,22 @@ TAXI = dict.fromkeys(BUCKET, 1) | {
     "aws_vpc_security_group_egress_rule": 1,
 }
 
+GATHERED = {  # notices in one mail
+    "aws_cloudwatch_log_group": 1,
+    "aws_cloudwatch_metric_alarm": 4,  # errors, throttles, queue's age, dead-letter messages
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 2,
+    "aws_lambda_event_source_mapping": 1,
+    "aws_lambda_function": 1,
+    "aws_s3_object": 1,
+    "aws_sns_topic": 1,
+    "aws_sns_topic_policy": 1,
+    "aws_sns_topic_subscription": 1,
+    "aws_sqs_queue": 2,
+}
+
 PROD = {
-    "aws_lambda_alias": 17,  # of every function but the two that a deployment itself invokes
+    "aws_lambda_alias": 18,  # of every function but the two that a deployment itself invokes
     "terraform_data": 1,  # the time in the name of the warehouse's last snapshot
     "aws_rds_cluster_instance": 1,  # the reader
     "aws_cloudwatch_event_archive": 1,
@@ -240,8 +254,8 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
     branches = sum(
         map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS, LAKE, QUALITY, TAXI)), Counter()
     )
-    added = PROD if env == "prod" else {}
-    assert kinds == Counter(core) + branches + Counter(added)
+    added = Counter(PROD) + Counter(GATHERED) if env == "prod" else Counter()
+    assert kinds == Counter(core) + branches + added
     assert len(plan.addresses) == kinds.total()
 
 
@@ -279,9 +293,11 @@ def test_tables_come_after_the_network_and_before_what_uses_them(env_plan: tuple
 def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
     dev, prod = planned_addresses(ENVS / "dev.tfvars"), planned_addresses(ENVS / "prod.tfvars")
     assert dev - prod == set()
-    assert prod - dev == {
+    functions = {address for address in prod if address.endswith(".aws_lambda_function.this")}
+    gathered = {address for address in prod - dev if "digest" in address or address.startswith("module.mail[0].")}
+    assert len(gathered) == sum(GATHERED.values()) + 2  # the mail address's subscription, the alias
+    assert prod - dev - gathered == {
         "module.event_bus.aws_cloudwatch_event_archive.this[0]",
-        "module.notifications.aws_sns_topic_subscription.email[0]",
         "module.warehouse[0].module.database.terraform_data.made[0]",
         "module.warehouse[0].module.database.aws_rds_cluster_instance.reader[0]",
         "module.api[0].module.jobs.aws_iam_role.schedule[0]",
@@ -294,10 +310,21 @@ def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
         # Every function but those that a deployment itself invokes.
         *(
             address.replace("aws_lambda_function.this", "aws_lambda_alias.live[0]")
-            for address in dev
-            if address.endswith(".aws_lambda_function.this") and ".migrate." not in address
+            for address in functions & dev
+            if ".migrate." not in address
         ),
     }
+
+
+def test_a_mail_address_subscribes_where_notices_are_gathered(env_plan: tuple[str, OfflinePlan]) -> None:
+    """Programs subscribe to the topic of notices; the address to one topic only, or it got each notice twice."""
+    env, plan = env_plan
+    found = {address: one["protocol"] for address, one in plan.resources("aws_sns_topic_subscription").items()}
+    gathered = {
+        "module.mail[0].aws_sns_topic_subscription.email[0]": "email",
+        "aws_sns_topic_subscription.digest[0]": "sqs",
+    }
+    assert found == (gathered if env == "prod" else {})
 
 
 def test_prods_triggers_invoke_the_alias_and_nothing_else(env_plan: tuple[str, OfflinePlan]) -> None:
@@ -324,12 +351,18 @@ def test_everything_is_named_and_tagged(env_plan: tuple[str, OfflinePlan]) -> No
 
 @pytest.mark.parametrize(
     ("consumer", "source", "trigger"),
-    [("transform", "chunk_queue", "chunk_trigger"), ("ingest", "ingest_queue", "ingest_trigger")],
+    [
+        ("transform", "chunk_queue", "chunk_trigger"),
+        ("ingest", "ingest_queue", "ingest_trigger"),
+        ("digest[0]", "digest_queue[0]", "digest_trigger[0]"),
+    ],
 )
 def test_a_message_is_hidden_for_six_timeouts(
     env_plan: tuple[str, OfflinePlan], consumer: str, source: str, trigger: str
 ) -> None:
-    _, plan = env_plan
+    env, plan = env_plan
+    if consumer == "digest[0]" and env != "prod":
+        return  # dev gathers no notices
     function = plan.resources("aws_lambda_function")[f"module.{consumer}.aws_lambda_function.this"]
     queue = plan.resources("aws_sqs_queue")[f"module.{source}.aws_sqs_queue.this[0]"]
     mapping = plan.resources("aws_lambda_event_source_mapping")[

@@ -12,6 +12,8 @@ EVENTS = "events.amazonaws.com"
 LEDGER = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-ledger"
 IDEMPOTENCY = f"arn:aws:dynamodb:{ACCOUNT}:table/sluice-test-idempotency"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:sluice-test-notifications"
+MAIL = f"arn:aws:sns:{ACCOUNT}:sluice-test-mail"
+DIGEST = f"arn:aws:sqs:{ACCOUNT}:sluice-test-digest"
 CHUNKS = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks"
 CHUNK_DLQ = f"arn:aws:sqs:{ACCOUNT}:sluice-test-chunks-dlq"
 INGEST = f"arn:aws:sqs:{ACCOUNT}:sluice-test-ingest"
@@ -398,6 +400,15 @@ ALLOWED = {
         "sqs:ChangeMessageVisibility": {CHUNK_DLQ},
         "sqs:ReceiveMessage": {CHUNK_DLQ},
     },
+    "digest[0]": {
+        "logs:CreateLogStream": {logs("digest")},
+        "logs:PutLogEvents": {logs("digest")},
+        "sns:Publish": {MAIL},
+        "sqs:ChangeMessageVisibility": {DIGEST},
+        "sqs:DeleteMessage": {DIGEST},
+        "sqs:GetQueueAttributes": {DIGEST},
+        "sqs:ReceiveMessage": {DIGEST},
+    },
     "observability[0].module.watch": {
         "dynamodb:GetItem": {LEDGER},
         "dynamodb:Query": {f"{LEDGER}/index/open_objects"},
@@ -410,6 +421,7 @@ ALLOWED = {
 TRIGGERS = {
     "ingest": "module.ingest_trigger.",
     "transform": "module.chunk_trigger.",
+    "digest[0]": "module.digest_trigger[0].",
     "warehouse[0].module.load": "module.warehouse[0].module.load_trigger.",
     "feedback[0].module.function": "module.feedback[0].module.trigger.",
     "lake[0].module.register": "module.lake[0].module.trigger.",
@@ -506,22 +518,27 @@ def test_buckets_queues_and_topic_refuse_plain_http(mocked_resources: Resources)
         and statement["Principal"] == "*"
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert len(carriers) == 22
+    assert len(carriers) == 25
     assert refusing == carriers
 
 
 def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources) -> None:
     kinds = ("aws_s3_bucket_policy", "aws_sqs_queue", "aws_sns_topic_policy")
     for address, statement in statements(mocked_resources, *kinds):
-        # EventBridge meets no condition of a topic's policy, see below.
+        # EventBridge meets no condition of a topic's policy, see below; a topic's ARN names its account.
         to_topic = mocked_resources[address]["type"] == "aws_sns_topic_policy"
-        if statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
+        from_topic = statement["Principal"] == {"Service": "sns.amazonaws.com"}
+        if from_topic:
+            assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC}}, address
+        elif statement["Effect"] == "Allow" and not (to_topic and statement["Principal"] == {"Service": EVENTS}):
             assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}, address
     allowed = [s for _, s in statements(mocked_resources, "aws_sqs_queue") if s["Effect"] == "Allow"]
     [from_bucket] = [one for one in allowed if one["Principal"] == {"Service": "s3.amazonaws.com"}]
     assert (from_bucket["Resource"], from_bucket["Action"]) == (INGEST, "sqs:SendMessage")
     assert from_bucket["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::sluice-test-bronze"}
-    from_the_bus = [one for one in allowed if one is not from_bucket]
+    from_topic_to = {one["Resource"] for one in allowed if one["Principal"] == {"Service": "sns.amazonaws.com"}}
+    assert from_topic_to == {DIGEST, f"{DIGEST}-dlq"}
+    from_the_bus = [one for one in allowed if one is not from_bucket and one["Resource"] not in from_topic_to]
     assert {statement["Principal"]["Service"] for statement in from_the_bus} == {EVENTS}
     rules = f"arn:aws:events:{ACCOUNT}:rule/sluice-test-events/sluice-test-"
     each = [f"{rules}{branch}" for branch in ("feedback", "lake", "loads", "quality") for _ in ("queue", "dlq")]
@@ -571,6 +588,35 @@ def test_what_eventbridge_cannot_deliver_goes_to_a_queue_that_lets_its_rule_send
         ]
         arn = f"arn:aws:events:{ACCOUNT}:rule/{path}"
         assert any(fnmatchcase(arn, source) for source in sources), target["address"]
+
+
+def test_alarms_about_the_mails_reach_the_address_without_them(mocked_resources: Resources) -> None:
+    """Every alarm notifies the topic of notices; those about digest notify the topic of mails, too."""
+    alarms = {
+        one["values"]["alarm_name"].removeprefix("sluice-test-"): one["values"]
+        for one in mocked_resources.values()
+        if one["type"] == "aws_cloudwatch_metric_alarm"
+    }
+    direct = {"digest-errors", "digest-throttles", "digest-queue-age", "digest-dead-letters"}
+    assert direct < alarms.keys()
+    for name, alarm in alarms.items():
+        wanted = {TOPIC, MAIL} if name in direct else {TOPIC}
+        assert set(alarm["alarm_actions"]) == set(alarm["ok_actions"]) == wanted, name
+
+
+def test_the_topic_of_notices_may_send_to_the_queue_of_digest_and_its_dead_letter_queue(
+    mocked_resources: Resources,
+) -> None:
+    """https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html"""
+    subscription = mocked_resources["aws_sns_topic_subscription.digest[0]"]["values"]
+    assert (subscription["topic_arn"], subscription["endpoint"]) == (TOPIC, DIGEST)
+    assert subscription["raw_message_delivery"] is True
+    assert json.loads(subscription["redrive_policy"]) == {"deadLetterTargetArn": f"{DIGEST}-dlq"}
+    for queue in ("digest_queue", "digest_dlq"):
+        policy = json.loads(mocked_resources[f"module.{queue}[0].aws_sqs_queue.this[0]"]["values"]["policy"])
+        [sender] = [one for one in policy["Statement"] if one["Effect"] == "Allow"]
+        assert sender["Principal"] == {"Service": "sns.amazonaws.com"}
+        assert sender["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC}}
 
 
 def test_a_queues_own_policy_names_the_queue(mocked_resources: Resources) -> None:
@@ -625,7 +671,7 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_METRICS_NAMESPACE": "sluice-test",
         "POWERTOOLS_LOG_LEVEL": "INFO",
-        "LEDGER_SHARDS": "1",
+        "LEDGER_SHARDS": "8",
         "LEDGER_TABLE": "sluice-test-ledger",
         "CHUNK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sluice-test-chunks",
         "NOTIFICATIONS_TOPIC_ARN": TOPIC,
@@ -660,6 +706,8 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "REPLAY_BATCH_OBJECTS": "200",
         "REPLAY_DEADLINE_SECONDS": "21600",
     }
+    digest = settings("digest[0]")
+    assert (digest["MAIL_TOPIC_ARN"], digest["STACK_NAME"]) == (MAIL, "sluice-test")
     assert settings("transform") == shared | {
         "POWERTOOLS_SERVICE_NAME": "transform",
         "SILVER_BUCKET": "sluice-test-silver",

@@ -10,6 +10,8 @@ from sluice import engine
 from sluice.engine.instance import Instance
 from sluice.paths import ROOT
 
+GATHER = "notice_gather_seconds"
+"""The variable by which notices are gathered into mails; 0 in dev.tfvars."""
 DEV = ROOT / "infra" / "envs" / "dev.tfvars"
 # Small chunks, so that a small object has several; a short timeout, so that a message whose function died comes back
 # while the test still waits (its visibility timeout is six times as long).
@@ -30,6 +32,7 @@ TEST_VARS = {
     "quality_gather_seconds": 2,
     "taxi_steps_timeout_seconds": 30,
     "taxi_retry_seconds": 1,
+    GATHER: 2,
     "feedback_alert_quiet_seconds": 600,  # longer than any test: a notice that is sent again has been claimed again
     # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
     "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},

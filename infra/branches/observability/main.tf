@@ -52,13 +52,14 @@ module "watch" {
 module "alarms" {
   source = "../../modules/alarms"
 
-  name      = var.deployment.prefix
-  region    = var.core.account.region
-  namespace = var.deployment.prefix
-  topic_arn = var.core.topic_arn
-  functions = { for key, function in local.functions : key => function.name if function.alarms }
-  workflows = { for key, workflow in local.workflows : key => workflow.arn if workflow.alarms }
-  alarms    = var.alarms
+  name           = var.deployment.prefix
+  region         = var.core.account.region
+  namespace      = var.deployment.prefix
+  topic_arn      = var.core.topic_arn
+  mail_topic_arn = var.core.mail_topic_arn
+  functions      = { for key, function in local.functions : key => function.name if function.alarms }
+  workflows      = { for key, workflow in local.workflows : key => workflow.arn if workflow.alarms }
+  alarms         = var.alarms
 
   watch = {
     name      = module.watch.name

@@ -16,9 +16,10 @@ variable "deployment" {
 variable "core" {
   description = "What the core has created for its branches (infra/stack/core.tf)."
   type = object({
-    account       = object({ partition = string, region = string, id = string })
-    topic_arn     = string
-    event_dlq_arn = string
+    account        = object({ partition = string, region = string, id = string })
+    topic_arn      = string
+    mail_topic_arn = optional(string)
+    event_dlq_arn  = string
     buckets = object({
       artifacts = object({ name = string, arn = string })
     })

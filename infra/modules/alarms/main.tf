@@ -1,4 +1,5 @@
-# Every alarm notifies the topic when it fires and when it is over. What an alarm means and what to do about it is in
+# Every alarm notifies the topic when it fires and when it is over; those about the function that mails notices also notify
+# the topic of mails, for no mail of that function would report them. What an alarm means and what to do about it is in
 # docs/operations.md; its description names the first command.
 
 locals {
@@ -52,6 +53,12 @@ locals {
     }
   }
 
+  actions = {
+    for key in keys(local.metric_alarms) : key => concat(
+      [var.topic_arn], var.mail_topic_arn != null && startswith(key, "digest-") ? [var.mail_topic_arn] : [],
+    )
+  }
+
   metric_alarms = merge(local.functions_alarms, local.dead_letter_alarms, local.queue_alarms, local.service_alarms, {
     "objects-unfinished" = {
       namespace   = var.namespace
@@ -79,8 +86,8 @@ resource "aws_cloudwatch_metric_alarm" "metric" {
   evaluation_periods  = var.alarms.evaluation_periods
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
-  alarm_actions       = [var.topic_arn]
-  ok_actions          = [var.topic_arn]
+  alarm_actions       = local.actions[each.key]
+  ok_actions          = local.actions[each.key]
 
   # A service without data has nothing to report. The watch reports every minute: missing data means that it does not run.
   treat_missing_data        = each.key == "objects-unfinished" ? "missing" : "notBreaching"

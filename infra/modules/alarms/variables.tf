@@ -18,6 +18,12 @@ variable "topic_arn" {
   type        = string
 }
 
+variable "mail_topic_arn" {
+  description = "ARN of the topic that a mail address subscribes to, where the function `digest` gathers notices into mails; null where it does not."
+  type        = string
+  default     = null
+}
+
 variable "event_dlq_arn" {
   description = "ARN of the queue for events that EventBridge cannot deliver."
   type        = string

@@ -57,6 +57,14 @@ resource "aws_sqs_queue" "this" {
         StringEquals = { "aws:SourceAccount" = var.account.id }
         ArnEquals    = { "aws:SourceArn" = var.bucket_arn }
       }
+      }], var.topic_arn == null ? [] : [{
+      # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+      Sid       = "TakeNotices"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arn
+      Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arn } }
     }])
   })
 

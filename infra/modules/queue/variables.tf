@@ -71,6 +71,12 @@ variable "bucket_arn" {
   default     = null
 }
 
+variable "topic_arn" {
+  description = "ARN of the topic that may send to this queue: its messages, or those that it could not deliver; null when none may."
+  type        = string
+  default     = null
+}
+
 variable "existing" {
   description = "ARN and URL of a queue that exists already and is used instead of a new one; null creates one."
   type = object({

@@ -22,7 +22,7 @@ resource "aws_sns_topic_policy" "this" {
   policy = jsonencode({
     Version = "2012-10-17"
     # Functions and workflows of this account publish by the policy of their own role.
-    Statement = [
+    Statement = concat(var.allows_eventbridge ? [
       {
         # Without a condition: EventBridge delivers to no topic whose statement has one.
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
@@ -32,6 +32,7 @@ resource "aws_sns_topic_policy" "this" {
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.this.arn
       },
+      ] : [], [
       {
         # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html#sns-allow-cloudwatch-alarm-to-publish-to-topic-in-another-account
         Sid       = "AllowAlarmsOfThisAccount"
@@ -50,7 +51,7 @@ resource "aws_sns_topic_policy" "this" {
         Resource  = aws_sns_topic.this.arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
-    ]
+    ])
   })
 }
 

@@ -19,3 +19,9 @@ variable "kms_key_arn" {
   type        = string
   default     = null
 }
+
+variable "allows_eventbridge" {
+  description = "Whether rules of EventBridge may publish to the topic."
+  type        = bool
+  default     = true
+}

@@ -185,7 +185,7 @@ def test_no_call_that_dies_loses_or_doubles_a_failure(settling: Settling, record
 
 MUTATIONS = {
     "a notice that is not sent any more when its function died": (
-        "for object_id in due_notices(dynamodb, table)]",
+        "for object_id in waiting.due_notices()]",
         "for object_id in ()]",
         Point(Call("settle", "sns", "Publish"), "kill-before"),
     ),

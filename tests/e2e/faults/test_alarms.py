@@ -100,12 +100,15 @@ def workflows(stack: Stack) -> dict[str, str]:
 
 
 def consumers(stack: Stack) -> dict[str, dict[str, Any]]:
-    """Queues of notifications and of `object.committed`, by the name of the function behind each."""
+    """Queues of notifications and of `object.committed`, by the name of the function behind each.
+
+    Without digest's: whatever is in that one is mailed, and nothing of it becomes a dead-letter message.
+    """
     functions = branches.functions(stack)
     return {
         queue["label"]: queue
         for queue in branches.queues(stack).values()
-        if queue["url"] and queue["label"] in functions
+        if queue["url"] and queue["label"] in functions and queue["label"] != "digest"
     }
 
 
@@ -208,6 +211,9 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
         until("objects-unfinished", noticed, FIRED)
         alarms.fired("chunk-queue-age", "transform-throttles")
 
+    if unmailed := pipe.stack.outputs.get("digest_dlq_url"):
+        pipe.sqs.send_message(QueueUrl=unmailed, MessageBody=pipe.run)
+
     # what only transform can cause
     pipe.send(json.dumps({"schema": "sluice.chunk/1", "not": pipe.run}))
     rejected_rows = pipe.put("shipments", b'{"record_type": "shipment"}\n' * 200, "rejected.jsonl")
@@ -215,6 +221,8 @@ def test_every_alarm_fires_through_its_cause_and_returns_to_ok(breakable: Pipeli
         caused = set(filter(fired_here, alarms.names))
         alarms.fired(*caused)
         pipe.receive_messages("event_dlq_url", lambda body: rule in body)
+    if unmailed:
+        pipe.receive_messages("digest_dlq_url", lambda body: pipe.run in body)
     pipe.receive_messages("chunk_dlq_url", lambda body: pipe.run in body)
     pipe.receive_messages("ingest_dlq_url", lambda body: unknown.ref.key in body)
     for name in consumers(pipe.stack):

@@ -1,4 +1,4 @@
-"""Each of LocalStack's own tests that does not pass here has a reason; the table is in docs/engine.md."""
+"""Each of LocalStack's own tests that does not pass here has a reason, and docs/engine.md has their table."""
 
 from sluice.paths import ROOT
 from tests.localstack_suite import listed

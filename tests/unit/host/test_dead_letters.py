@@ -103,6 +103,21 @@ def test_an_event_that_eventbridge_could_not_deliver_says_why_and_no_function_ca
     assert (for_branch.kind, for_branch.repairable, for_branch.reason) == (Kind.COMMITTED, True, found.reason)
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('{"kind": "object.failed"}', "not mailed: object.failed"),
+        ('{"AlarmName": "sluice-dev-load-errors"}', "not mailed: sluice-dev-load-errors"),
+        ("rubbish", "not mailed: a text"),
+        ("[" * 100_000, "not mailed: a text"),
+    ],
+)
+def test_a_notice_that_was_not_mailed_can_be_redelivered_whatever_it_is(body: str, reason: str) -> None:
+    raw = {"MessageId": "0123abcd-1", "Body": body, "ReceiptHandle": "h"}
+    found = read_message(replace(QUEUES["ingest"], key="digest"), raw)
+    assert (found.kind, found.repairable, found.reason) == (Kind.NOTICE, True, reason)
+
+
 def test_a_message_is_named_by_its_id_its_object_or_its_key() -> None:
     found = message("chunks", chunk_body())
     identity = REF.as_origin().object_id

@@ -39,13 +39,14 @@ class Topic:
     """A topic's subscriptions, two on a page."""
 
     arns: dict[str, str]
+    arn: str = "arn:topic"
 
     def get_paginator(self, name: str) -> Topic:
         assert name == "list_subscriptions_by_topic"
         return self
 
     def paginate(self, TopicArn: str) -> list[dict[str, Any]]:  # noqa: N803
-        assert TopicArn == "arn:topic"
+        assert TopicArn == self.arn
         found = [{"Endpoint": address, "SubscriptionArn": arn} for address, arn in self.arns.items()]
         return [{"Subscriptions": found[start : start + 2]} for start in range(0, len(found), 2)]
 
@@ -109,6 +110,12 @@ def test_an_address_that_has_not_confirmed_its_subscription_is_named(stack: Fake
     assert "notices do not reach a@example.com, b@example.com: confirm" in out.getvalue()
     stack.sns = Topic({"c@example.com": "arn:topic:1"})  # type: ignore[attr-defined]
     assert Collector(stack).collect(NOON).unconfirmed == []  # type: ignore[arg-type]
+
+
+def test_where_notices_are_gathered_the_address_subscribes_to_the_topic_of_mails(stack: FakeStack) -> None:
+    stack.outputs |= {"notifications_topic_arn": "arn:topic", "mail_topic_arn": "arn:mail"}
+    stack.sns = Topic({"a@example.com": "PendingConfirmation"}, "arn:mail")  # type: ignore[attr-defined]
+    assert Collector(stack).collect(NOON).unconfirmed == ["a@example.com"]  # type: ignore[arg-type]
 
 
 def test_looking_again_reads_only_what_has_changed(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sluice.console import SluiceError
 from sluice.engine.instance import Instance
 from sluice.promotion import plans, record
-from sluice.terraform import Account, aws, identity, variables
+from sluice.terraform import Account, api, aws, identity, variables
+from sluice.terraform import settings as terraform_settings
 from sluice.terraform.planned import Serial
 from tests.unit.promotion.conftest import ACCOUNT, BUCKET, OTHER, REGION, Cloud, Terraform
 
@@ -335,3 +336,27 @@ def test_every_state_bucket_has_a_valid_name_of_its_own(project: str, env: str, 
     assert 3 <= len(name) <= 63
     assert name.split("-")[:4] == [project, env, "state", ACCOUNT]
     assert name.endswith(region)
+
+
+def test_a_plan_of_the_engine_is_applied_to_the_engine(
+    terraform: Terraform, var_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No account is asked: `cloud` is not there."""
+    state = tmp_path / "terraform.tfstate"
+    stack = terraform_settings.copy_infra(tmp_path / "infra") / "stack"
+    space = terraform_settings.Workspace(
+        stack, tmp_path / "data", state, {}, (terraform_settings.executable(),), (f"path={state}",)
+    )
+    monkeypatch.setattr(api, "workspace", lambda _: space)
+    engine, plan = Instance(tmp_path), tmp_path / "x.tfplan"
+    found, _ = plans.make(engine, "dev", var_file, {}, plan, quiet)
+    assert (found.address, found.account, found.applicable, found.state) == (record.ENGINE, "", True, Serial())
+    ready = plans.ready(engine, "dev", plan, AGAIN, quiet)
+    assert plans.apply(engine, ready, plan, AGAIN, quiet, lambda _: "").added == 1
+    assert json.loads(state.read_text())["serial"] == 7
+    assert not plan.exists()
+    plans.make(engine, "dev", var_file, {}, plan, quiet)
+    state.write_text(json.dumps({"serial": 8, "lineage": "x", "resources": [{}]}))
+    again = plans.ready(engine, "dev", plan, AGAIN, quiet)
+    with pytest.raises(SluiceError, match="made from a state with serial 7, and there is serial 8"):
+        plans.apply(engine, again, plan, AGAIN, quiet, lambda _: "")

@@ -13,7 +13,7 @@ DEAD_LETTER: Final = "dead.letter"
 TEXT_CHARACTERS: Final = 1000  # of an error or a message body that a notice quotes
 MESSAGE_BYTES: Final = 240_000  # of the 256 KB of a message with its attributes
 _ATTRIBUTE_CHARACTERS: Final = 256  # a dataset is named by a key, which may be anything
-_SUBJECT_CHARACTERS: Final = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+SUBJECT_CHARACTERS: Final = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 
 
 class Notices:
@@ -88,16 +88,22 @@ class Notices:
         """One notice; ``severity`` is info, warning or error, ``body`` becomes JSON."""
         body = fitting(body)
         attributes = {"dataset": dataset, "severity": severity, "kind": kind}
-        line = "".join(character if character.isprintable() and character.isascii() else " " for character in subject)
         self._client.publish(
             TopicArn=self._topic,
-            Subject=f"{kind}: {line}"[:_SUBJECT_CHARACTERS],
+            Subject=subject_line(f"{kind}: {subject}"),
             Message=json.dumps({"kind": kind} | body, ensure_ascii=False),
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value[:_ATTRIBUTE_CHARACTERS] or "unknown"}
                 for name, value in attributes.items()
             },
         )
+
+
+def subject_line(text: str, limit: int = SUBJECT_CHARACTERS, ending: str = "") -> str:
+    """The text as a subject: one line of printable ASCII that begins with no blank; a cut one has this ending."""
+    clean = "".join(character if character.isprintable() and character.isascii() else " " for character in text)
+    clean = clean.strip() or "notice"
+    return clean if len(clean) <= limit else clean[: limit - len(ending)] + ending
 
 
 def fitting(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""digest: one mail about all notices that came together."""
