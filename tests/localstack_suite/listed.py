@@ -1,7 +1,7 @@
 """The list of what plain LocalStack passes of its own suite and the engine does not, and its table.
 
-suite.toml has the suite's version, and for each service the test files, how many tests ran, how many pass here, and each
-that passes on plain LocalStack and not here, with a reason (the others fail on both):
+suite.toml has the suite's version, and for each service the test files, how many tests ran, how many pass here, and
+each that passes on plain LocalStack and not here, with a reason (the others fail on both):
 
 | kind | what the test wants | what has to be there |
 |---|---|---|
