@@ -35,15 +35,20 @@ def main() -> int:
     suite, python, results, which, *chosen = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         engine = start(which, python, Path(folder))
-        environment = os.environ | HOSTS | QUIET | {
-            "PYTHONPATH": f"{suite}:{INSIDE}",
-            "TEST_SKIP_LOCALSTACK_START": "1",
-            "GATEWAY_LISTEN": f"127.0.0.1:{engine.port}",
-            "LOCALSTACK_HOST": f"localhost.localstack.cloud:{engine.port}",
-            "SUITE_PORT": str(engine.port),
-            "SUITE_RESULTS": str(Path(results).resolve()),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        environment = (
+            os.environ
+            | HOSTS
+            | QUIET
+            | {
+                "PYTHONPATH": f"{suite}:{INSIDE}",
+                "TEST_SKIP_LOCALSTACK_START": "1",
+                "GATEWAY_LISTEN": f"127.0.0.1:{engine.port}",
+                "LOCALSTACK_HOST": f"localhost.localstack.cloud:{engine.port}",
+                "SUITE_PORT": str(engine.port),
+                "SUITE_RESULTS": str(Path(results).resolve()),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
+        )
         environment.pop("AWS_ENDPOINT_URL", None)
         services = Path("tests/aws/services")
         command = [python, "-m", "pytest", "-q", "--timeout", "60", "-p", "suite_record", "-p", "no:cacheprovider"]

@@ -31,10 +31,9 @@ def made(db: Any) -> Iterator[Callable[..., str]]:
         types = {"p": "S", "n": kind} | options.pop("types", {})
         db.create_table(
             TableName=names[-1],
-            BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": type_} for name, type_ in types.items()],
-            **options,
+            **{"BillingMode": "PAY_PER_REQUEST"} | options,
         )
         return names[-1]
 
@@ -313,3 +312,44 @@ def test_items_of_a_state_that_an_older_version_saved_are_read(tmp_path: Path) -
     demand_engine()
     done = subprocess.run([PYTHON, "-c", OLD_STATE], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == ('{"Item":{"p":{"S":"a"},"n":{"N":"1"},"l":{"L":[{"M":{"x":{"SS":["a","b"]}}}]}}} 1')
+
+
+def test_a_table_is_described_as_on_aws(db: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html"""
+    units = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    names = made(BillingMode="PROVISIONED", ProvisionedThroughput=units), made()
+    provisioned, on_demand = (db.describe_table(TableName=name)["Table"] for name in names)
+    assert not {"BillingModeSummary", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"} & provisioned.keys()
+    assert on_demand["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert provisioned["TableId"] == db.describe_table(TableName=names[0])["Table"]["TableId"] != on_demand["TableId"]
+
+    index = {"IndexName": "i", "KeySchema": [{"AttributeName": "n", "KeyType": "HASH"}]}
+    indexed = made(GlobalSecondaryIndexes=[index | {"Projection": {"ProjectionType": "ALL"}}])
+    found = db.describe_table(TableName=indexed)["Table"]
+    assert found["GlobalSecondaryIndexes"][0]["IndexArn"] == f"{found['TableArn']}/index/i"
+    key = str(uuid.uuid4())
+    encrypted = made(SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key})
+    described = db.describe_table(TableName=encrypted)["Table"]["SSEDescription"]
+    assert described["KMSMasterKeyArn"] == f"arn:aws:kms:us-east-1:000000000000:key/{key}"
+
+
+def test_a_batch_does_not_name_the_key_that_is_missing(db: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+    with pytest.raises(ClientError, match="The provided key element does not match the schema"):
+        db.batch_write_item(RequestItems={made(): [{"PutRequest": {"Item": {"x": {"S": "y"}}}}]})
+
+
+def test_a_transaction_of_writes_has_no_responses(db: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExecuteTransaction.html"""
+    name = made()
+    statements = [{"Statement": f"INSERT INTO \"{name}\" VALUE {{'p': 'a', 'n': {number}}}"} for number in (1, 2)]
+    assert db.execute_transaction(TransactStatements=statements)["Responses"] == []
+    with pytest.raises(ClientError, match="'parameters' failed to satisfy constraint"):
+        db.execute_statement(Statement=f'SELECT * FROM "{name}"', Parameters=[])
+
+
+def test_replicas_and_infrequent_access_are_refused(db: Any, made: Callable[..., str]) -> None:
+    name = made()
+    replicas = [{"Create": {"RegionName": "eu-west-1"}}]
+    for change in ({"ReplicaUpdates": replicas}, {"TableClass": "STANDARD_INFREQUENT_ACCESS"}):
+        assert refusal(db.update_table, TableName=name, **change)[0] == "NotImplementedException"

@@ -231,7 +231,7 @@ def written(function: Function) -> list[tuple[str, str]]:
 def states(function: Function) -> list[str]:
     """To which the object was brought, in order."""
     values = [call.kwargs["ExpressionAttributeValues"] for call in function.dynamodb.update_item.call_args_list]
-    return [plain(found).get(":staged") or plain(found).get(":committed") for found in values]
+    return [plain(found)[":state"] for found in values if ":state" in found]
 
 
 def test_files_of_a_gated_dataset_are_staged_under_their_run_and_announced_as_staged(gated: Function) -> None:

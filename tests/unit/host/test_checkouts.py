@@ -38,8 +38,11 @@ ARGUMENTS: dict[str, list[str]] = {
     "taxi": ["status"],
     "api": ["call", "count_analysis"],
 }
-WITHOUT_ENGINE = {"build", "setup", "bench", "check", "scaffold", "completion"}
-"""Verbs that use no engine, or one of their own."""
+WITHOUT_ENGINE = {
+    *("build", "setup", "bench", "check", "scaffold", "completion", "capacity", "docs"),
+    *("bootstrap", "preflight", "promote", "unlock"),
+}
+"""Verbs that use no engine or one of their own, and those of an account."""
 
 
 @pytest.fixture(autouse=True)

@@ -228,7 +228,7 @@ def applied(instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         found.append(refresh)
         return Applied(0, 0, 0, 0.0)
 
-    monkeypatch.setattr(api, "_workspace", lambda *_: space)
+    monkeypatch.setattr(api, "workspace", lambda *_: space)
     monkeypatch.setattr(api, "_apply", apply)
     return found
 
@@ -271,7 +271,7 @@ def test_with_a_record_the_short_way_for_changed_datasets_is_not_taken(
 
     space = Workspace(tmp_path, tmp_path, instance.terraform_state, {}, (), ())
     monkeypatch.setattr(api.inputs, "only_datasets_changed", lambda *_: True)
-    monkeypatch.setattr(api, "_variables", lambda *_: [])
+    monkeypatch.setattr(api, "variables", lambda *_: [])
     monkeypatch.setattr(api, "_init", lambda *_: None)
     monkeypatch.setattr(api, "_init_key", lambda *_: "")
     monkeypatch.setattr(api.runner, "execute", execute)

@@ -93,7 +93,7 @@ def test_where_nothing_is_deployed_one_run_plans_and_applies(
         space.state.write_text(state if isinstance(state, str) else json.dumps(state))
     monkeypatch.setattr(api, "_init", lambda *_: None)
     monkeypatch.setattr(api, "_init_key", lambda _: "code")
-    monkeypatch.setattr(api, "_variables", lambda *_: ["-var-file=dev.tfvars"])
+    monkeypatch.setattr(api, "variables", lambda *_: ["-var-file=dev.tfvars"])
     monkeypatch.setattr(override, "in_place", lambda _: nullcontext())
     monkeypatch.setattr(provider, "started", nullcontext)
     monkeypatch.setattr(runner, "execute", execute)

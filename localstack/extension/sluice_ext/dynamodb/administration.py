@@ -46,6 +46,12 @@ def describe_time_to_live(backend: Any, body: Body) -> dict[str, Any]:
     return {"TimeToLiveDescription": found if enabled else {"TimeToLiveStatus": "DISABLED"}}
 
 
+def check_deletion(backend: Any, body: Body) -> None:
+    """Names the table of a DeleteTable that is not there, as moto does not."""
+    check(body, "TableName")
+    _table(backend, body["TableName"])
+
+
 def tag_resource(backend: Any, body: Body) -> dict[str, Any]:
     """TagResource: a tag whose key the table has is replaced."""
     table = _of_arn(backend, body)

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteIte
 from collections import defaultdict
 from typing import Any
 
-from sluice_ext.dynamodb import capacity, writes
-from sluice_ext.dynamodb.errors import invalid
+from sluice_ext.dynamodb import capacity, tables, writes
+from sluice_ext.dynamodb.errors import invalid, invalid_item
 from sluice_ext.dynamodb.requests import Body, check
 
 _REQUESTS = 25
@@ -73,7 +73,11 @@ def _change(backend: Any, table: str, request: Body) -> writes.Change:
             else "Supplied WriteRequest is empty, must contain exactly one of PutRequest and DeleteRequest"
         )
     if kinds[0] == "PutRequest":
-        return writes.put(backend, {"TableName": table, "Item": request["PutRequest"]["Item"]})
+        item = request["PutRequest"]["Item"]
+        # PutItem names the key that is missing, BatchWriteItem does not.
+        if any(name not in item for name in tables.find(backend, table).schema.names):
+            raise invalid_item(tables.SCHEMA)
+        return writes.put(backend, {"TableName": table, "Item": item})
     return writes.delete(backend, {"TableName": table, "Key": request["DeleteRequest"]["Key"]})
 
 

@@ -43,6 +43,7 @@ def check_creation(_backend: Any, body: Body) -> None:
     for index in (*local, *global_):
         _check_projection(index)
     _check_stream(body.get("StreamSpecification"))
+    _check_here(body)
 
 
 def _name_faults(name: str) -> list[str]:
@@ -142,6 +143,7 @@ def _check_stream(given: Body | None) -> None:
 def update_table(backend: Any, body: Body) -> dict[str, Any]:
     """UpdateTable. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
     check(body, "TableName")
+    _check_here(body)
     faults = _throughput_faults(body)
     if faults:
         raise violated(faults)
@@ -201,6 +203,13 @@ def _check_index_change(change: Body, table: Any, defined: Body) -> None:
             raise invalid_values("Attempting to create an index which already exists")
         _check_keys(created["KeySchema"], set(defined))
         _check_projection(created)
+
+
+def _check_here(body: Body) -> None:
+    """Refuses what moto would store nothing of."""
+    if body.get("ReplicaUpdates") or body.get("TableClass") == "STANDARD_INFREQUENT_ACCESS":
+        message = "Replicas and infrequent access are not supported here"
+        raise DynamoError("NotImplementedException", message, status=501)
 
 
 def not_here(_backend: Any, _body: Body) -> dict[str, Any]:

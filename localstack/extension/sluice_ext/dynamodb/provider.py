@@ -12,6 +12,7 @@ from sluice_ext.dynamodb import (
     administration,
     batches,
     definitions,
+    descriptions,
     queries,
     reads,
     scans,
@@ -30,6 +31,7 @@ _OPERATIONS: dict[str, Operation] = {
     "BatchWriteItem": batches.batch_write_item,
     "CreateTable": definitions.check_creation,
     "DeleteItem": writes.delete_item,
+    "DeleteTable": administration.check_deletion,
     "DescribeExport": definitions.not_here,
     "DescribeImport": definitions.not_here,
     "DescribeTimeToLive": administration.describe_time_to_live,
@@ -55,6 +57,7 @@ _OPERATIONS: dict[str, Operation] = {
 
 def create_service() -> Service:
     """The DynamoDB service for LocalStack's service manager."""
+    descriptions.install()
     RESERVED.update(word.upper() for word in ReservedKeywords.get_reserved_keywords())
     model = load_service("dynamodb")
     table = {name: _handler(name) for name in model.operation_names}

@@ -16,7 +16,7 @@ from sluice_ext.dynamodb.values import Attributes
 
 _HASH_BYTES, _RANGE_BYTES = 2048, 1024
 _INVALID = "One or more parameter values were invalid: "
-_SCHEMA = "The provided key element does not match the schema"
+SCHEMA = "The provided key element does not match the schema"
 
 
 class Schema:
@@ -73,10 +73,10 @@ class Table:
         """The key of a request's `Key`. Raises ValidationException."""
         schema = self.schema
         if len(given) != len(schema.names) or any(name not in given for name in schema.names):
-            raise invalid_item(_SCHEMA)
+            raise invalid_item(SCHEMA)
         for name in schema.names:
             if schema.types[name] not in given[name]:
-                raise invalid_item(_SCHEMA)
+                raise invalid_item(SCHEMA)
         return self._checked_key(given)
 
     def key_of_item(self, item: Attributes) -> Key:

@@ -135,7 +135,7 @@ def _anything_but_text(value: dict[str, Any], dialect: Dialect) -> Test:
                 "equals-ignore-case": "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not "
                 "supported.",
                 "wildcard": "wildcard match pattern must be a string",
-            }.get(inner, "prefix/suffix match pattern must be a string")
+            }.get(inner, f"{'/'.join(sorted({'prefix', 'suffix'} & dialect.but))} match pattern must be a string")
         )
     if inner in ("prefix", "suffix") and "" in texts:
         raise InvalidPattern("Null prefix/suffix not allowed")

@@ -1,5 +1,6 @@
 """What AWS demands of a schedule beyond its model, with AWS's messages."""
 
+import logging
 from datetime import UTC, timedelta
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from sluice_ext.scheduler.store import DEFAULT, ENABLED
 from sluice_ext.timeline import expressions
 from sluice_ext.timeline.clock import CLOCK
 from sluice_ext.timeline.cron import Malformed
+
+LOG = logging.getLogger(__name__)
 
 _GRACE: Final = timedelta(minutes=5)
 _MAX_AGE, _MAX_RETRIES = 86400, 185
@@ -81,7 +84,7 @@ def _check_times(given: dict[str, Any], former: str) -> None:
         raise invalid(f"Invalid Schedule Expression {text}.") from None
     if isinstance(expression, expressions.Once):
         if text != former and expression.after(now - timedelta(minutes=1)) is None:
-            raise invalid(f"Invalid Schedule Expression {text}. Its time has passed.")
+            LOG.warning("The schedule %s never fires: the time of %s has passed", given["Name"], text)
         return
     if start and start < now - _GRACE and not former:
         raise invalid("The StartDate you specify cannot be earlier than 5 minutes ago.")

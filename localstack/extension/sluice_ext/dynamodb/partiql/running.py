@@ -26,6 +26,8 @@ _NO_KEY = "Where clause does not contain a mandatory equality on all key attribu
 def execute_statement(backend: Any, body: Body) -> dict[str, Any]:
     """ExecuteStatement; a page of a SELECT goes on where NextToken says."""
     check(body, "Statement")
+    if body.get("Parameters") == []:
+        raise violated([constraint("[]", "parameters", "have length greater than or equal to 1")])
     statement = parse(body["Statement"], body.get("Parameters") or ())
     if statement.kind == "SELECT":
         return _select(backend, statement, body)
@@ -64,7 +66,7 @@ def execute_transaction(backend: Any, body: Body) -> dict[str, Any]:
         return {"Responses": [{"Item": items[0]} if items else {} for items in found]}
     changes = [_change(backend, statement) for statement in statements]
     transactions.commit(changes, [{} for _ in changes])
-    return {"Responses": [{} for _ in changes]}
+    return {"Responses": []}  # a write has none
 
 
 def _listed(body: Body, name: str, limit: int) -> list[Body]:

@@ -1,0 +1,69 @@
+"""What DescribeTable and the changes of a table answer.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
+
+moto describes a table without its id, with a BillingModeSummary also when it is provisioned, with empty lists of
+indexes, indexes without ARN and sizes, with a warm throughput also in the answer of a change that gave none, and with
+the id of a KMS key where AWS has its ARN. Replaced: `Table.describe`.
+"""
+
+import uuid
+from typing import Any, Final
+
+from moto.dynamodb.models.table import Table
+
+from sluice_ext.patching import replace
+
+_INDEXES: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+_ON_DEMAND_WARMTH: Final = (12_000, 4_000)
+_installed = False
+
+
+def install() -> None:
+    """Replace it, once; raises UnexpectedEngine when moto is not the version we know."""
+    global _installed  # a service may be made again in one process
+    if _installed:
+        return
+    _installed = True
+
+    def describe(self: Any, base_key: str = "TableDescription") -> dict[str, Any]:
+        return {base_key: _as_aws(self, original(self, base_key)[base_key], base_key == "Table")}
+
+    original = replace(Table, "describe", describe, expect="(self, base_key)")
+
+
+def _as_aws(table: Any, found: dict[str, Any], described: bool) -> dict[str, Any]:
+    """moto's description as AWS has it; ``described``: in the answer of DescribeTable, not of a change."""
+    if "sluice_id" not in vars(table):
+        table.sluice_id = str(uuid.uuid4())
+    found["TableId"] = table.sluice_id
+    on_demand = table.billing_mode == "PAY_PER_REQUEST"
+    if not on_demand:
+        del found["BillingModeSummary"]
+    elif described:
+        found["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = found["CreationDateTime"]
+    if not described:
+        _leave_out_usual_warmth(found, on_demand)
+    for name in _INDEXES:
+        if not found[name]:
+            del found[name]
+            continue
+        for index in found[name]:
+            if not described:
+                _leave_out_usual_warmth(index, on_demand)
+            index |= {"IndexArn": f"{table.table_arn}/index/{index['IndexName']}", "IndexSizeBytes": 0, "ItemCount": 0}
+            if "ProvisionedThroughput" in index:
+                index["ProvisionedThroughput"] = {"NumberOfDecreasesToday": 0} | index["ProvisionedThroughput"]
+    key = found.get("SSEDescription", {}).get("KMSMasterKeyArn")
+    if key and not key.startswith(("arn:", "alias/")):
+        of_table = table.table_arn.partition(":table/")[0]
+        found["SSEDescription"]["KMSMasterKeyArn"] = f"{of_table.replace(':dynamodb:', ':kms:')}:key/{key}"
+    return found
+
+
+def _leave_out_usual_warmth(found: dict[str, Any], on_demand: bool) -> None:
+    """Without the warm throughput that a table or an index has when none is asked for."""
+    warm, units = found.get("WarmThroughput"), found.get("ProvisionedThroughput") or {}
+    usual = _ON_DEMAND_WARMTH if on_demand else (units.get("ReadCapacityUnits"), units.get("WriteCapacityUnits"))
+    if warm and (warm["ReadUnitsPerSecond"], warm["WriteUnitsPerSecond"]) == usual:
+        del found["WarmThroughput"]
