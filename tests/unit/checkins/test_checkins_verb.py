@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,8 @@ STATE = {
 
 class Fake:
     """Any client of a stack that holds one failed run."""
+
+    in_service: Mapping[str, str] = {}
 
     def __init__(self, answer: dict[str, Any] | None = None, states: bool = True) -> None:
         self.answer = answer or {}
