@@ -73,7 +73,7 @@ module "trigger" {
   source = "../../infra/modules/queue_trigger"
 
   queue               = { name = module.queue.name, arn = module.queue.arn }
-  function            = { name = module.function.name, role_name = module.function.role_name }
+  function            = { arn = module.function.arn, role_name = module.function.role_name }
   batch_size          = 10
   maximum_concurrency = 2
 }

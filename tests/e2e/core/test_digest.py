@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
@@ -68,8 +69,11 @@ def test_no_notice_is_lost_when_the_function_dies_or_sns_refuses(
     assert sweep.calls.named == {("digest", "sns", "Publish"): 1}
     [mail] = mails.naming(scenario.dataset(BASELINE))
     assert lines(mail, scenario.dataset(BASELINE)) == expected(scenario.dataset(BASELINE))
+    # The notices of other tests may have come together with them.
     assert mail[0].startswith(f"{breakable.stack['metrics_namespace']}: ")
-    assert f"{NOTICES} objects failed" in mail[0]
+    counted = re.search(r"(\d+) objects failed", mail[0])
+    assert counted
+    assert int(counted[1]) >= NOTICES
 
 
 class Mailing(Scenario):
