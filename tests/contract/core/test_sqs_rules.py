@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.engine_harness import Engine, Function, Queue, eventually, throughout
+from tests.support.engine_harness import Engine, Function, Queue, eventually, in_engine, throughout
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
@@ -313,3 +314,13 @@ def test_a_message_ends_with_its_retention_period(queue: Callable[..., Queue]) -
     assert (short.depth(), long.depth()) == ((1, 0), (1, 0))
     eventually(lambda: short.depth() == (0, 0), 75, "the message to end")
     assert long.depth() == (1, 0)
+
+
+def test_a_message_is_counted_at_every_moment() -> None:
+    """Who waits for an empty queue must not see one while a receive is under way, or while messages return.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+    """
+    found = in_engine(Path(__file__).with_name("counting_worker.py"))
+    assert (found["least"], found["after"]) == (10, 10)
+    assert found["receives"] > 10
