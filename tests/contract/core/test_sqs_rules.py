@@ -323,4 +323,4 @@ def test_a_message_is_counted_at_every_moment() -> None:
     """
     found = in_engine(Path(__file__).with_name("counting_worker.py"))
     assert (found["least"], found["after"]) == (10, 10)
-    assert found["receives"] > 10
+    assert found["receives"] > 1

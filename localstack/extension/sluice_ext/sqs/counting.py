@@ -6,6 +6,7 @@ between the two numbers of one answer was in neither, too.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 """
 
+import functools
 import threading
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -38,6 +39,7 @@ def install() -> None:
         _taken[self] = _taken.get(self, 0) + 1
         return message
 
+    @functools.wraps(StandardQueue.receive)
     def receive(self: Any, *args: Any, **kwargs: Any) -> Any:
         this.messages = 0
         try:
