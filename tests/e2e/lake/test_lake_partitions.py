@@ -91,6 +91,7 @@ class OwnLake:
                 "artifacts_dir": str(BUILD_DIR),
                 "log_retention_days": 1,
                 "tracing_mode": "PassThrough",
+                "release": {"versioned": False, "held": {}},
                 "environment": {"POWERTOOLS_METRICS_NAMESPACE": f"own-{self.run}", "POWERTOOLS_LOG_LEVEL": "INFO"},
                 "kms_permissions": [],
                 "max_receive_count": 5,
