@@ -101,7 +101,7 @@ promote-check: bootstrap ## The road to an account, on an engine of its own: min
 fuzz: bootstrap ## Tries the readers with random rows, formats and damage for some minutes (FUZZ_EXAMPLES=2000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTEST) -n 2 tests/unit/core/test_row_properties.py tests/unit/core/test_field_checks.py $(ARGS)
 
-sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e, in one or two ways each)
+sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e, in one or two ways each, in turn)
 	@SWEEP=full $(PYTEST) $(if $(filter running,$(STACK)),,-n 2) -m sweep tests/e2e $(ARGS)
 
 soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; HOURS=1: memory under a steady load

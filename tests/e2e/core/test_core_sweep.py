@@ -54,7 +54,6 @@ class Core(Scenario):
     branch = "core"
     functions = ("ingest", "transform")
     once = frozenset({"transform"})
-    ways = 2
     # Sent again by the next worker when the first died after sending and before recording it.
     repeats = sent_before_it_is_recorded("events", "PutEvents")
 
