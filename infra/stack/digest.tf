@@ -107,6 +107,7 @@ module "digest_trigger" {
   batch_size              = 1000 # Lambda invokes earlier at 6 MB
   batching_window_seconds = var.notice_gather_seconds
   maximum_concurrency     = local.digest_concurrency
+  delays_retries          = false
 }
 
 variable "notice_gather_seconds" {

@@ -404,7 +404,6 @@ ALLOWED = {
         "logs:CreateLogStream": {logs("digest")},
         "logs:PutLogEvents": {logs("digest")},
         "sns:Publish": {MAIL},
-        "sqs:ChangeMessageVisibility": {DIGEST},
         "sqs:DeleteMessage": {DIGEST},
         "sqs:GetQueueAttributes": {DIGEST},
         "sqs:ReceiveMessage": {DIGEST},

@@ -9,12 +9,11 @@ resource "aws_iam_role_policy" "poll" {
     Statement = [{
       Sid    = "PollQueue"
       Effect = "Allow"
-      Action = [
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ChangeMessageVisibility",
-      ]
+      # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaSQSQueueExecutionRole.html
+      Action = concat(
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        var.delays_retries ? ["sqs:ChangeMessageVisibility"] : [],
+      )
       Resource = var.queue.arn
     }]
   })

@@ -50,3 +50,9 @@ variable "maximum_concurrency" {
     error_message = "maximum_concurrency must be between 2 and 1000, Lambda's limits."
   }
 }
+
+variable "delays_retries" {
+  description = "Whether the function itself says when a message that failed comes again."
+  type        = bool
+  default     = true
+}
