@@ -44,13 +44,13 @@ def record(suites: Collection[str], tree: str, folder: Path = BUILD_DIR) -> int:
     return len(manifest.artifacts)
 
 
-def untested(manifest: Manifest) -> dict[str, list[str]]:
+def missing(manifest: Manifest) -> dict[str, list[str]]:
     """The suites that are missing, by the name of the artifact that they did not run with."""
     known: Record = {}
     for file in sorted(manifest.folder.glob("tested*.json")):
         for sha256, passed in _read(file).items():
             known[sha256] = known.get(sha256, {}) | passed
-    return {name: missing for name, one in sorted(manifest.artifacts.items()) if (missing := _missing(one, known))}
+    return {name: left for name, one in sorted(manifest.artifacts.items()) if (left := _missing(one, known))}
 
 
 def require(manifest: Manifest, env: str, *, untested: bool = False) -> None:
@@ -60,16 +60,13 @@ def require(manifest: Manifest, env: str, *, untested: bool = False) -> None:
     """
     if untested and env == PROD:
         fail("--untested is refused in prod: run `make test`")
-    missing = _untested(manifest)
-    if not missing or untested:
+    found = missing(manifest)
+    if not found or untested:
         return
-    first, suites = next(iter(missing.items()))
-    more = f" and {len(missing) - 1} more artifacts" if len(missing) > 1 else ""
+    first, suites = next(iter(found.items()))
+    more = f" and {len(found) - 1} more artifacts" if len(found) > 1 else ""
     way_out = "" if env == PROD else ", or go on with --untested"
     fail(f"{first}{more} did not pass {', '.join(suites)}: run `make test`{way_out}", 1)
-
-
-_untested = untested
 
 
 def _missing(artifact: BuiltArtifact, known: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -87,16 +87,16 @@ def test_suites_of_several_machines_count_together(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_read_says_nothing_and_is_replaced(tmp_path: Path, content: str) -> None:
     (tmp_path / tested.FILE).write_text(content)
     manifest = built(tmp_path, a="1")
-    assert tested.untested(manifest) == {"a": list(SUITES)}
+    assert tested.missing(manifest) == {"a": list(SUITES)}
     tested.record(SUITES, "t", tmp_path)
-    assert tested.untested(manifest) == {}
+    assert tested.missing(manifest) == {}
 
 
 def test_old_records_leave_the_file_and_the_newest_stay(tmp_path: Path) -> None:
     for number in range(3):
         manifest = built(tmp_path, **{f"a{n}": f"{number}-{n}" for n in range(300)})
         tested.record(SUITES, "t", tmp_path)
-        assert tested.untested(manifest) == {}
+        assert tested.missing(manifest) == {}
     assert len(json.loads((tmp_path / tested.FILE).read_text())) == 400
 
 
