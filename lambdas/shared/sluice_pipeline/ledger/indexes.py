@@ -4,7 +4,7 @@ An index follows the table after a moment, so what is read here may be a little 
 has written are in no index until `reindex` has found them; until then they are read from the table.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,13 +144,14 @@ class Indexes:
 
     def _first(self, requests: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Each request with its first answer; all shards are asked at once."""
-        ask: Callable[[dict[str, Any]], dict[str, Any]] = lambda request: self._client.query(  # noqa: E731
-            TableName=self._table, **request
-        )
         if len(requests) < 2:
-            return [(request, ask(request)) for request in requests]
+            return [(request, self._query(request)) for request in requests]
         with ThreadPoolExecutor(min(_THREADS, len(requests))) as pool:
-            return list(zip(requests, pool.map(ask, requests), strict=True))
+            return list(zip(requests, pool.map(self._query, requests), strict=True))
+
+    def _query(self, request: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.query(TableName=self._table, **request)
+        return answer
 
     def _items(self, request: dict[str, Any], first: dict[str, Any]) -> Iterator[Item]:
         for answer in self._answers("query", request, first):
