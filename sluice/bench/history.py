@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sluice.bench.figures import Figure, shown
-from sluice.paths import ROOT, SLUICE_DIR
+from sluice.build import source
+from sluice.paths import SLUICE_DIR
 
 FILE = SLUICE_DIR / "bench" / "history.jsonl"
 VERSION = 1
@@ -150,15 +150,7 @@ def machine_text(machine: Mapping[str, Any]) -> str:
 
 def commit() -> str:
     """The short id of the commit that is checked out, with a + when files differ from it; - where git knows none."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        head, changes = (
-            subprocess.run([*git, *words], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-            for words in (["rev-parse", "--short=10", "HEAD"], ["status", "--porcelain"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "-"
-    return head + "+" * bool(changes)
+    return source.revision(digits=10, untracked=True) or "-"
 
 
 def _of_peer(result: Mapping[str, Any]) -> list[dict[str, Any]]:

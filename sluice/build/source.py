@@ -38,6 +38,18 @@ def tree(folders: Sequence[Path] = FOLDERS) -> str:
     return archive.digest_of(members)
 
 
+def revision(root: Path = ROOT, *, digits: int = 40, untracked: bool = False) -> str:
+    """The commit that is checked out, by its first digits, with a + when files differ from it; empty outside of git.
+
+    untracked: a file that git does not know is a difference, too.
+    """
+    head = _git(root, "rev-parse", f"--short={digits}", "HEAD")
+    changed = _git(root, "status", "--porcelain", f"--untracked-files={'normal' if untracked else 'no'}")
+    if head is None or changed is None:
+        return ""
+    return head.strip() + "+" * bool(changed.strip())
+
+
 def _git(root: Path, *words: str) -> str | None:
     """What git answers; None where there is no git, or no checkout that git may read."""
     try:

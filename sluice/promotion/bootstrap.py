@@ -64,7 +64,7 @@ def run(env: str, known: Known, repository: str | None, report: Report) -> Boots
         if local.exists():
             planned.store(space, local, report)
         changes += _apply(space, values, there, report)
-        return Bootstrapped(asked.account, changes, planned.outputs(space))
+        return Bootstrapped(asked.account, changes, api.read_outputs(space))
 
 
 def _space(env: str, bucket: str, backend: tuple[str, ...], state: Path | None) -> Workspace:
@@ -86,7 +86,7 @@ def _space(env: str, bucket: str, backend: tuple[str, ...], state: Path | None) 
 
 def _apply(space: Workspace, values: Mapping[str, str], there: Existing, report: Report) -> tuple[Change, ...]:
     """Plans, and applies where something is to be changed."""
-    have = {one.address for one in resources.read(planned.state(space))}
+    have = {one.address for one in resources.read(api.read_state(space))}
     ours, imports = there.to_import(have)
     (space.stack / "imports.tf").write_text(imports)
     words = [f"-var={name}={value}" for name, value in values.items()]

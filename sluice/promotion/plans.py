@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sluice.build import source
+from sluice.build.archive import file_sha256
 from sluice.console import SluiceError, fail
 from sluice.engine.instance import Instance
 from sluice.paths import STACK_DIR
 from sluice.promotion import lock, preflight, record
 from sluice.promotion.lock import Lock
 from sluice.promotion.record import ENGINE, Record
-from sluice.terraform import Account, Applied, Change, Target, identity, planned, variables
+from sluice.terraform import Account, Applied, Change, Target, api, identity, planned, variables
 from sluice.terraform.aws import rescue
 from sluice.terraform.planned import Stored
 from sluice.terraform.runner import Cause
@@ -48,9 +50,9 @@ def make(
         stored = planned.make(space, var_file, extra, out, report)
         document = planned.text(space, out)
     written = Record(
-        env=env, account=account, region=known.region, address=address, revision=record.revision(),
-        artifacts=record.artifacts(), var_file=str(var_file.resolve()), var_file_sha256=record.sha256(var_file),
-        code_sha256=record.code_sha256(), plan_sha256=record.sha256(out), state=stored.made_from,
+        env=env, account=account, region=known.region, address=address, revision=source.revision(),
+        artifacts=record.artifacts(), var_file=str(var_file.resolve()), var_file_sha256=file_sha256(var_file),
+        code_sha256=record.code_sha256(), plan_sha256=file_sha256(out), state=stored.made_from,
         facts=record.facts_of(stored.document), changes=tuple((one.action, one.address) for one in stored.changes),
         made_at=record.now(), applicable=not offline,
     )  # fmt: skip
@@ -102,7 +104,7 @@ def _nothing_lost(target: Target, space: Workspace, hint: str) -> Iterator[None]
 def destroy(target: Account, var_file: Path, extra: Mapping[str, Any], report: Report) -> Applied:
     """Removes what was deployed. Raises SluiceError (code 1); what was removed until then is so in the state."""
     with planned.opened(target, report) as space, _nothing_lost(target, space, "repeat it to remove the rest"):
-        done = planned.destroy(space, var_file, extra, report)
+        done = api.remove_all(space, api.variables(space, var_file, extra, report), report)
     record.remove(record.plan_file(target.env))
     return done
 
@@ -147,7 +149,7 @@ def _facts_of_plan(env: str, var_file: Path, account: str) -> record.Facts | Non
     except SluiceError:
         return None
     same = found.account == account and found.var_file == str(var_file.resolve())
-    return found.facts if same and found.var_file_sha256 == record.sha256(var_file) else None
+    return found.facts if same and found.var_file_sha256 == file_sha256(var_file) else None
 
 
 def unlock(id: str, env: str, var_file: Path, extra: Mapping[str, Any]) -> Lock:
@@ -181,7 +183,7 @@ def apply(target: Target, found: Record, plan: Path, make_plan: str, report: Rep
         record.refuse_other_state(found, planned.serial(space), make_plan)
         with _nothing_lost(target, space, f"what was made is in the state: `{make_plan}`, then deploy that"):
             done = planned.apply(space, plan, tuple(Change(*one) for one in found.changes), report, cause)
-        outputs = done.outputs or planned.outputs(space)
+        outputs = done.outputs or api.read_outputs(space)
     record.remove(plan)
     plan.with_suffix(".txt").unlink(missing_ok=True)
     return Applied(done.added, done.changed, done.removed, done.seconds, outputs, done.changes)

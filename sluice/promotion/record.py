@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sluice.build.archive import file_sha256
 from sluice.console import fail
-from sluice.paths import AWS_DIR, BUILD_DIR, INFRA_DIR, ROOT
+from sluice.paths import AWS_DIR, BUILD_DIR, INFRA_DIR
 from sluice.terraform.planned import Serial
 
 ENGINE = "engine"
@@ -108,7 +108,7 @@ def load(plan: Path, make_plan: str) -> Record:
     if not record.applicable:
         fail(f"this plan was made without credentials, so it knows no account and no state: `{make_plan}` with them")
     try:
-        whole = sha256(plan) == record.plan_sha256
+        whole = file_sha256(plan) == record.plan_sha256
     except OSError:
         whole = False
     if not whole:
@@ -120,7 +120,7 @@ def refuse_stale(record: Record, make_plan: str) -> None:
     """Raises SluiceError (code 1) when what the plan was made from is no longer what is here."""
     again = f": plan again (`{make_plan}`)"
     var_file = Path(record.var_file)
-    if not var_file.exists() or sha256(var_file) != record.var_file_sha256:
+    if not var_file.exists() or file_sha256(var_file) != record.var_file_sha256:
         fail(f"the plan is stale, {var_file.name} has changed since{again}", 1)
     now = artifacts()
     changed = sorted(
@@ -179,7 +179,7 @@ def _resources(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 def artifacts(folder: Path = BUILD_DIR) -> dict[str, str]:
     """SHA-256 of everything that was built, by file name."""
     files = (path for path in sorted(folder.glob("*")) if path.suffix in (".zip", ".json", ".py"))
-    return {path.name: sha256(path) for path in files if not path.name.startswith(("manifest", "tested"))}
+    return {path.name: file_sha256(path) for path in files if not path.name.startswith(("manifest", "tested"))}
 
 
 def code_sha256(infra: Path = INFRA_DIR) -> str:
@@ -190,24 +190,6 @@ def code_sha256(infra: Path = INFRA_DIR) -> str:
         if path.is_file() and not made:
             digest.update(f"\0{path.relative_to(infra)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def revision() -> str:
-    """The commit that is checked out, with a + when files differ from it; empty outside of git."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return f"{head}+" if changed else head
 
 
 def now() -> str:

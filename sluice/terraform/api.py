@@ -143,12 +143,21 @@ def outputs(target: Target) -> dict[str, Any]:
         return settings.outputs_of(space.state)
     with _exclusive(space):
         _init(space, note)
-        return _read_outputs(space)
+        return read_outputs(space)
 
 
 def state(target: Target) -> dict[str, Any]:
     """The state, as Terraform stores it; empty when nothing is deployed."""
     space = workspace(target, None)
+    if space.state is not None:
+        return read_state(space)
+    with _exclusive(space):
+        _init(space, note)
+        return read_state(space)
+
+
+def read_state(space: Workspace) -> dict[str, Any]:
+    """`state` of an initialised workspace. Raises SluiceError (code 1) when it cannot be read."""
     if space.state is not None:
         try:
             found: dict[str, Any] = json.loads(space.state.read_text())
@@ -157,10 +166,8 @@ def state(target: Target) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             raise SluiceError(f"Terraform's state cannot be read ({space.state}): {error}") from error
         return found
-    with _exclusive(space):
-        _init(space, note)
-        command = [*space.command, "state", "pull"]
-        done = subprocess.run(command, cwd=space.stack, env=space.environment, capture_output=True, check=False)
+    command = [*space.command, "state", "pull"]
+    done = subprocess.run(command, cwd=space.stack, env=space.environment, capture_output=True, check=False)
     if done.returncode != 0:
         fail(f"terraform state pull failed: {done.stderr.decode(errors='replace').strip()[-200:]}", 1)
     return json.loads(done.stdout) if done.stdout.strip() else {}
@@ -207,7 +214,7 @@ def _apply(
         if targets:
             chosen = [f"-target={address}" for address in targets]
             run = runner.execute(space, "apply", ["-auto-approve", *chosen, *arguments], report, "deploy", cause=cause)
-            return _applied(run, run.seconds, run)
+            return applied(run, run.seconds, changes_of(run))
         made_of = inputs.of(space, arguments, _init_key(space))
         if not refresh and inputs.only_datasets_changed(space, made_of):
             report("deploy  only the datasets changed: what is deployed otherwise is not read again")
@@ -215,29 +222,30 @@ def _apply(
             words = ["-auto-approve", "-refresh=false", *arguments]
             run = runner.execute(space, "apply", words, report, "deploy", cause=cause)
             inputs.record(space, made_of)
-            return _applied(run, run.seconds, run)
+            return applied(run, run.seconds, changes_of(run))
         if inputs.nothing_deployed(space):
             # Something is created for certain: one run plans and applies.
             run = runner.execute(space, "apply", ["-auto-approve", *arguments], report, "deploy", cause=cause)
             inputs.record(space, made_of)
-            return _applied(run, run.seconds, run)
+            return applied(run, run.seconds, changes_of(run))
         # Planned first and apart: where nothing changes, the providers need not be started a second time.
         planned = space.data / "deploy.tfplan"
         try:
             found = runner.execute(space, "plan", ["-detailed-exitcode", f"-out={planned}", *arguments], report, "plan")
             if found.returncode == 0:
                 inputs.record(space, made_of)
-                return Applied(0, 0, 0, found.seconds, _read_outputs(space))
+                return Applied(0, 0, 0, found.seconds, read_outputs(space))
             run = runner.execute(space, "apply", [str(planned)], report, "deploy", planned=found, cause=cause)
             inputs.record(space, made_of)
         finally:
             planned.unlink(missing_ok=True)  # it holds every value, secret ones too
-    return _applied(run, found.seconds + run.seconds, found)
+    return applied(run, found.seconds + run.seconds, changes_of(found))
 
 
-def _applied(run: runner.Run, seconds: float, planned: runner.Run) -> Applied:
+def applied(run: runner.Run, seconds: float, changes: tuple[Change, ...]) -> Applied:
+    """What an apply has done, as far as Terraform counts it."""
     counts = {key: int(run.summary.get(key, 0)) for key in ("add", "change", "remove")}
-    return Applied(counts["add"], counts["change"], counts["remove"], seconds, run.outputs, changes_of(planned))
+    return Applied(counts["add"], counts["change"], counts["remove"], seconds, run.outputs, changes)
 
 
 def _plan(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, report: Report) -> Plan:
@@ -260,7 +268,12 @@ def _destroy(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None, 
         return Applied(0, 0, 0, 0.0)
     arguments = variables(space, var_file, extra, report)
     with opened(space, report) as space:
-        run = runner.execute(space, "destroy", ["-auto-approve", *arguments], report, "destroy")
+        return remove_all(space, arguments, report)
+
+
+def remove_all(space: Workspace, arguments: Sequence[str], report: Report) -> Applied:
+    """Removes everything that the state of an opened workspace has."""
+    run = runner.execute(space, "destroy", ["-auto-approve", *arguments], report, "destroy")
     return Applied(0, 0, int(run.summary.get("remove", 0)), run.seconds)
 
 
@@ -276,7 +289,7 @@ def variables(space: Workspace, var_file: Path, extra: Mapping[str, Any] | None,
     return arguments
 
 
-def _read_outputs(space: Workspace) -> dict[str, Any]:
+def read_outputs(space: Workspace) -> dict[str, Any]:
     """Outputs of an initialised workspace: from the local state, or asked of Terraform."""
     if space.state is not None:
         return settings.outputs_of(space.state)

@@ -85,40 +85,17 @@ def text(space: Workspace, plan: Path) -> str:
     return _output(space, "show", "-no-color", str(plan))
 
 
-def outputs(space: Workspace) -> dict[str, Any]:
-    """Of what is deployed."""
-    return {name: entry["value"] for name, entry in json.loads(_output(space, "output", "-json")).items()}
-
-
 def apply(space: Workspace, plan: Path, changes: tuple[Change, ...], report: Report, cause: runner.Cause) -> Applied:
     """Applies exactly this plan. Raises SluiceError (code 1); a state that could not be stored is then rescued."""
     planned = runner.Run("plan", planned={one.address: one.action for one in changes})
     planned.total = len([one for one in changes if one.action != "read"])
     run = runner.execute(space, "apply", [str(plan)], report, "deploy", planned=planned, cause=cause)
-    counts = {key: int(run.summary.get(key, 0)) for key in ("add", "change", "remove")}
-    return Applied(counts["add"], counts["change"], counts["remove"], run.seconds, run.outputs, changes)
-
-
-def destroy(space: Workspace, var_file: Path, extra: Mapping[str, Any], report: Report) -> Applied:
-    """Removes everything that the state has."""
-    arguments = api.variables(space, var_file, extra, report)
-    run = runner.execute(space, "destroy", ["-auto-approve", *arguments], report, "destroy")
-    return Applied(0, 0, int(run.summary.get("remove", 0)), run.seconds)
-
-
-def state(space: Workspace) -> dict[str, Any]:
-    """As it is now; empty when there is none. Raises SluiceError (code 1) when it cannot be read."""
-    if space.state is not None:
-        text = space.state.read_text() if space.state.exists() else ""
-    else:
-        text = _output(space, "state", "pull")
-    found: dict[str, Any] = json.loads(text) if text.strip() else {}
-    return found
+    return api.applied(run, run.seconds, changes)
 
 
 def serial(space: Workspace) -> Serial:
     """Which state it is now."""
-    found = state(space)
+    found = api.read_state(space)
     return Serial(str(found.get("lineage", "")), int(found.get("serial", 0))) if found.get("resources") else Serial()
 
 

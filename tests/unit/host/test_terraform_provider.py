@@ -149,7 +149,7 @@ def test_a_deployment_starts_one_provider_for_all_its_runs(
     monkeypatch.setattr(runner, "execute", execute)
     monkeypatch.setattr(api, "_init", lambda *_: None)
     monkeypatch.setattr(api, "_init_key", lambda *_: "key")
-    monkeypatch.setattr(api, "_read_outputs", lambda *_: {})
+    monkeypatch.setattr(api, "read_outputs", lambda *_: {})
     monkeypatch.setattr(override, "in_place", nullcontext)
     api._apply(space, space.stack / "dev.tfvars", None, lambda _: None, None)
     assert seen == [(verb, json.dumps({SOURCE: ADDRESS})) for verb in runs]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sluice.build.archive import file_sha256
 from sluice.console import SluiceError
 from sluice.engine.instance import Instance
 from sluice.promotion import plans, record
@@ -188,7 +189,7 @@ def test_a_damaged_file_is_no_plan(
     """Whatever of the pair was changed: the plan is refused, or the record still says the same."""
     plan = tmp_path / "x.tfplan"
     plan.write_bytes(b"the plan")
-    found = record.Record("dev", ACCOUNT, REGION, "aws", "", {}, "", "", "", record.sha256(plan), Serial(),
+    found = record.Record("dev", ACCOUNT, REGION, "aws", "", {}, "", "", "", file_sha256(plan), Serial(),
                           record.Facts(REGION), (("create", "a"),), "")  # fmt: skip
     record.save(found, plan)
     file = plan if damage == "plan" else record.beside(plan)
@@ -200,7 +201,7 @@ def test_a_damaged_file_is_no_plan(
     with suppress(SluiceError):
         loaded = record.load(plan, AGAIN)
     assert loaded == found if same else damage == "json" or loaded is None
-    assert loaded is None or loaded.plan_sha256 == record.sha256(plan)
+    assert loaded is None or loaded.plan_sha256 == file_sha256(plan)
 
 
 def test_credentials_that_expire_half_way_lose_no_state(cloud: Cloud, terraform: Terraform, var_file: Path) -> None:
