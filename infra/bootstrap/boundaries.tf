@@ -23,8 +23,8 @@ resource "aws_iam_policy" "stack_boundary" {
       {
         Sid      = "ServicesOfTheStack"
         Effect   = "Allow"
-        Action   = [for service in local.services : "${service}:*"]
-        Resource = "*"
+        Action   = local.all_actions
+        Resource = "*" # a boundary gives nothing: each role's own policy names its resources
       },
       {
         Sid      = "PassRolesOfTheStack"
@@ -56,20 +56,21 @@ resource "aws_iam_policy" "deployer_boundary" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
+      # A boundary gives nothing: the roles' policies do, and what follows is denied whatever they say.
       { Sid = "Everything", Effect = "Allow", Action = "*", Resource = "*" },
       {
         # The condition fails for a role without a boundary, too.
         Sid       = "NoRoleWithoutBoundary"
         Effect    = "Deny"
         Action    = local.role_changes
-        Resource  = "*"
+        Resource  = "*" # a Deny: of any name
         Condition = { StringNotEquals = { "iam:PermissionsBoundary" = local.stack_boundary } }
       },
       {
         Sid      = "NoBoundaryRemoved"
         Effect   = "Deny"
         Action   = ["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"]
-        Resource = "*"
+        Resource = "*" # a Deny: of any name
       },
       {
         Sid      = "NoBoundaryChanged"
@@ -97,7 +98,7 @@ resource "aws_iam_policy" "deployer_boundary" {
           "iam:PutUserPolicy", "iam:UpdateAccessKey", "iam:UpdateLoginProfile",
           "iam:UpdateOpenIDConnectProviderThumbprint", "organizations:*", "account:*",
         ]
-        Resource = "*"
+        Resource = "*" # a Deny: of any name
       },
       {
         Sid    = "NoStateLost"

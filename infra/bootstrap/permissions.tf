@@ -11,6 +11,8 @@ locals {
     "redshift-data", "redshift-serverless", "s3", "scheduler", "secretsmanager", "sns", "sqs", "states", "tag", "xray",
   ]
 
+  all_actions = [for service in local.services : "${service}:*"]
+
   read_state = [
     { Sid = "FindState", Effect = "Allow", Action = "s3:ListBucket", Resource = local.state },
     { Sid = "ReadState", Effect = "Allow", Action = "s3:GetObject", Resource = [local.states, "${local.states}.tflock"] },
@@ -31,7 +33,7 @@ locals {
       "logs:GetLogEvents", "logs:GetLogRecord", "logs:GetQueryResults", "redshift-data:GetStatementResult",
       "redshift-data:GetStatementResultV2", "redshift-serverless:GetCredentials",
     ]
-    Resource = "*"
+    Resource = "*" # a Deny: no data of anything in the account
     }, {
     Sid    = "NoObjects"
     Effect = "Deny"
@@ -51,7 +53,7 @@ resource "aws_iam_role_policy" "plan" {
       Sid      = "ReadSettings"
       Effect   = "Allow"
       Action   = concat(flatten([for service in local.services : ["${service}:Describe*", "${service}:Get*", "${service}:List*"]]), ["apigateway:GET", "iam:Get*", "iam:List*", "sts:GetCallerIdentity"])
-      Resource = "*"
+      Resource = "*" # a list names no resource; what it may not read is denied above
     }])
   })
 }
@@ -73,14 +75,14 @@ resource "aws_iam_role_policy" "apply" {
         # The stack makes, changes and removes what these services have; the boundary says what of it is out of bounds.
         Sid      = "Stack"
         Effect   = "Allow"
-        Action   = [for service in local.services : "${service}:*"]
-        Resource = "*"
+        Action   = local.all_actions
+        Resource = "*" # many of these actions name no resource, and names of the stack are not in every ARN (subnets, layers)
       },
       {
         Sid      = "ReadRoles"
         Effect   = "Allow"
         Action   = ["iam:Get*", "iam:List*", "sts:GetCallerIdentity"]
-        Resource = "*"
+        Resource = "*" # AWS's own policies and roles of services, too
       },
       {
         Sid    = "RolesOfTheStack"

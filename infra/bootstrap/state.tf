@@ -1,4 +1,5 @@
 # The bucket of the states. Versioned, so that a state that was overwritten can be read again; never removed by Terraform.
+# Not modules/bucket, which removes former versions after some days and cannot say prevent_destroy, for no variable may.
 
 resource "aws_s3_bucket" "state" {
   bucket = var.state_bucket
