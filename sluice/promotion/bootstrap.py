@@ -149,10 +149,12 @@ class Existing:
         """Of what a call of IAM describes; None when it does not exist."""
         from botocore.exceptions import ClientError
 
+        from sluice_pipeline.runtime.errors import code_of
+
         try:
             answer = identity.call(clients.new("iam", None, self.known.region, {}), operation, **parameters)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code = code_of(error)
             if code == "NoSuchEntity":
                 return None
             fail(f"what account {self.account} has cannot be read: {operation}: {code}", 1)
@@ -169,12 +171,14 @@ class Existing:
 def _exists(region: str, bucket: str, key: str) -> bool:
     from botocore.exceptions import ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     try:
         identity.call(clients.new("s3", None, region, {}), "head_object", Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+        if code_of(error) in ("404", "NoSuchKey"):
             return False
-        fail(f"s3://{bucket}/{key} cannot be read: {error.response['Error']['Code']}", 1)
+        fail(f"s3://{bucket}/{key} cannot be read: {code_of(error)}", 1)
     return True
 
 

@@ -35,11 +35,13 @@ def read(bucket: str, key: str, region: str) -> Lock | None:
     """The lock of the state under this key; None when it is free. Raises ClientError when AWS refuses to say."""
     from botocore.exceptions import ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     s3 = clients.new("s3", None, region, {})
     try:
         found = identity.call(s3, "get_object", Bucket=bucket, Key=f"{key}{SUFFIX}")
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
+        if code_of(error) in ("NoSuchKey", "NoSuchBucket", "404"):
             return None
         raise
     return parse(found["Body"].read(), str(found.get("ETag", "")))
@@ -64,9 +66,11 @@ def remove(bucket: str, key: str, region: str, lock: Lock) -> None:
     """
     from botocore.exceptions import ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     s3 = clients.new("s3", None, region, {})
     try:
         identity.call(s3, "delete_object", Bucket=bucket, Key=f"{key}{SUFFIX}", IfMatch=lock.etag)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = code_of(error)
         fail(f"the lock {lock.id} is not removed: {'it is another one now' if 'Precondition' in code else code}", 1)

@@ -66,6 +66,10 @@ def region(asked: Question) -> Finding:
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html
     """
+    from botocore.exceptions import ClientError
+
+    from sluice_pipeline.runtime.errors import code_of
+
     wanted = asked.facts.region
     said = asked.shell.get("AWS_REGION") or asked.shell.get("AWS_DEFAULT_REGION")
     if said and said != wanted:
@@ -74,8 +78,8 @@ def region(asked: Question) -> Finding:
         [found] = asked.clients("ec2").describe_regions(RegionNames=[wanted], AllRegions=True)["Regions"]
     except (ValueError, KeyError):
         return _wrong("region", f"there is no region {wanted}")
-    except Exception as error:
-        if _code(error) == "InvalidParameterValue":
+    except ClientError as error:
+        if code_of(error) == "InvalidParameterValue":
             return _wrong("region", f"there is no region {wanted}")
         raise
     if found.get("OptInStatus") == "not-opted-in":
@@ -124,10 +128,14 @@ def buckets(asked: Question) -> Finding:
 
 def _owner(asked: Question, name: str) -> str:
     """free, ours, or another."""
+    from botocore.exceptions import ClientError
+
+    from sluice_pipeline.runtime.errors import code_of
+
     try:
         asked.clients("s3").head_bucket(Bucket=name, ExpectedBucketOwner=asked.account)
-    except Exception as error:
-        code = _code(error)
+    except ClientError as error:
+        code = code_of(error)
         if code in ("404", "NoSuchBucket"):
             return "free"
         if code in ("403", "301", "AccessDenied", "400"):  # 301: in another region, so not the one that is deployed
@@ -211,11 +219,13 @@ def require(asked: Question, checks: tuple[Callable[[Question], Finding], ...] =
 def _asked(check: Callable[[Question], Finding], asked: Question) -> Finding:
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     name = check.__name__.removeprefix("state_")
     try:
         return check(asked)
     except ClientError as error:
-        code = _code(error)
+        code = code_of(error)
         identity.refuse_credentials(code)
         return _wrong(name, f"AWS refuses the question: {error.operation_name}: {code}")
     except BotoCoreError as error:
@@ -255,8 +265,3 @@ def _right(check: str, found: str) -> Finding:
 
 def _wrong(check: str, found: str) -> Finding:
     return Finding(check, False, found)
-
-
-def _code(error: BaseException) -> str:
-    response = getattr(error, "response", None)
-    return str(response["Error"]["Code"]) if response else ""

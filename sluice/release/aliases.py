@@ -139,10 +139,12 @@ def recorded(client: Any, function: str) -> Record | None:
     """What the last release did with a function, by its whole name; None when nothing says so."""
     from botocore.exceptions import ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     try:
         found = client.get_alias(FunctionName=function, Name=LIVE)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+        if code_of(error) != "ResourceNotFoundException":
             raise
         return None
     return record_of(found.get("Description") or "", str(found["FunctionVersion"]))

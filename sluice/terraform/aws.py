@@ -111,10 +111,12 @@ def owned_bucket(bucket: str, account: str, region: str) -> str:
     """Empty when the bucket is the account's and can be read; else HTTP's code: 404 missing, 403 another's."""
     from botocore.exceptions import ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     try:
         identity.call(clients.new("s3", None, region, {}), "head_bucket", Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
-        return str(error.response["Error"]["Code"]).replace("NoSuchBucket", "404").replace("AccessDenied", "403")
+        return code_of(error).replace("NoSuchBucket", "404").replace("AccessDenied", "403")
     return ""
 
 

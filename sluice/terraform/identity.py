@@ -79,10 +79,12 @@ def call(client: Any, operation: str, **parameters: Any) -> dict[str, Any]:
     """One call, whose errors about credentials and the network are SluiceErrors. ClientError for all others."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from sluice_pipeline.runtime.errors import code_of
+
     try:
         answer: dict[str, Any] = getattr(client, operation)(**parameters)
     except ClientError as error:
-        refuse_credentials(str(error.response.get("Error", {}).get("Code", "")))
+        refuse_credentials(code_of(error))
         raise
     except BotoCoreError as error:
         text = " ".join(str(error).split())
