@@ -72,7 +72,9 @@ locals {
       ingest    = module.ingest.branch_entry
       transform = module.transform.branch_entry
       settle    = module.settle.branch_entry
-    }, local.notices_gathered ? { digest = module.digest[0].branch_entry } : {})
+      }, local.notices_gathered ? { digest = module.digest[0].branch_entry } : {},
+      local.reconciled ? { reconcile = module.reconcile[0].branch_entry } : {},
+    )
     queues = merge({
       chunks = {
         name     = module.chunk_queue.name
@@ -110,7 +112,10 @@ locals {
       idempotency = module.idempotency_table.name
       ledger      = module.ledger_table.name
     }
-    notices = ["dead.letter", "object.failed", "object.missing", "quarantine.threshold", "schema.drift"]
+    notices = concat(
+      ["dead.letter", "object.failed", "object.missing", "quarantine.threshold", "schema.drift"],
+      local.reconciled ? ["object.unannounced"] : [],
+    )
     outputs = {}
   }
 }

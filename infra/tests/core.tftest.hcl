@@ -48,6 +48,13 @@ override_resource {
 }
 
 override_resource {
+  target = module.reconcile[0].aws_cloudwatch_log_group.this
+  values = {
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-reconcile"
+  }
+}
+
+override_resource {
   target = module.digest[0].aws_cloudwatch_log_group.this
   values = {
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/sluice-test-digest"
@@ -489,6 +496,7 @@ variables {
   ops_enabled   = true
 
   notice_gather_seconds = 300
+  reconcile_schedule    = "rate(1 day)"
   observability_enabled = true
   warehouse_enabled     = true
   warehouse_ca_file     = "./tests/authority.pem"

@@ -49,6 +49,8 @@ run "bad_settings_are_refused" {
     passed_over_keys               = ["*/_SUCCESS", "**"]
     project                        = "My_Project"
     quarantine_notice_ratio        = 1.1
+    reconcile_margin_minutes       = 5
+    reconcile_schedule             = "daily"
     region                         = "here"
     topic_kms_key_arn              = "alias/mine"
     tracing_mode                   = "On"
@@ -70,6 +72,8 @@ run "bad_settings_are_refused" {
     var.passed_over_keys,
     var.allowed_account_ids,
     var.quarantine_notice_ratio,
+    var.reconcile_margin_minutes,
+    var.reconcile_schedule,
     var.log_level,
     var.log_retention_days,
     var.tracing_mode,

@@ -204,8 +204,20 @@ GATHERED = {  # notices in one mail
     "aws_sqs_queue": 2,
 }
 
+RECONCILED = {  # bronze compared with the ledger
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    "aws_cloudwatch_log_group": 1,
+    "aws_cloudwatch_metric_alarm": 2,  # errors, throttles
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 1,
+    "aws_lambda_function": 1,
+    "aws_lambda_permission": 1,
+    "aws_s3_object": 1,
+}
+
 PROD = {
-    "aws_lambda_alias": 18,  # of every function but the two that a deployment itself invokes
+    "aws_lambda_alias": 19,  # of every function but the two that a deployment itself invokes
     "terraform_data": 1,  # the time in the name of the warehouse's last snapshot
     "aws_rds_cluster_instance": 1,  # the reader
     "aws_cloudwatch_event_archive": 1,
@@ -254,7 +266,7 @@ def test_a_plan_creates_the_core_and_the_branches_that_are_on(env_plan: tuple[st
     branches = sum(
         map(Counter, (OPS, OBSERVABILITY, WAREHOUSE, FEEDBACK, API, CHECKINS, LAKE, QUALITY, TAXI)), Counter()
     )
-    added = Counter(PROD) + Counter(GATHERED) if env == "prod" else Counter()
+    added = Counter(PROD) + Counter(GATHERED) + Counter(RECONCILED) if env == "prod" else Counter()
     assert kinds == Counter(core) + branches + added
     assert len(plan.addresses) == kinds.total()
 
@@ -296,7 +308,9 @@ def test_prod_is_dev_with_an_archive_a_mail_address_and_schedules() -> None:
     functions = {address for address in prod if address.endswith(".aws_lambda_function.this")}
     gathered = {address for address in prod - dev if "digest" in address or address.startswith("module.mail[0].")}
     assert len(gathered) == sum(GATHERED.values()) + 2  # the mail address's subscription, the alias
-    assert prod - dev - gathered == {
+    reconciled = {address for address in prod - dev if "reconcile" in address}
+    assert len(reconciled) == sum(RECONCILED.values()) + 1  # the alias
+    assert prod - dev - gathered - reconciled == {
         "module.event_bus.aws_cloudwatch_event_archive.this[0]",
         "module.warehouse[0].module.database.terraform_data.made[0]",
         "module.warehouse[0].module.database.aws_rds_cluster_instance.reader[0]",

@@ -400,6 +400,17 @@ ALLOWED = {
         "sqs:ChangeMessageVisibility": {CHUNK_DLQ},
         "sqs:ReceiveMessage": {CHUNK_DLQ},
     },
+    "reconcile[0]": {
+        "dynamodb:BatchGetItem": {IDEMPOTENCY, LEDGER},
+        "dynamodb:BatchWriteItem": {IDEMPOTENCY},
+        "dynamodb:UpdateItem": {LEDGER},
+        "logs:CreateLogStream": {logs("reconcile")},
+        "logs:PutLogEvents": {logs("reconcile")},
+        "s3:GetObject": {BRONZE},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
+        "sns:Publish": {TOPIC},
+        "sqs:SendMessage": {INGEST},
+    },
     "digest[0]": {
         "logs:CreateLogStream": {logs("digest")},
         "logs:PutLogEvents": {logs("digest")},

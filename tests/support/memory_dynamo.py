@@ -84,7 +84,7 @@ class MemoryDynamo:
         if put := each.get("Put"):
             self.items[_place(put["Item"])] = copy.deepcopy(put["Item"])
         elif change := each.get("Update"):
-            place, given = _place(change["Key"]), change["ExpressionAttributeValues"]
+            place, given = _place(change["Key"]), change.get("ExpressionAttributeValues", {})
             parsed = updates.parse(change["UpdateExpression"], _names(change))
             self.items[place] = updates.apply(parsed.tree, self.items.get(place) or dict(change["Key"]), given)
         else:

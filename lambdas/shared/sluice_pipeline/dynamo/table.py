@@ -35,13 +35,17 @@ class Table:
         return plain(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-        """The items with these keys (pk, sk) that exist, in no order; no key may come twice.
+        """The items with these keys (pk, sk) that exist, in no order; no key may come twice."""
+        return self.read(_key(pk, sk) for pk, sk in keys)
+
+    def read(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """As get_many, by keys in DynamoDB's form, for tables that have others than pk and sk.
 
         Keys that DynamoDB leaves unprocessed are asked for again; raises Throttled when that goes on for too long.
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
         """
         for batch in batched(keys, _READ_LIMIT, strict=False):
-            pending: dict[str, Any] = {self.name: {"Keys": [_key(pk, sk) for pk, sk in batch], "ConsistentRead": True}}
+            pending: dict[str, Any] = {self.name: {"Keys": list(batch), "ConsistentRead": True}}
             retries = Retries(f"reading {self.name}")
             while pending:
                 answer = retries.call(self._client.batch_get_item, RequestItems=pending)
@@ -104,8 +108,8 @@ class Table:
                 TableName=self.name,
                 Key=_key(pk, sk),
                 UpdateExpression=update,
-                ExpressionAttributeValues=typed(values),
                 ReturnValues="ALL_NEW",
+                **({"ExpressionAttributeValues": typed(values)} if values else {}),
                 **({"ConditionExpression": condition} if condition else {}),
                 **_names(update, condition),
             )

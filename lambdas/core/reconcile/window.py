@@ -1,0 +1,52 @@
+"""Which objects a pass judges: those whose event is not on its way any more, and that no pass has judged before.
+
+S3 dates a multipart upload by when it began, so one that took days is older than a pass that could not see it:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.reconcile.listing import Listed, stamp
+
+OVERLAP: Final = timedelta(days=2)  # of a pass with the one before it: uploads that took long
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``margin``: for which an event may be on its way. ``longest_upload``: after it, S3 aborts a multipart upload.
+
+    ``retention``: after which the ledger may have forgotten an object that has ended; None: never.
+    """
+
+    margin: timedelta
+    longest_upload: timedelta
+    retention: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Objects modified in [since, until), multipart uploads in [since_multipart, until)."""
+
+    since: str
+    since_multipart: str
+    until: str
+
+    def holds(self, one: Listed) -> bool:
+        return (self.since_multipart if one.is_multipart else self.since) <= one.modified < self.until
+
+
+def window(began: datetime, done_until: datetime | None, settings: Settings) -> Window:
+    """What a pass that began then judges; ``done_until``: the end of the window of the last whole pass.
+
+    An entry of the ledger ends later than its object begins, so one of an object that is younger than the retention
+    cannot have expired.
+    """
+    forgotten = began - settings.retention if settings.retention else None
+
+    def since(overlap: timedelta) -> str:
+        bounds = [moment for moment in (done_until and done_until - overlap, forgotten) if moment]
+        return stamp(max(bounds)) if bounds else ""
+
+    return Window(since(OVERLAP), since(OVERLAP + settings.longest_upload), stamp(began - settings.margin))
