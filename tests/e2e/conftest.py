@@ -17,11 +17,11 @@ from sluice.engine.docker import images
 from sluice.engine.instance import Instance, not_running
 from sluice.paths import ROOT
 from sluice.pipeline.stack import Stack
-from tests.support import deployed, homes
+from tests.support import account, deployed, homes
 from tests.support import mailbox as mailboxes
 from tests.support.mailbox import Mailbox
 from tests.support.pipeline import Pipeline
-from tests.support.session import DEV, ENFORCED, ENGINE_ENV, RUNNING, TEST_VARS, kind
+from tests.support.session import ACCOUNT, DEV, ENFORCED, ENGINE_ENV, RUNNING, TEST_VARS, kind
 from tests.support.warehouse import Warehouse
 
 
@@ -77,6 +77,8 @@ def infra(instance: Instance) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(instance: Instance, infra: Path, snapshot: Path | None, turn: deployed.Turn) -> Stack:
+    if ACCOUNT:
+        return account.load(ACCOUNT)
     if snapshot is not None:
         info = instance.info()
         began_deployed = bool(terraform.outputs(instance))
@@ -99,9 +101,14 @@ def mailbox(stack: Stack) -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def pipe(stack: Stack, mailbox: Mailbox, instance: Instance) -> Pipeline:
+def pipe(stack: Stack, mailbox: Mailbox, instance: Instance) -> Iterator[Pipeline]:
+    if ACCOUNT:
+        pipeline = Pipeline(stack, mailbox, faults=False)
+        yield pipeline
+        account.clean(pipeline)
+        return
     info = instance.info()
-    return Pipeline(stack, mailbox, faults=bool(info and info.faults))
+    yield Pipeline(stack, mailbox, faults=bool(info and info.faults))
 
 
 @pytest.fixture
@@ -186,16 +193,24 @@ def docker_only() -> None:
 
 
 def pytest_configure() -> None:
+    if ACCOUNT and (reason := account.refusal(ACCOUNT, None)):
+        pytest.exit(f"sluice e2e: {reason}", 2)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         kind()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What judges the other suites runs after them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What judges the other suites runs after them. Of an account, only what suits it is asked."""
+    if ACCOUNT:
+        others = [item for item in items if not account.suits(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     items.sort(key=lambda item: "/e2e/afterwards/" in item.path.as_posix())
 
 
 def pytest_report_header() -> str:
+    if ACCOUNT:
+        return f"sluice e2e: the stack of {ACCOUNT} in an account, Python {sys.version.split()[0]}"
     which = "the running stack" if RUNNING else "an engine of its own"
     policies = ", policies enforced" if ENFORCED and not RUNNING else ""
     return f"sluice e2e: {kind()} engine ({which}{policies}), Python {sys.version.split()[0]}"

@@ -12,6 +12,8 @@ from sluice.paths import ROOT
 
 GATHER = "notice_gather_seconds"
 """The variable by which notices are gathered into mails; 0 in dev.tfvars."""
+RECONCILE = "reconcile_schedule"
+"""The variable that turns the comparison of bronze with the ledger on; off in dev.tfvars."""
 DEV = ROOT / "infra" / "envs" / "dev.tfvars"
 # Small chunks, so that a small object has several; a short timeout, so that a message whose function died comes back
 # while the test still waits (its visibility timeout is six times as long).
@@ -33,6 +35,7 @@ TEST_VARS = {
     "taxi_steps_timeout_seconds": 30,
     "taxi_retry_seconds": 1,
     GATHER: 2,
+    RECONCILE: "rate(1 day)",  # which no session lives to see: tests invoke it
     "feedback_alert_quiet_seconds": 600,  # longer than any test: a notice that is sent again has been claimed again
     # Periods as short as AWS allows for its own metrics, so that an alarm is over a minute after its cause.
     "alarms": {"oldest_chunk_seconds": 15, "unfinished_seconds": 10, "quarantine_period_seconds": 60},
@@ -40,7 +43,9 @@ TEST_VARS = {
 # Lambda retries an asynchronous event after one and two minutes, here after 8 and 16 seconds: longer than
 # the timeout of ingest, as the stack demands, for until then a planner that died holds its lock.
 ENGINE_ENV = {"LAMBDA_RETRY_BASE_DELAY": "8"}
-RUNNING = os.environ.get("STACK") == "running"
+ACCOUNT = os.environ.get("ENV") or "dev" if os.environ.get("TARGET") == "aws" else ""
+"""The environment of an account whose deployed stack is asked (TARGET=aws); empty for an engine's."""
+RUNNING = os.environ.get("STACK") == "running" or bool(ACCOUNT)
 # IAM=enforce: every function and state machine may do what its role's policies allow and nothing else.
 ENFORCED = os.environ.get("IAM") == "enforce"
 
@@ -48,6 +53,8 @@ ENFORCED = os.environ.get("IAM") == "enforce"
 @cache
 def kind() -> str:
     """The engine that the end-to-end tests run on: $ENGINE, decided once for the session and its workers."""
+    if ACCOUNT:
+        return "aws"
     if RUNNING:
         info = Instance.default().info()
         return info.kind if info else engine.EMBEDDED

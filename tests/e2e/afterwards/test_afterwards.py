@@ -15,7 +15,7 @@ from sluice.pipeline.dead_letters import DeadLetters, describe
 from sluice.pipeline.stack import Stack
 from sluice.terraform import settings
 from tests.infra.planning import planned_addresses
-from tests.support.session import DEV, GATHER, RUNNING, TEST_VARS
+from tests.support.session import DEV, GATHER, RECONCILE, RUNNING, TEST_VARS
 
 
 @pytest.mark.usefixtures("half")
@@ -56,7 +56,7 @@ def test_what_was_applied_is_what_the_plain_provider_plans_for_an_account(stack:
         if resource["mode"] == "managed"
         for found in resource["instances"]
     }
-    variables = {} if RUNNING else {GATHER: str(TEST_VARS[GATHER])}
+    variables = {} if RUNNING else {name: str(TEST_VARS[name]) for name in (GATHER, RECONCILE)}
     assert applied == planned_addresses(DEV, **variables)
 
 
