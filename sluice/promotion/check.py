@@ -23,7 +23,7 @@ from typing import Any
 
 from sluice import console
 from sluice.console import SluiceError
-from sluice.paths import ENVS_DIR, HOST_ENV
+from sluice.paths import ENVS_DIR, HOST_ENV, ROOT
 from sluice.tables import layout
 from sluice.terraform import varfile
 
@@ -32,6 +32,7 @@ REPOSITORY = "example/data"
 CANARY = "settle"  # runs without work of its own
 BRANCHES = ("observability_enabled", "ops_enabled", "warehouse_enabled", "canonical_enabled", "api_enabled",
             "feedback_enabled", "checkin_enabled", "lake_enabled", "quality_gate_enabled", "taxi_enabled")  # fmt: skip
+END_TO_END = "tests/e2e/core/test_core_path.py"  # of `make e2e TARGET=aws`, the part that is asked here
 DEADLINE = 1800.0
 """Seconds that one command may take."""
 REPORT = layout("step", "result", "seconds", "shown:fold")
@@ -184,6 +185,27 @@ def smoke(road: Rehearsal) -> str:
     return f"{len(found['checks'])} checks in {found['seconds']:.0f} s"
 
 
+def end_to_end(road: Rehearsal) -> str:
+    """Tests of `make e2e TARGET=aws` are asked of what is deployed, and leave nothing there; prod is refused."""
+    command = [str(HOST_ENV / "bin/python"), "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", END_TO_END]
+
+    def ask(env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=road.environment(TARGET="aws", ENV=env), cwd=ROOT, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=DEADLINE, check=False,
+        )  # fmt: skip
+
+    refused = ask("prod")
+    expect(refused.returncode != 0 and "not for prod" in refused.stdout + refused.stderr, "prod was not refused")
+    done = ask(ENV)
+    said = (done.stdout.strip().splitlines() or ["no output"])[-1]
+    expect(done.returncode == 0, f"the tests ended with {done.returncode}: {said}")
+    for bucket in ("bronze", "silver", "quarantine"):
+        left = road.client("s3").list_objects_v2(Bucket=f"sluice-{ENV}-{bucket}-{ACCOUNT}").get("Contents", [])
+        expect(left == [], f"the tests left {left[:1]} in {bucket}")
+    return f"{said}; nothing is left in the buckets"
+
+
 def change(road: Rehearsal) -> str:
     """A changed variable is planned, and nothing else is deployed."""
     road.write_variables(log_retention_days=14)
@@ -303,7 +325,7 @@ class Step:
 
 STEPS = (
     Step("bootstrap", bootstrap), Step("plan", plan), Step("refusals", refusals), Step("deploy", deploy),
-    Step("smoke", smoke), Step("change", change), Step("drift", drift),
+    Step("smoke", smoke), Step("e2e of an account", end_to_end), Step("change", change), Step("drift", drift),
     Step("gradual shift", canary), Step("destroy", destroy),
     Step("re-create", recreate), Step("smoke again", smoke), Step("destroy again", destroy),
 )  # fmt: skip
