@@ -34,7 +34,7 @@ ALLOWED: Final = ("sluice.pipeline", "sluice.polling", "tests.support.pipeline",
 REACHING: Final = ("subprocess", "socket", "urllib.request", "http", "multiprocessing")
 # Attributes by which a test breaks calls, or changes what is deployed and everybody uses.
 CHANGES: Final = ("update_function", "update_event_source", "update_item", "delete_item", "put_bucket", "put_rule",
-                  "disable_rule", "set_queue", "set_alarm", "purge_", "delete_message_batch", "delete_function")  # fmt: skip
+                  "disable_rule", "set_queue", "set_alarm", "purge_", "delete_function")  # fmt: skip
 FAULTS: Final = frozenset(
     {"has_faults", "fault", "set_fault", "clear_faults", "faults", "unmet_faults", "fault_hits", "timeout_of",
      "forget_idempotency"}
@@ -48,8 +48,8 @@ def suits(item: pytest.Item) -> bool:
 
 def why_not(item: pytest.Function) -> str:
     """What hinders it; empty when nothing does."""
-    definitions = item._fixtureinfo.name2fixturedefs  # noqa: SLF001  (pytest has no other way)
-    names, seen = list(item._fixtureinfo.initialnames), set()  # noqa: SLF001
+    definitions = item._fixtureinfo.name2fixturedefs
+    names, seen = list(item._fixtureinfo.initialnames), set()
     functions: list[Callable[..., Any]] = [item.function]
     while names:
         name = names.pop()

@@ -32,7 +32,9 @@ def suites_of(config: pytest.Config) -> list[str]:
     """The suites that run whole: named by their folders, and nothing chosen from them. None in a worker of xdist."""
     option = config.option
     chosen = option.keyword or option.markexpr or getattr(option, "lf", False) or getattr(option, "deselect", None)
-    if sessions.ACCOUNT or "PYTEST_XDIST_WORKER" in os.environ or chosen or option.collectonly or option.maxfail or not config.args:
+    if sessions.ACCOUNT:  # which is asked a part
+        return []
+    if "PYTEST_XDIST_WORKER" in os.environ or chosen or option.collectonly or option.maxfail or not config.args:
         return []
     folders = {str(ROOT / "tests" / suite): suite for suite in tested.SUITES}
     named = [folders.get(str((config.invocation_params.dir / word).resolve()), "") for word in config.args]

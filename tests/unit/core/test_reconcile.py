@@ -124,7 +124,7 @@ class World:
                 "LastModified": found.modified, "Metadata": found.metadata}  # fmt: skip
 
     def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        assert QueueUrl == "http://sqs/ingest" and len(Entries) <= 10
+        assert (QueueUrl, len(Entries) <= 10) == ("http://sqs/ingest", True)
 
         def send() -> dict[str, Any]:
             for entry in Entries:
@@ -176,7 +176,8 @@ class World:
 
     def clear(self) -> None:
         """As new, under the function that is deployed over it."""
-        self.bucket.clear(), self.ledger.items.clear(), self.records.items.clear()
+        for one in (self.bucket, self.ledger.items, self.records.items):
+            one.clear()
         self.sent, self.notices, self.calls = [], [], 0
 
     @property

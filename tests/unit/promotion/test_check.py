@@ -19,7 +19,18 @@ def road(tmp_path: Path) -> check.Rehearsal:
 
 def test_it_has_the_whole_road() -> None:
     names = [step.name for step in check.STEPS]
-    wanted = ["bootstrap", "plan", "deploy", "smoke", "e2e of an account", "change", "drift", "gradual shift", "destroy", "re-create"]
+    wanted = [
+        "bootstrap",
+        "plan",
+        "deploy",
+        "smoke",
+        "e2e of an account",
+        "change",
+        "drift",
+        "gradual shift",
+        "destroy",
+        "re-create",
+    ]
     assert [name for name in names if name in wanted] == wanted
 
 

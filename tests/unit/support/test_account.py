@@ -17,8 +17,8 @@ from tests.support import account, changes
 
 FOLDERS = ("tests/e2e/core", "tests/e2e/faults", "tests/e2e/afterwards")
 MIN_TESTS = 45
-FORBIDDEN = ("breakable", "fault", "timeouts(", "changed_", "paused(", "environment(", "configure(", "cold(", "Instance",
-             "subprocess", "update_function", "put_bucket", "warehouse")  # fmt: skip
+FORBIDDEN = ("breakable", "fault", "timeouts(", "changed_", "paused(", "environment(", "configure(", "cold(",
+             "Instance", "subprocess", "update_function", "put_bucket", "warehouse")  # fmt: skip
 
 
 def run(env: str) -> subprocess.CompletedProcess[str]:
@@ -106,4 +106,4 @@ def deep(pipe: Any) -> object:
     [(harmless, False), (faulty, True), (changing, True), (starting, True), (deep, True), (lambda p: deep(p), True)],
 )
 def test_what_a_function_reaches_is_seen_through_what_it_calls(function: Callable[..., Any], reaches: bool) -> None:
-    assert bool(list(account._Reach().of(function))) is reaches  # noqa: SLF001  (the rule itself)
+    assert bool(list(account._Reach().of(function))) is reaches
