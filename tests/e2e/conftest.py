@@ -212,7 +212,7 @@ def pytest_report_header() -> str:
     if ACCOUNT:
         return f"sluice e2e: the stack of {ACCOUNT} in an account, Python {sys.version.split()[0]}"
     which = "the running stack" if RUNNING else "an engine of its own"
-    policies = ", policies enforced" if ENFORCED and not RUNNING else ""
+    policies = "" if ENFORCED or RUNNING else ", policies recorded only"
     return f"sluice e2e: {kind()} engine ({which}{policies}), Python {sys.version.split()[0]}"
 
 
