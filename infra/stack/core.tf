@@ -112,10 +112,7 @@ locals {
       idempotency = module.idempotency_table.name
       ledger      = module.ledger_table.name
     }
-    notices = concat(
-      ["dead.letter", "object.failed", "object.missing", "quarantine.threshold", "schema.drift"],
-      local.reconciled ? ["object.unannounced"] : [],
-    )
+    notices = ["dead.letter", "object.failed", "object.missing", "object.unannounced", "quarantine.threshold", "schema.drift"]
     outputs = {}
   }
 }

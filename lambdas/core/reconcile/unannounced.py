@@ -1,4 +1,4 @@
-"""Which of the objects that a list shows the ledger has never heard of."""
+"""Which of the objects that a list shows the ledger does not know."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ class Finder:
         self._passed_over = passed_over
 
     def find(self, objects: Iterable[Listed], window: Window) -> list[Unannounced]:
-        """The current versions that the ledger has never heard of, and whose events are not on their way.
+        """The current versions that the ledger does not know, and whose events are not on their way.
 
         An object that the ledger calls missing is one of them when another version is there: its bytes were uploaded
         again, and nothing has said so.

@@ -1,4 +1,4 @@
-"""reconcile: what bronze has and the ledger has never heard of is announced to ingest once, wherever a run dies."""
+"""reconcile: what bronze has and the ledger does not know is announced to ingest once, wherever a run dies."""
 
 from __future__ import annotations
 
