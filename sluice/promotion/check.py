@@ -187,7 +187,7 @@ def smoke(road: Rehearsal) -> str:
 
 def end_to_end(road: Rehearsal) -> str:
     """Tests of `make e2e TARGET=aws` are asked of what is deployed, and leave nothing there; prod is refused."""
-    command = [str(HOST_ENV / "bin/python"), "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", END_TO_END]
+    command = [str(HOST_ENV / "bin/python"), "-m", "pytest", "-q", "-n", "0", END_TO_END]
 
     def ask(env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

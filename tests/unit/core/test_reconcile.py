@@ -257,7 +257,7 @@ def test_two_runs_at_once_are_one(world: World) -> None:
 
 
 def test_a_young_object_is_left_to_its_event(world: World) -> None:
-    world.put("a", modified=NOW - timedelta(minutes=59))
+    world.put("a", modified=NOW - timedelta(minutes=30))
     world.run()
     assert world.sent == []
 

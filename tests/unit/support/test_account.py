@@ -22,7 +22,7 @@ FORBIDDEN = ("breakable", "fault", "timeouts(", "changed_", "paused(", "environm
 
 
 def run(env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--collect-only", *FOLDERS]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--collect-only", *FOLDERS]
     shell = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "AWS_", "SLUICE_"))}
     shell |= {"TARGET": "aws", "ENV": env, "AWS_EC2_METADATA_DISABLED": "true"}
     return subprocess.run(command, cwd=ROOT, env=shell, capture_output=True, text=True, check=False, timeout=110)
