@@ -7,11 +7,13 @@ indexes, indexes without ARN and sizes, with a warm throughput also in the answe
 the id of a KMS key where AWS has its ARN. Replaced: `Table.describe`.
 """
 
+import time
 import uuid
 from typing import Any, Final
 
 from moto.dynamodb.models.table import Table
 
+from sluice_ext.dynamodb import encryption
 from sluice_ext.patching import replace
 
 _INDEXES: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -25,6 +27,7 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    encryption.install()
 
     def describe(self: Any, base_key: str = "TableDescription") -> dict[str, Any]:
         return {base_key: _as_aws(self, original(self, base_key)[base_key], base_key == "Table")}
@@ -54,16 +57,26 @@ def _as_aws(table: Any, found: dict[str, Any], described: bool) -> dict[str, Any
             index |= {"IndexArn": f"{table.table_arn}/index/{index['IndexName']}", "IndexSizeBytes": 0, "ItemCount": 0}
             if "ProvisionedThroughput" in index:
                 index["ProvisionedThroughput"] = {"NumberOfDecreasesToday": 0} | index["ProvisionedThroughput"]
-    key = found.get("SSEDescription", {}).get("KMSMasterKeyArn")
-    if key and not key.startswith(("arn:", "alias/")):
-        of_table = table.table_arn.partition(":table/")[0]
-        found["SSEDescription"]["KMSMasterKeyArn"] = f"{of_table.replace(':dynamodb:', ':kms:')}:key/{key}"
+    if "SSEDescription" in found:
+        found["SSEDescription"]["KMSMasterKeyArn"] = encryption.arn(table, found["SSEDescription"]["KMSMasterKeyArn"])
+    if "sluice_class" in vars(table):
+        found["TableClassSummary"] = table.sluice_class
     return found
 
 
+def set_class(table: Any, wanted: str) -> None:
+    """The table's class, which decides about its price only."""
+    changed = {"LastUpdateDateTime": time.time()} if "sluice_class" in vars(table) else {}
+    table.sluice_class = {"TableClass": wanted} | changed
+
+
 def _leave_out_usual_warmth(found: dict[str, Any], on_demand: bool) -> None:
-    """Without the warm throughput that a table or an index has when none is asked for."""
+    """Without the warm throughput that a table or an index has when none is asked for; the other is on its way."""
     warm, units = found.get("WarmThroughput"), found.get("ProvisionedThroughput") or {}
     usual = _ON_DEMAND_WARMTH if on_demand else (units.get("ReadCapacityUnits"), units.get("WriteCapacityUnits"))
-    if warm and (warm["ReadUnitsPerSecond"], warm["WriteUnitsPerSecond"]) == usual:
+    if not warm:
+        return
+    if (warm["ReadUnitsPerSecond"], warm["WriteUnitsPerSecond"]) == usual:
         del found["WarmThroughput"]
+    else:
+        found["WarmThroughput"] = warm | {"Status": "UPDATING"}
