@@ -403,10 +403,31 @@ def test_contributor_insights_are_disabled(db: Any, made: Callable[..., str]) ->
     assert refusal(db.describe_contributor_insights, TableName=name, IndexName="iii")[0] == "ResourceNotFoundException"
 
 
-def test_a_warm_throughput_that_is_asked_for_is_on_its_way_in_the_answer(db: Any, made: Callable[..., str]) -> None:
-    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableWarmThroughputDescription.html"""
-    warm = {"ReadUnitsPerSecond": 13_000, "WriteUnitsPerSecond": 5_000}
-    name = made()
-    answered = db.update_table(TableName=name, WarmThroughput=warm)["TableDescription"]["WarmThroughput"]
-    assert answered == warm | {"Status": "UPDATING"}
-    assert db.describe_table(TableName=name)["Table"]["WarmThroughput"] == warm | {"Status": "ACTIVE"}
+def test_the_answer_of_a_change_is_that_of_a_table_which_changes(db: Any) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithTables.Basics.html
+
+    The usual warm throughput is in the answer of UpdateTable, not in that of CreateTable; one that is asked for is in both.
+    """
+    name, warm = f"strict-{uuid.uuid4().hex[:8]}", {"ReadUnitsPerSecond": 13_000, "WriteUnitsPerSecond": 5_000}
+    keys = [{"AttributeName": "p", "KeyType": "HASH"}]
+    index = {"KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+    made = db.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=keys,
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        GlobalSecondaryIndexes=[index | {"IndexName": "iii"}],
+    )["TableDescription"]
+    assert (made["TableStatus"], made["GlobalSecondaryIndexes"][0]["IndexStatus"]) == ("CREATING", "CREATING")
+    assert "WarmThroughput" not in made
+    adding = [{"Create": index | {"IndexName": "jjj"}}]
+    added = db.update_table(TableName=name, GlobalSecondaryIndexUpdates=adding)["TableDescription"]
+    states = {one["IndexName"]: one["IndexStatus"] for one in added["GlobalSecondaryIndexes"]}
+    assert (added["TableStatus"], states) == ("UPDATING", {"iii": "ACTIVE", "jjj": "CREATING"})
+    assert added["WarmThroughput"] == {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000, "Status": "ACTIVE"}
+    warmed = db.update_table(TableName=name, WarmThroughput=warm)["TableDescription"]
+    assert warmed["WarmThroughput"] == warm | {"Status": "UPDATING"}
+    found = db.describe_table(TableName=name)["Table"]
+    assert (found["TableStatus"], found["WarmThroughput"]) == ("ACTIVE", warm | {"Status": "ACTIVE"})
+    assert {one["IndexStatus"] for one in found["GlobalSecondaryIndexes"]} == {"ACTIVE"}
+    assert db.delete_table(TableName=name)["TableDescription"]["TableStatus"] == "DELETING"

@@ -183,9 +183,15 @@ def update_table(backend: Any, body: Body) -> dict[str, Any]:
         descriptions.set_class(found, body["TableClass"])
     if encrypted:
         found.sse_specification, _ = encrypted
-    answer: dict[str, Any] = json.loads(dynamo_json_dump(found.describe()))
+    answer: dict[str, Any] = json.loads(dynamo_json_dump(descriptions.as_updated(found)))
+    described = answer["TableDescription"]
     if encrypted:
-        _, answer["TableDescription"]["SSEDescription"] = encrypted
+        _, described["SSEDescription"] = encrypted
+    if body.get("WarmThroughput"):
+        described["WarmThroughput"]["Status"] = "UPDATING"
+    for one in described.get("GlobalSecondaryIndexes", ()):
+        if one["IndexName"] in {change["Create"]["IndexName"] for change in changes or () if "Create" in change}:
+            one["IndexStatus"] = "CREATING"
     return answer
 
 

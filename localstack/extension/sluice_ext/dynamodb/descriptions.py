@@ -14,6 +14,7 @@ from typing import Any, Final
 from moto.dynamodb.models.table import Table
 
 from sluice_ext.dynamodb import encryption
+from sluice_ext.dynamodb.tables import backend_of
 from sluice_ext.patching import replace
 
 _INDEXES: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -30,30 +31,46 @@ def install() -> None:
     encryption.install()
 
     def describe(self: Any, base_key: str = "TableDescription") -> dict[str, Any]:
-        return {base_key: _as_aws(self, original(self, base_key)[base_key], base_key == "Table")}
+        status = "ACTIVE" if base_key == "Table" else "CREATING" if _is_there(self) else "DELETING"
+        return {base_key: _as_aws(self, original(self, base_key)[base_key], status)}
 
     original = replace(Table, "describe", describe, expect="(self, base_key)")
 
 
-def _as_aws(table: Any, found: dict[str, Any], described: bool) -> dict[str, Any]:
-    """moto's description as AWS has it; ``described``: in the answer of DescribeTable, not of a change."""
+def as_updated(table: Any) -> dict[str, Any]:
+    """UpdateTable's answer."""
+    return {"TableDescription": _as_aws(table, table.describe("Table")["Table"], "UPDATING")}
+
+
+def _is_there(table: Any) -> bool:
+    """Whether an answer of a change is that of a table which is made or restored, and not of a deleted one."""
+    return backend_of(table.account_id, table.region_name).tables.get(table.name) is table
+
+
+def _as_aws(table: Any, found: dict[str, Any], status: str) -> dict[str, Any]:
+    """moto's description as AWS has it; ``status``: ACTIVE in DescribeTable, another in the answer of a change.
+
+    The answer of a change is that of a table which changes, though the change is done: clients wait on AWS, too.
+    """
     if "sluice_id" not in vars(table):
         table.sluice_id = str(uuid.uuid4())
-    found["TableId"] = table.sluice_id
-    on_demand = table.billing_mode == "PAY_PER_REQUEST"
+    found |= {"TableId": table.sluice_id, "TableStatus": status}
+    on_demand, is_new = table.billing_mode == "PAY_PER_REQUEST", status in ("CREATING", "DELETING")
     if not on_demand:
-        del found["BillingModeSummary"]
-    elif described:
+        found.pop("BillingModeSummary", None)
+    elif not is_new:
         found["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = found["CreationDateTime"]
-    if not described:
+    if is_new:
         _leave_out_usual_warmth(found, on_demand)
     for name in _INDEXES:
-        if not found[name]:
-            del found[name]
+        if not found.get(name):
+            found.pop(name, None)
             continue
         for index in found[name]:
-            if not described:
+            if is_new:
                 _leave_out_usual_warmth(index, on_demand)
+                if "IndexStatus" in index:
+                    index["IndexStatus"] = status
             index |= {"IndexArn": f"{table.table_arn}/index/{index['IndexName']}", "IndexSizeBytes": 0, "ItemCount": 0}
             if "ProvisionedThroughput" in index:
                 index["ProvisionedThroughput"] = {"NumberOfDecreasesToday": 0} | index["ProvisionedThroughput"]
