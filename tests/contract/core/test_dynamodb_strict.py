@@ -371,9 +371,7 @@ def test_a_tables_class_is_stored(db: Any, made: Callable[..., str]) -> None:
     assert refusal(db.update_table, TableName=plain, TableClass="COLD")[0] == "ValidationException"
 
 
-def test_a_tables_encryption_changes_and_its_managed_key_is_there(
-    db: Any, kms: Any, made: Callable[..., str]
-) -> None:
+def test_a_tables_encryption_changes_and_its_managed_key_is_there(db: Any, kms: Any, made: Callable[..., str]) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html"""
     name = made()
     refused = refusal(db.update_table, TableName=name, SSESpecification={"Enabled": False})
@@ -384,12 +382,16 @@ def test_a_tables_encryption_changes_and_its_managed_key_is_there(
     key = kms.describe_key(KeyId=found["KMSMasterKeyArn"])["KeyMetadata"]
     assert (key["KeyManager"], key["KeyState"]) == ("AWS", "Enabled")
     made_so = db.describe_table(TableName=made(SSESpecification={"Enabled": True}))["Table"]["SSEDescription"]
-    assert made_so["KMSMasterKeyArn"] == key["Arn"] == kms.describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]["Arn"]
+    assert (
+        made_so["KMSMasterKeyArn"] == key["Arn"] == kms.describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]["Arn"]
+    )
 
     again = refusal(db.update_table, TableName=name, SSESpecification={"Enabled": True})
     assert again[1].endswith("Table is already encrypted by given KMSMasterKey")
     own = kms.create_key()["KeyMetadata"]
-    db.update_table(TableName=name, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": own["KeyId"]})
+    db.update_table(
+        TableName=name, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": own["KeyId"]}
+    )
     assert db.describe_table(TableName=name)["Table"]["SSEDescription"]["KMSMasterKeyArn"] == own["Arn"]
     db.update_table(TableName=name, SSESpecification={"Enabled": False})
     assert "SSEDescription" not in db.describe_table(TableName=name)["Table"]
@@ -406,7 +408,7 @@ def test_contributor_insights_are_disabled(db: Any, made: Callable[..., str]) ->
 def test_the_answer_of_a_change_is_that_of_a_table_which_changes(db: Any) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithTables.Basics.html
 
-    The usual warm throughput is in the answer of UpdateTable, not in that of CreateTable; one that is asked for is in both.
+    The usual warm throughput is in the answer of UpdateTable, not of CreateTable; one that is asked for is in both.
     """
     name, warm = f"strict-{uuid.uuid4().hex[:8]}", {"ReadUnitsPerSecond": 13_000, "WriteUnitsPerSecond": 5_000}
     keys = [{"AttributeName": "p", "KeyType": "HASH"}]

@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 from botocore.client import BaseClient
+
 from localstack import constants
 
 constants.DEFAULT_PORT_EDGE = int(os.environ["SUITE_PORT"])  # the suite's conftest takes its port from there

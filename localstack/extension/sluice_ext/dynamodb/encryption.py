@@ -3,7 +3,8 @@
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSESpecification.html
 
-moto makes the managed key among its own keys, where KMS does not find it. Replaced: `Table._get_default_encryption_key`.
+moto makes the managed key among its own keys, where KMS does not find it.
+Replaced: `Table._get_default_encryption_key`.
 """
 
 from typing import Any, Final

@@ -22,7 +22,7 @@ class _Field:
 
 
 def word_pattern(text: str) -> Callable[[str], Mapping[str, Any] | None]:
-    """The filter of a space-delimited pattern; one without fields, ``[]``, matches every event. Raises InvalidFilter."""
+    """The filter of a space-delimited pattern; one without fields, ``[]``, matches all. Raises InvalidFilter."""
     tokens = Tokens(text)
     tokens.take("[")
     before: list[_Field] = []
