@@ -9,7 +9,6 @@ Replaced: `Table._get_default_encryption_key`.
 
 from typing import Any, Final
 
-from localstack.services.kms.provider import KmsProvider, set_key_managed
 from moto.dynamodb.models.table import Table
 
 from sluice_ext.dynamodb.errors import invalid_values
@@ -31,6 +30,8 @@ def install() -> None:
 
 def managed_key(account: str, region: str) -> str:
     """The ARN of the key that AWS manages for DynamoDB in this account and region; it is made when it is first used."""
+    from localstack.services.kms.provider import KmsProvider, set_key_managed
+
     found = KmsProvider._get_kms_key(account, region, _ALIAS)
     if found.metadata["KeyManager"] != "AWS":
         set_key_managed(found.metadata["KeyId"], account, region)
