@@ -32,11 +32,13 @@ class Head:
     """The first bytes of an object and the user metadata that it carries.
 
     ``sha256``: of all its bytes, in hexadecimal digits; empty for an object that is not read as a whole.
+    ``modified``: when the version came into the bucket.
     """
 
     data: bytes
     metadata: dict[str, str]
     sha256: str = ""
+    modified: datetime | None = None
 
 
 class Storage:
@@ -56,13 +58,13 @@ class Storage:
         """
         if ref.size > HASHED_BYTES:
             answer = self._call(self._client.get_object, ref, Range=f"bytes=0-{size - 1}")
-            return Head(answer["Body"].read(), answer["Metadata"])
+            return Head(answer["Body"].read(), answer["Metadata"], modified=answer.get("LastModified"))
         answer = self._call(self._client.get_object, ref)
         first, digest = b"", sha256()
         while block := answer["Body"].read(_BLOCK):
             first += block[: size - len(first)]
             digest.update(block)
-        return Head(first, answer["Metadata"], digest.hexdigest())
+        return Head(first, answer["Metadata"], digest.hexdigest(), answer.get("LastModified"))
 
     def read(self, ref: ObjectRef, start: int, end: int) -> bytes:
         """Bytes [start, end) of the version; raises ObjectMissing when it is gone."""
