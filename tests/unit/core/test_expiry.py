@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.pipeline.ledger import LedgerView
@@ -181,19 +181,20 @@ def world(time: Time) -> World:
 
 def test_a_finished_object_expires_with_all_that_belongs_to_it(world: World) -> None:
     ref = world.upload("a", "e1")
+    other = world.upload("a", "e2")
     world.announce(ref)
-    world.announce(world.upload("a", "e2"))
+    world.announce(other)
     world.work()
     world.check()
     assert world.expire() == 0
     world.time.now += FAR
     assert world.expire() == 1
     world.check()
-    names = {ref.as_origin().object_id, ref.as_origin().object_id}
+    names = {ref.as_origin().object_id, other.as_origin().object_id}
     assert not world.pipe.list.objects(names)
     left = {place[0].split("#")[0] for place, item in world.db.items.items() if EXPIRES_AT not in item}
     assert left == {"ledger"}, "no item of it stays for ever"
-    assert all(isinstance(plain(item).get(EXPIRES_AT, 0), int) for item in world.db.items.values())
+    assert all(item[EXPIRES_AT].keys() == {"N"} for item in world.db.items.values() if EXPIRES_AT in item)
     assert {item["state"] for item in world.heads().values() if "same_as" not in item} == {EXPIRED}
 
 
@@ -417,15 +418,23 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None)
-@given(operations=st.lists(OPERATIONS, max_size=25), chunks=st.sampled_from([50_000, 40, 0]))
+@pytest.fixture(params=[100, 4], ids=["one transaction", "several"])
+def limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How many items one transaction holds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("ledger.ledger", "ledger.expiry", "dynamo.table"):
+            patch.setattr(f"sluice_pipeline.{module}.TRANSACTION_LIMIT", request.param)
+        yield
+
+
+@pytest.mark.usefixtures("limit")
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=st.lists(OPERATIONS, max_size=16), size=st.sampled_from([0, 400]))
 def test_every_reader_is_right_after_any_order_of_events_deaths_and_deletions(
-    operations: list[tuple[Any, ...]], chunks: int, time: Time
+    operations: list[tuple[Any, ...]], size: int, time: Time
 ) -> None:
-    """``chunks``: one, some, and more than one transaction holds."""
-    size, chunk_bytes = (0, 50_000) if chunks == 50_000 else (400, 40) if chunks else (2_300, 20)
     time.now = datetime(2026, 1, 1, tzinfo=UTC)
-    world, refs = World(time, chunk_bytes), []
+    world, refs = World(time, 80), []
     for number, (name, *arguments) in enumerate(operations):
         time.now += timedelta(minutes=1)
         match name:

@@ -154,18 +154,17 @@ class Expiry:
 
     def _others(self, head: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str, str]]:
         """What belongs to an object and is not marked: its key, and what must hold of it, with the ``:value`` in it."""
-        object_id, there = str(head["object_id"]), "attribute_exists(pk)"
+        object_id, there, content_id = str(head["object_id"]), "attribute_exists(pk)", ""
         for item in self._table.query(head["pk"]):
-            sk = str(item["sk"])
-            if sk == OBJECT_SK or EXPIRES_AT in item:
-                continue
-            yield (head["pk"], sk), there, ""
+            sk, content_id = str(item["sk"]), item.get("content_id", content_id)
+            if sk != OBJECT_SK and EXPIRES_AT not in item:
+                yield (head["pk"], sk), there, ""
             if sk.startswith(contents.UPLOAD):
                 pointer = object_pk(sk.removeprefix(contents.UPLOAD)), OBJECT_SK
                 found = self._table.get(*pointer)
                 if found and found.get(contents.SAME_AS) == object_id and EXPIRES_AT not in found:
                     yield pointer, f"{contents.SAME_AS} = :value", object_id
-        if content_id := head.get("content_id"):
+        if content_id:
             key = contents.content_pk(str(content_id)), contents.CONTENT_SK
             found = self._table.get(*key)
             if found and found["object_id"] == object_id and EXPIRES_AT not in found:

@@ -101,7 +101,6 @@ class ObjectItem(TypedDict, total=False):
     ``notice_due``: the failure is recorded, and its notice is not known to have been sent.
     ``gate_run``, ``gate_execution``: the last run that the quality gate took, and the execution that audits it.
     ``released``: the present run was withheld, and published by an operator.
-    ``content_id``: of the content item that names it, if there is one.
     ``expired_at``, ``expires_at``: it has expired, and all that belongs to it is marked, see expiry.py.
     ``open_in``, ``committed_in``, ``received_in``: in which indexes it is, see shards.py.
     """
@@ -149,14 +148,13 @@ class ObjectItem(TypedDict, total=False):
     open_in: str
     committed_in: str
     received_in: str
-    content_id: str
     expired_at: int
     expires_at: int
 
 
 class ChunkItem(TypedDict, total=False):
     """``staged``: ``outputs`` were written to the staging bucket, as `staged_key` says; silver has them once the
-    object's run is committed.
+    object's run is committed. ``content_id``, of the first chunk: which content item names the object, if one does.
     """
 
     pk: str
@@ -175,6 +173,7 @@ class ChunkItem(TypedDict, total=False):
     staged: bool
     done_at: str
     error: str
+    content_id: str
     expires_at: int
 
 

@@ -38,7 +38,7 @@ ERROR_CHARACTERS = 1000
 _PAGES = ("files_run", "files_pages")
 FORMER_RUNS = 50  # some 10 KB of the 400 KB that an item may have
 _PRESENT = "attribute_exists(pk) AND attribute_not_exists(expired_at)"
-_KEPT = ("outputs", "quarantine", *_PAGES, "staged")  # of a chunk when its next run begins
+_KEPT = ("outputs", "quarantine", *_PAGES, "staged", "content_id")  # of a chunk when its next run begins
 
 
 class PagesMissing(TransientError):
@@ -143,7 +143,6 @@ class Ledger:
         """
         object_id = origin.object_id
         new = self._object_item(ref, origin, dataset, len(chunks)) | {"rules": rules.to_dict()}
-        new |= {"content_id": content_id} if content_id else {}
         new |= {"run": returns.run, "received_at": returns.received_at} if returns else {}
         # Its own id is one of them: then it is this object's content, and whether there is a plan its own item says.
         gone = {f":gone{number}": name for number, name in enumerate([object_id, *sorted(forgotten)])}
@@ -156,6 +155,8 @@ class Ledger:
             held = contents.content_item(content_id, object_id)
             heads.append(self._table.put_action(held, f"attribute_not_exists(pk) OR object_id IN ( {among} )", gone))
         items = [_chunk_item(object_id, chunk, new["run"]) for chunk in chunks]
+        if content_id and items:
+            items[0]["content_id"] = content_id  # the object's own item would pass 1 KB, and so cost more
         if len(heads) + len(items) <= TRANSACTION_LIMIT:
             made = self._table.transact([*heads, *map(self._table.put_action, items)])
         else:
