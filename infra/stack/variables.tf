@@ -423,9 +423,9 @@ variable "ledger_retention_days" {
   }
 
   validation {
-    # Present versions in bronze are never deleted by a rule; those that are older than the entry count as expired.
-    condition     = var.ledger_retention_days == null || try(var.ledger_retention_days >= var.noncurrent_version_days, false)
-    error_message = "ledger_retention_days must be at least noncurrent_version_days: a former version in bronze is judged by its entry until it is deleted."
+    # While a rule may still leave an object or a former version in bronze, the ledger can judge it.
+    condition     = var.ledger_retention_days == null || try(var.ledger_retention_days >= max(var.noncurrent_version_days, coalesce(var.bronze_expire_days, 0)), false)
+    error_message = "ledger_retention_days must be at least noncurrent_version_days and bronze_expire_days: what is still in bronze by those rules is judged by its entry in the ledger."
   }
 }
 

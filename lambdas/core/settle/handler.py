@@ -113,7 +113,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> None:
     elif days := int(os.environ.get("LEDGER_RETENTION_DAYS", "0")):
         left_out = json.loads(os.environ["WAREHOUSE_LEFT_OUT"])
         loaded = os.environ["WAREHOUSE_ENABLED"] == "true"
-        expired = Expiry(dynamodb, table, days, loaded=loaded, left_out=left_out).run(hurry)
-        logger.info("expired", extra={"objects": expired})
+        if expired := Expiry(dynamodb, table, days, loaded=loaded, left_out=left_out).run(hurry):
+            logger.info("expired", extra={"objects": expired})
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {len(work)} objects are not settled", failed)
