@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ from tests.support.memory_dynamo import MemoryDynamo
 
 CATALOG = parse_catalog(compile_catalog(Path(__file__).parents[3] / "datasets"))
 HASHED, READ = 100_000, 150_000
-"""Bytes of the largest object that is read as a whole here, and of the largest that is read through where it must be."""
+"""Bytes of the largest object that is read as a whole here, and of the largest that is read where it must be."""
 KEY = "bronze/shipments/a.jsonl"
 
 
@@ -72,7 +73,7 @@ class Bronze:
         body = self._body(VersionId, "GetObject")
         start, end = Range.removeprefix("bytes=").split("-") if Range else ("0", "")
         body = body[int(start) : int(end) + 1 if end else None]
-        return {"Body": io.BytesIO(body), "Metadata": self.metadata.get(VersionId, {})}
+        return {"Body": StreamingBody(io.BytesIO(body), len(body)), "Metadata": self.metadata.get(VersionId, {})}
 
     def head_object(self, VersionId: str, ChecksumMode: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
         self.heads += 1
