@@ -315,7 +315,7 @@ def test_a_run_that_has_begun_holds_its_object(world: World) -> None:
     _requeue(world, ref, "r1")
     assert world.expire() == 0
     world.work()
-    assert world.expire() == 0, "its time begins anew"
+    assert world.expire() == 0, "its time begins again"
 
 
 def test_a_failure_of_an_object_that_returns_is_recorded_and_notified(world: World) -> None:
