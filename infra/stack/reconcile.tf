@@ -35,7 +35,7 @@ module "reconcile" {
     PASSED_OVER_KEYS        = jsonencode(var.passed_over_keys)
     MARGIN_MINUTES          = tostring(var.reconcile_margin_minutes)
     ABORT_MULTIPART_DAYS    = tostring(var.abort_multipart_days)
-    LEDGER_RETENTION_DAYS   = "0"
+    LEDGER_RETENTION_DAYS   = tostring(coalesce(var.ledger_retention_days, 0)) # 0: for ever
     TIMEOUT_SECONDS         = tostring(local.reconcile_timeout_seconds)
   })
 
