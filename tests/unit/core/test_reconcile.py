@@ -340,7 +340,7 @@ def test_a_missing_permission_announces_nothing_and_frees_the_lease(world: World
 def test_a_message_that_sqs_rejects_is_sent_by_the_next_run(world: World) -> None:
     world.put("a")
     accept = world.send_message_batch
-    world.send_message_batch = lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError"}]}  # type: ignore[assignment, method-assign]
+    world.send_message_batch = lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError"}]}  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="SQS rejected 1 of 1"):
         world.run()
     world.send_message_batch = accept  # type: ignore[method-assign]

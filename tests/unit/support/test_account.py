@@ -81,8 +81,8 @@ def faulty(pipe: Any) -> object:
     return pipe.fault("ingest", "s3", "GetObject", "kill-before")
 
 
-def changing(pipe: Any) -> object:
-    return changes.cold(pipe, "ingest")
+def changing(pipe: Any) -> None:
+    changes.cold(pipe, "ingest")
 
 
 def starting() -> object:
