@@ -112,6 +112,11 @@ def pipe(stack: Stack, mailbox: Mailbox, instance: Instance) -> Iterator[Pipelin
 
 
 @pytest.fixture
+def small_chunks() -> None:
+    """For a test whose numbers of chunks follow from those of the sessions' own stacks (TEST_VARS)."""
+
+
+@pytest.fixture
 def breakable(pipe: Pipeline) -> Pipeline:
     """A pipeline whose engine allows faults."""
     if not pipe.has_faults:

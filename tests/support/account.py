@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 PIPELINE: Final = "pipe"
 LEAVES: Final = frozenset({PIPELINE, "stack", "mailbox"})
 """Fixtures that an account has in another way: what they need of an engine does not count."""
-ENGINES: Final = frozenset({"instance", "infra", "snapshot", "turn", "embedded_only", "docker_only", "half"})
+ENGINES: Final = frozenset(
+    {"instance", "infra", "snapshot", "turn", "embedded_only", "docker_only", "half", "small_chunks"}
+)
 # Of the project, a test of an account calls only these, of others anything but what starts or reaches other processes.
 OWN: Final = ("sluice", "tests", "localstack", "sluice_ext")
 ALLOWED: Final = ("sluice.pipeline", "sluice.polling", "tests.support.pipeline", "tests.support.mailbox",

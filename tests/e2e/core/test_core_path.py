@@ -84,6 +84,7 @@ def test_keys_survive_the_url_encoding_of_the_event(pipe: Pipeline, name: str) -
     assert {row["_source_key"] for row in pipe.rows(put)} == {put.ref.key}
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_line_longer_than_a_chunk_is_one_row(pipe: Pipeline) -> None:
     records = shipping.records("shipments", 4, 3)
     records[1] |= {"destination": "x" * 5_000_000}  # chunks are 2 MiB
@@ -93,6 +94,7 @@ def test_a_line_longer_than_a_chunk_is_one_row(pipe: Pipeline) -> None:
     assert [len(row["destination"]) for row in pipe.rows(put)] == [len(record["destination"]) for record in records]
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_bad_rows_in_the_middle_and_on_the_borders_of_chunks_leave_alone(pipe: Pipeline) -> None:
     rows, chunk = 40_000, 2 * 1024 * 1024
     records = shipping.records("tracking_events", 5, rows)
@@ -120,6 +122,7 @@ def test_bad_rows_in_the_middle_and_on_the_borders_of_chunks_leave_alone(pipe: P
     pipe.verified(pipe.key("tracking_events", ""))
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_csv_larger_than_a_chunk_is_cut_and_every_part_knows_the_header(pipe: Pipeline) -> None:
     records = shipping.records("shipments", 6, 40_000)
     put = pipe.put("shipments", formats.table(records), "table.csv")
