@@ -16,7 +16,7 @@ from sluice.paths import ROOT
 from tests.support import account, changes
 
 FOLDERS = ("tests/e2e/core", "tests/e2e/faults", "tests/e2e/afterwards")
-MIN_TESTS = 45
+MIN_TESTS = 40
 FORBIDDEN = ("breakable", "fault", "timeouts(", "changed_", "paused(", "environment(", "configure(", "cold(",
              "Instance", "subprocess", "update_function", "put_bucket", "warehouse")  # fmt: skip
 
