@@ -32,7 +32,7 @@ def started(space: Workspace) -> Iterator[Workspace]:
     """The workspace with a provider that runs while the block does. Unchanged for a real account, and where it is not
     known which provider is meant or it does not start so: Terraform then starts it by itself.
     """
-    if space.tflocal is None:
+    if space.tflocal is None or installed(space.data) is None:
         yield space
         return
     with attached(space.data, space.environment) as environment:
