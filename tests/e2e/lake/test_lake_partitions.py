@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from sluice.paths import BUILD_DIR
 from sluice.pipeline import query
 from sluice.pipeline.stack import Stack
 from tests.e2e.lake.test_lake import begin_of, put, rows_of
-from tests.infra.planning import copy_infra, one_provider, terraform
+from tests.infra.planning import copy_infra, terraform
 from tests.support import branches
 from tests.support.lake import Lake
 from tests.support.pipeline import Pipeline, until
@@ -45,7 +44,6 @@ class OwnLake:
     env: dict[str, str]
     stack: Stack
     run: str
-    provider: ExitStack
 
     def apply(self, partitions: str) -> Stack:
         """The stack as one whose lake is this."""
@@ -55,22 +53,14 @@ class OwnLake:
             "output": {"branch": {"value": "${module.lake.branch}"}},
         }
         (self.folder / "main.tf.json").write_text(json.dumps(document))
-        self._initialize()
-        done = self._terraform("apply", "-auto-approve", "-parallelism=40", "-input=false", "-no-color")
-        assert done.returncode == 0, done.stderr[-3000:]
+        for words in (["init"], ["apply", "-auto-approve", "-parallelism=40"]):
+            done = self._terraform(*words, "-input=false", "-no-color")
+            assert done.returncode == 0, done.stderr[-3000:]
         branch = json.loads(self._terraform("output", "-json", "branch").stdout)
         own = {f"lake_{name}": value for name, value in branch["outputs"].items()}
         return replace(
             self.stack, outputs={**self.stack.outputs, **own, "lake_queue_url": branch["queues"]["lake"]["url"]}
         )
-
-    def _initialize(self) -> None:
-        """Once: the module's place and its provider stay. All later runs ask one provider process."""
-        if (self.folder / ".terraform").exists():
-            return
-        done = self._terraform("init", "-input=false", "-no-color")
-        assert done.returncode == 0, done.stderr[-3000:]
-        self.env = self.provider.enter_context(one_provider(self.folder, self.env))
 
     def no_change_is_planned(self) -> None:
         done = self._terraform("plan", "-detailed-exitcode", "-input=false", "-no-color")
@@ -152,12 +142,11 @@ def own_lake(pipe: Pipeline, instance: Instance, tmp_path: Path) -> Iterator[Own
     env = {k: v for k, v in local_environment(instance).items() if not re.match(r"TF_(DATA_DIR|CLI_ARGS)", k)}
     folder = copy_infra(tmp_path / "infra") / "own"
     folder.mkdir()
-    with ExitStack() as provider:
-        made = OwnLake(folder, env, pipe.stack, pipe.run, provider)
-        try:
-            yield made
-        finally:
-            made.destroy()
+    made = OwnLake(folder, env, pipe.stack, pipe.run)
+    try:
+        yield made
+    finally:
+        made.destroy()
 
 
 def crawl(stack: Stack) -> None:
