@@ -13,7 +13,7 @@ import selectors
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,14 +32,26 @@ def started(space: Workspace) -> Iterator[Workspace]:
     """The workspace with a provider that runs while the block does. Unchanged for a real account, and where it is not
     known which provider is meant or it does not start so: Terraform then starts it by itself.
     """
-    binary = installed(space.data) if space.tflocal is not None else None
-    if binary is None:
+    if space.tflocal is None or installed(space.data) is None:
         yield space
+        return
+    with attached(space.data, space.environment) as environment:
+        yield replace(space, environment=environment)
+
+
+@contextmanager
+def attached(data: Path, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The variables with which Terraform attaches to a provider that runs while the block does, and that Terraform's
+    data folder has. Unchanged where there is no such provider or it does not start so.
+    """
+    binary = installed(data)
+    if binary is None:
+        yield dict(environment)
         return
     with tempfile.TemporaryDirectory(prefix="sluice-tf-") as sockets:  # others may not enter it
         process = subprocess.Popen(
             ["sh", "-c", _UNTIL_STDIN_CLOSES, str(binary)],
-            env=space.environment | {"PLUGIN_UNIX_SOCKET_DIR": sockets, "TMPDIR": sockets},
+            env={**environment, "PLUGIN_UNIX_SOCKET_DIR": sockets, "TMPDIR": sockets},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -50,10 +62,10 @@ def started(space: Workspace) -> Iterator[Workspace]:
         try:
             address = _address(process.stdout, START_SECONDS)
             if address is None:
-                yield space
+                yield dict(environment)
                 return
-            source = "/".join(binary.relative_to(space.data / "providers").parts[:3])
-            yield replace(space, environment=space.environment | {VARIABLE: json.dumps({source: address})})
+            source = "/".join(binary.relative_to(data / "providers").parts[:3])
+            yield {**environment, VARIABLE: json.dumps({source: address})}
         finally:
             process.stdin.close()
             process.wait()

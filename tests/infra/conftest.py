@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.planning import ENVS, OfflinePlan, copy_infra, environment, offline_plan, terraform
+from tests.infra.planning import ENVS, OfflinePlan, copy_infra, environment, offline_plan, one_provider, terraform
 
 CORE = "core.tftest.hcl"
 
@@ -38,11 +38,12 @@ def mock_run(infra_copy: Path) -> MockRun:
     result = MockRun()
     others = [f"-filter=tests/{path.name}" for path in (infra_copy / "tests").glob("*.tftest.hcl") if path.name != CORE]
     # -verbose prints states, and 13 MB of provider schema with each: only for the one that is read.
-    for options in (["-verbose", f"-filter=tests/{CORE}"], others):
-        done = terraform(infra_copy, "test", "-json", *options, env=environment(infra_copy.parent))
-        result.stderr += done.stderr
-        for line in done.stdout.splitlines():
-            _record(json.loads(line), result)
+    with one_provider(infra_copy, environment(infra_copy.parent)) as env:
+        for options in (["-verbose", f"-filter=tests/{CORE}"], others):
+            done = terraform(infra_copy, "test", "-json", *options, env=env)
+            result.stderr += done.stderr
+            for line in done.stdout.splitlines():
+                _record(json.loads(line), result)
     return result
 
 

@@ -11,14 +11,15 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sluice.paths import ROOT
+from sluice.terraform import provider
 from sluice.terraform.aws import OFFLINE_PROVIDER
 from sluice.terraform.settings import common_environment, executable
 
@@ -82,10 +83,18 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return variables | more
 
 
-def terraform(folder: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def terraform(folder: Path, *arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run Terraform in a folder; the caller looks at the return code."""
     command = [executable(), f"-chdir={folder}", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=900)
+
+
+def one_provider(folder: Path, env: Mapping[str, str]) -> AbstractContextManager[dict[str, str]]:
+    """The variables with which all of Terraform's runs in a folder that is initialized ask one provider process.
+
+    Terraform would start one several times in each run, and for each `run` of `terraform test`: most of their cost.
+    """
+    return provider.attached(folder / ".terraform", env)
 
 
 @dataclass(frozen=True)
@@ -136,9 +145,11 @@ def plan_in(infra: Path, var_files: list[Path], *options: str, **variables: str)
         env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), nowhere)
         env |= variables
         settings = [*(f"-var-file={path.resolve()}" for path in var_files), f"-var=artifacts_dir={ARTIFACTS}"]
-        made = terraform(stack, "plan", "-input=false", "-no-color", "-out=plan", *options, *settings, env=env)
-        assert made.returncode == 0, made.stderr
-        shown = terraform(stack, "show", "-json", "plan", env=env)
+        with one_provider(stack, env) as attached:
+            words = ["-input=false", "-no-color", "-out=plan", *options, *settings]
+            made = terraform(stack, "plan", *words, env=attached)
+            assert made.returncode == 0, made.stderr
+            shown = terraform(stack, "show", "-json", "plan", env=attached)
         assert shown.returncode == 0, shown.stderr
         return OfflinePlan(json.loads(shown.stdout), tuple(heard.first_bytes))
 

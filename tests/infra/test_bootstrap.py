@@ -16,7 +16,7 @@ import pytest
 from sluice.terraform.aws import OFFLINE_PROVIDER
 from sluice_ext.iam.policy import ALLOWED, DENIED, decide, listed, statements
 from tests.infra.conftest import MockRun
-from tests.infra.planning import INFRA, copy_infra, environment, terraform
+from tests.infra.planning import INFRA, copy_infra, environment, one_provider, terraform
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -36,9 +36,10 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     made = terraform(folder, "init", "-input=false", "-no-color", env=env)
     assert made.returncode == 0, made.stderr
     words = [f"-var={name}={value}" for name, value in VARIABLES.items()]
-    made = terraform(folder, "plan", "-input=false", "-no-color", "-out=plan", *words, env=env)
-    assert made.returncode == 0, made.stderr
-    shown = json.loads(terraform(folder, "show", "-json", "plan", env=env).stdout)
+    with one_provider(folder, env) as attached:
+        made = terraform(folder, "plan", "-input=false", "-no-color", "-out=plan", *words, env=attached)
+        assert made.returncode == 0, made.stderr
+        shown = json.loads(terraform(folder, "show", "-json", "plan", env=attached).stdout)
     return {one["address"]: one["change"]["after"] for one in shown["resource_changes"]}
 
 

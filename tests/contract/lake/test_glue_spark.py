@@ -119,26 +119,28 @@ broken.write.parquet(f"s3://{bucket}/out/")
 
 
 def test_a_bookmark_shows_each_file_once_and_only_after_commit(jobs: Spark) -> None:
-    jobs.put("in/a.json", '{"id": 1}\n')
+    """Two sources, for each run starts Java: one gets a file between two runs, the other nothing."""
+    for folder in ("in", "same"):
+        jobs.put(f"{folder}/a.json", '{"id": 1}\n')
     script = """
-frame = glue.create_dynamic_frame.from_options(
-    "s3", {"paths": [f"s3://{bucket}/in/"]}, format="json", transformation_ctx="source")
-print("rows", frame.count())
+for name in ("in", "same"):
+    frame = glue.create_dynamic_frame.from_options(
+        "s3", {"paths": [f"s3://{bucket}/{name}/"]}, format="json", transformation_ctx=name)
+    print(name, frame.count())
 if "--fail" in sys.argv:
     raise ValueError("before commit")
 job.commit()
 """
     job = jobs.make(script, DefaultArguments={"--job-bookmark-option": "job-bookmark-enable"})
     failed = jobs.go(job, fail="yes")
-    assert (failed["JobRunState"], jobs.log(failed)) == ("FAILED", ["rows 1"])
-    assert jobs.log(jobs.go(job)) == ["rows 1"]
-    assert jobs.log(jobs.go(job)) == ["rows 0"]
+    assert (failed["JobRunState"], jobs.log(failed)) == ("FAILED", ["in 1", "same 1"])
+    assert jobs.log(jobs.go(job)) == ["in 1", "same 1"]
     jobs.put("in/b.json", '{"id": 2}\n{"id": 3}\n')
-    assert jobs.log(jobs.go(job)) == ["rows 2"]
+    assert jobs.log(jobs.go(job)) == ["in 2", "same 0"]
     state = json.loads(jobs.glue.get_job_bookmark(JobName=job)["JobBookmarkEntry"]["JobBookmark"])
-    assert sorted(state["source"]["files"]) == [f"s3://{jobs.bucket}/in/{name}.json" for name in ("a", "b")]
+    assert sorted(state["in"]["files"]) == [f"s3://{jobs.bucket}/in/{name}.json" for name in ("a", "b")]
     jobs.glue.reset_job_bookmark(JobName=job)
-    assert jobs.log(jobs.go(job)) == ["rows 3"]
+    assert jobs.log(jobs.go(job)) == ["in 3", "same 1"]
 
 
 def test_a_spark_run_can_be_stopped(jobs: Spark) -> None:

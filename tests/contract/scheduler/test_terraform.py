@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.planning import environment, terraform
+from tests.infra.planning import environment, one_provider, terraform
 from tests.support.engine_harness import Engine, Queue
 from tests.support.schedules import Clock, bodies
 
@@ -91,14 +92,12 @@ resource "aws_scheduler_schedule" "any" {
 
 
 class Stack:
-    """The configuration above in a folder of its own."""
+    """The configuration above in a folder of its own, which is initialized."""
 
-    def __init__(self, engine: Engine, folder: Path, queue: Queue, failed: Queue) -> None:
+    def __init__(self, folder: Path, queue: Queue, failed: Queue, variables: Mapping[str, str]) -> None:
         self.folder = folder
-        (folder / "main.tf").write_text(PROVIDER % {"url": engine.url})
         self._queues = {"queue": queue.arn, "failed": failed.arn}
-        self._environment = environment(folder)
-        self.run("init")
+        self._environment = variables
 
     def run(self, *words: str, text: str = "one") -> subprocess.CompletedProcess[str]:
         given = self._queues | {"input": text}
@@ -112,10 +111,21 @@ class Stack:
         return self.run("plan", "-detailed-exitcode", text=text).returncode == 2
 
 
+@pytest.fixture
+def variables(engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Terraform's, in a folder with the configuration above; one provider serves all of its runs."""
+    (tmp_path / "main.tf").write_text(PROVIDER % {"url": engine.url})
+    own = environment(tmp_path)
+    made = terraform(tmp_path, "init", "-input=false", "-no-color", env=own)
+    assert made.returncode == 0, made.stderr
+    with one_provider(tmp_path, own) as attached:
+        yield attached
+
+
 @pytest.mark.timeout(300)
-def test_apply_second_plan_change_and_destroy(engine: Engine, tmp_path: Path) -> None:
+def test_apply_second_plan_change_and_destroy(engine: Engine, tmp_path: Path, variables: dict[str, str]) -> None:
     to, failed, api = Queue(engine), Queue(engine), engine.client("scheduler")
-    stack = Stack(engine, tmp_path, to, failed)
+    stack = Stack(tmp_path, to, failed, variables)
     stack.run("apply", "-auto-approve")
     assert not stack.changes()
     shown: Any = api.get_schedule(Name="monthly", GroupName="terraform")

@@ -104,10 +104,19 @@ def commands(document: str) -> Iterator[str]:
                 yield command
 
 
+def named() -> dict[str, list[str]]:
+    """Each command, and the documents that have it."""
+    found: dict[str, list[str]] = {}
+    for document in DOCUMENTS:
+        for command in dict.fromkeys(commands(document)):
+            found.setdefault(command, []).append(document)
+    return found
+
+
+# A command that several documents have is run once.
 RUN_HERE = [
-    pytest.param(command, id=f"{document}: {command}")
-    for document in DOCUMENTS
-    for command in dict.fromkeys(commands(document))
+    pytest.param(command, id=f"{', '.join(documents)}: {command}")
+    for command, documents in named().items()
     if command not in ELSEWHERE
 ]
 

@@ -9,7 +9,7 @@ from tests.support.changes import timeouts, visibility
 from tests.support.pipeline import Pipeline, Put
 from tests.support.warehouse import Warehouse
 
-OBJECTS = 400  # `make soak` has 5,000
+OBJECTS = 200  # `make soak` has 5,000
 
 
 def test_hundreds_of_objects_at_once_are_all_accounted_for(pipe: Pipeline) -> None:

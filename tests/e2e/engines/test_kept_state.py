@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -185,34 +185,42 @@ def _rewrite(kept: Kept, **versions: object) -> None:
     kept.states.write(LAST, json.dumps(values | {"checksum": checksum}).encode())
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda kept: _cut(kept.states.path(LAST) / "manifest.json"), "is cut or no manifest"),
-        (lambda kept: _alter(kept.states.path(LAST) / "manifest.json"), "is (altered|cut)"),
-        (lambda kept: _cut(_stores(kept)), r"the state in .* is damaged: stores \(\w{12}\) has \d+ bytes instead of"),
-        (lambda kept: _alter(_stores(kept)), "stores .* is altered: its SHA-256 is another"),
-        (lambda kept: _rewrite(kept, localstack="4.13.0"), "LocalStack is 4.14.0, the state's is 4.13.0"),
-        (lambda kept: _rewrite(kept, extension="0.9"), "the extension is .*, the state's is 0.9"),
-        (lambda kept: _rewrite(kept, schema=0), "the form of saved states is 1, the state's is 0"),
-        (lambda kept: _rewrite(kept, architecture="s390x"), "the architecture is .*, the state's is s390x"),
-    ],
-)
-def test_a_state_that_cannot_be_used_is_refused_and_nothing_is_lost(kept: Kept, damage: object, words: str) -> None:
+DAMAGES: list[tuple[Callable[[Kept], None], str]] = [
+    (lambda kept: _cut(kept.states.path(LAST) / "manifest.json"), "is cut or no manifest"),
+    (lambda kept: _alter(kept.states.path(LAST) / "manifest.json"), "is (altered|cut)"),
+    (lambda kept: _cut(_stores(kept)), r"the state in .* is damaged: stores \(\w{12}\) has \d+ bytes instead of"),
+    (lambda kept: _alter(_stores(kept)), "stores .* is altered: its SHA-256 is another"),
+    (lambda kept: _rewrite(kept, localstack="4.13.0"), "LocalStack is 4.14.0, the state's is 4.13.0"),
+    (lambda kept: _rewrite(kept, extension="0.9"), "the extension is .*, the state's is 0.9"),
+    (lambda kept: _rewrite(kept, schema=0), "the form of saved states is 1, the state's is 0"),
+    (lambda kept: _rewrite(kept, architecture="s390x"), "the architecture is .*, the state's is s390x"),
+]
+
+
+def test_a_state_that_cannot_be_used_is_refused_and_nothing_is_lost(kept: Kept) -> None:
+    """One state, damaged in each way and put back: the engine that starts at the end has all of it."""
     kept.up()
     kept.set(1)
     kept.down()
-    good = {path: path.read_bytes() for path in kept.states.folder.rglob("*") if path.is_file()}
-    damage(kept)  # type: ignore[operator]
-    with pytest.raises(SluiceError, match=words) as raised:
-        kept.up()
-    assert "`PERSISTENCE=0 sluice up` begins empty" in str(raised.value)
-    assert len(str(raised.value).splitlines()) == 1
-    assert processes(kept) == []
-    for path, content in good.items():
-        path.write_bytes(content)
+    good = _files(kept)
+    for damage, words in DAMAGES:
+        damage(kept)
+        damaged = _files(kept)
+        with pytest.raises(SluiceError, match=words) as raised:
+            kept.up()
+        assert "`PERSISTENCE=0 sluice up` begins empty" in str(raised.value)
+        assert len(str(raised.value).splitlines()) == 1
+        assert processes(kept) == []
+        assert _files(kept) == damaged, words
+        for path, content in good.items():
+            path.write_bytes(content)
     kept.up()
     assert kept.seen() == everywhere(1)
+
+
+def _files(kept: Kept) -> dict[Path, bytes]:
+    """All that is saved."""
+    return {path: path.read_bytes() for path in kept.states.folder.rglob("*") if path.is_file()}
 
 
 def _stores(kept: Kept) -> Path:

@@ -116,42 +116,41 @@ def test_shared_code_rebuilds_every_function_and_no_layer(lambdas: Path, no_laye
     assert [name for name, artifact in built.items() if artifact.rebuilt] == [*FUNCTIONS, *JOBS]
 
 
-@pytest.mark.parametrize(
-    ("line", "missing"),
-    [
-        ("import core.ingest.gone", "core.ingest.gone"),
-        ("from core.ingest.gone import x", "core.ingest.gone.x"),
-        ("from core.ingest import gone", "core.ingest.gone"),
-        ("from sluice_pipeline import gone", "sluice_pipeline.gone"),
-        ("def f():\n    import sluice_pipeline.gone", "sluice_pipeline.gone"),
-    ],
-)
-def test_an_import_of_a_module_that_is_gone_is_refused(
-    lambdas: Path, no_layers: list[str], tmp_path: Path, line: str, missing: str
-) -> None:
+GONE = {
+    "import core.ingest.gone": "core.ingest.gone",
+    "from core.ingest.gone import x": "core.ingest.gone.x",
+    "from core.ingest import gone": "core.ingest.gone",
+    "from sluice_pipeline import gone": "sluice_pipeline.gone",
+    "def f():\n    import sluice_pipeline.gone": "sluice_pipeline.gone",
+}
+"""An import, and the name that the refusal says."""
+
+
+def test_an_import_of_a_module_that_is_gone_is_refused(lambdas: Path, no_layers: list[str], tmp_path: Path) -> None:
     artifacts.build(tmp_path / "out", lambdas=lambdas)
-    (lambdas / "core/ingest/extra.py").write_text(f"{line}\n")
-    with pytest.raises(SluiceError) as raised:
-        artifacts.build(tmp_path / "out", lambdas=lambdas)
-    assert str(raised.value) == f"lambdas/core/ingest/extra.py imports {missing}, which is not there"
+    for line, missing in GONE.items():
+        (lambdas / "core/ingest/extra.py").write_text(f"{line}\n")
+        with pytest.raises(SluiceError) as raised:
+            artifacts.build(tmp_path / "out", lambdas=lambdas)
+        assert str(raised.value) == f"lambdas/core/ingest/extra.py imports {missing}, which is not there"
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "import core", "import core.ingest.handler", "from core.ingest import handler", "from core.ingest.own import *",
-        "from core.ingest.own import x, nothing_is_known_of_it", "from core.ingest import NAME", "import boto3.session",
-        "from . import gone",
-    ],
-)  # fmt: skip
-def test_imports_of_what_is_there_or_elsewhere_are_built(
-    lambdas: Path, no_layers: list[str], tmp_path: Path, line: str
-) -> None:
+IMPORTS = [
+    "import core", "import core.ingest.handler", "from core.ingest import handler", "from core.ingest.own import *",
+    "from core.ingest.own import x, nothing_is_known_of_it", "from core.ingest import NAME", "import boto3.session",
+    "from . import gone",
+]  # fmt: skip
+
+
+def test_imports_of_what_is_there_or_elsewhere_are_built(lambdas: Path, no_layers: list[str], tmp_path: Path) -> None:
+    """Each in a module of its own: one build reads them all."""
     (lambdas / "core/ingest/own.py").write_text("x = 1\n")
     (lambdas / "core/ingest/__init__.py").write_text("NAME = 1\n")
-    (lambdas / "core/ingest/extra.py").write_text(f"{line}\n")
-    built = artifacts.build(tmp_path / "out", lambdas=lambdas)
-    assert "core-ingest" in built.artifacts
+    for number, line in enumerate(IMPORTS):
+        (lambdas / f"core/ingest/extra_{number}.py").write_text(f"{line}\n")
+    artifacts.build(tmp_path / "out", lambdas=lambdas)
+    with zipfile.ZipFile(tmp_path / "out/core-ingest.zip") as made:
+        assert {f"core/ingest/extra_{number}.py" for number in range(len(IMPORTS))} <= set(made.namelist())
 
 
 def test_a_damaged_zip_is_built_again(lambdas: Path, no_layers: list[str], tmp_path: Path) -> None:
