@@ -10,6 +10,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_ext.metrics.store import BY_SECOND, Metric, MetricStore
 
 METRIC = Metric("000000000000", "us-east-1", "N", "m")

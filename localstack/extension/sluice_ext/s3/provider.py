@@ -10,7 +10,7 @@ from localstack.services.plugins import Service
 from localstack.services.s3.models import S3DeleteMarker
 from localstack.services.s3.provider import S3Provider
 
-from sluice_ext.s3 import etags, limits, listing, notifications, presigned, sequence
+from sluice_ext.s3 import at_rest, etags, limits, listing, notifications, presigned, sequence
 from sluice_ext.s3.sequence import SEQUENCE
 from sluice_ext.s3.storage import Store
 
@@ -70,6 +70,7 @@ class Provider(S3Provider):  # type: ignore[misc]
 
 def create_service() -> Service:
     """The provider with everything that is replaced in LocalStack's S3."""
+    at_rest.install()
     etags.install()
     sequence.install()
     notifications.install()
