@@ -107,3 +107,12 @@ def test_what_is_dumped_does_not_change_afterwards() -> None:
     found = other.samples(METRIC, at, at + 1)
     assert found
     assert [found.statistic(name) for name in ("SampleCount", "Maximum", "p100")] == [2, 2, 2]
+
+
+def test_a_restored_store_is_as_small_as_the_saved_one() -> None:
+    store, other = MetricStore(), MetricStore()
+    for second in range(300):
+        store.add(METRIC, 0.0, "Count", int(time.time()) - 400 + second)
+    other.load(store.dump())
+    assert _bytes_of(other) < 1.1 * _bytes_of(store)
+    assert other.dump() == store.dump()

@@ -12,8 +12,7 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,7 +47,7 @@ class Samples:
     total: float = 0
     minimum: float = math.inf
     maximum: float = -math.inf
-    values: array[float] | None = None
+    values: array[float] | list[float] | None = None
 
     def add(
         self, count: float, total: float, minimum: float, maximum: float, values: Iterable[float] | None = None
@@ -156,10 +155,10 @@ class MetricStore:
         return found if found.count else None
 
     def dump(self) -> list[tuple[Metric, int, str | None, Samples]]:
-        """Everything, for a saved state."""
+        """Everything, for a saved state; there every value is listed."""
         with self._lock:
             return [
-                (metric, second, unit, deepcopy(some))
+                (metric, second, unit, replace(some, values=list(some.listed())))
                 for metric, units in self._series.items()
                 for unit, seconds in units.items()
                 for second, some in seconds.items()
@@ -169,7 +168,9 @@ class MetricStore:
         """Restore what `dump` returned."""
         with self._lock:
             for metric, second, unit, some in saved:
-                self._series[metric].setdefault(unit, {})[second] = some
+                equal = len(some.values or ()) == min(some.count, _MAX_VALUES) and some.minimum == some.maximum
+                values = None if equal else array("d", some.values or ())
+                self._series[metric].setdefault(unit, {})[second] = replace(some, values=values)
             self._prune()
 
     def _prune(self) -> None:
