@@ -96,6 +96,9 @@ def main() -> None:
     gc.collect()
     used = [vars(LockedFileMixin)[name]._used for name in ("position_lock", "readwrite_lock")]
     found["locks"] = [len(locks) for locks in used]
+    keys = at_rest.KeyLocks()
+    held = keys["a"]
+    found["key locks"] = [keys["a"] is held, keys["b"] is held, len(keys)]
     user = {"ID": "a"}
     lists = [s3.get_canned_acl(name, owner=dict(user)) for name in ("private", "private", "public-read")]
     found["lists"] = [lists[0] is lists[1], lists[0] == get_canned_acl("private", user), lists[0] == lists[2]]

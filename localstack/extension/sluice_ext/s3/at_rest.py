@@ -43,6 +43,17 @@ class WhileUsed:
         """The mixin's constructor sets one; it is not needed yet."""
 
 
+class KeyLocks(weakref.WeakValueDictionary[str, Any]):
+    """A bucket's locks of keys that are written on a condition; LocalStack has one for each such key, for ever."""
+
+    def __getitem__(self, key: str) -> Any:
+        with _lock:
+            found = self.get(key)
+            if found is None:
+                found = self[key] = threading.RLock()
+            return found
+
+
 def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
 
