@@ -12,7 +12,6 @@ from typing import Any
 
 from localstack.services.s3 import provider
 from localstack.services.s3.storage import ephemeral
-from readerwriterlock.rwlock import RWLockWrite
 
 from sluice_ext.patching import UnexpectedEngine, replace
 
@@ -68,7 +67,7 @@ def install() -> None:
     original = replace(provider, "get_canned_acl", shared, expect="(canned_acl, owner)")
     with ephemeral.LockedSpooledTemporaryFile() as file:
         known = vars(file).keys()
-    for name, make in (("position_lock", threading.RLock), ("readwrite_lock", RWLockWrite)):
+    for name, make in (("position_lock", threading.RLock), ("readwrite_lock", ephemeral.rwlock.RWLockWrite)):
         if name not in known:
             raise UnexpectedEngine(f"an S3 file has no {name}; this extension needs localstack-core 4.14.0")
         setattr(ephemeral.LockedFileMixin, name, WhileUsed(make))
