@@ -1,4 +1,4 @@
-"""An S3 object that nobody reads takes little memory: the pipeline makes four for each that it is given.
+"""An S3 object that is not read takes little memory: the pipeline makes three for each that it is given.
 
 Replaced: `get_canned_acl`, so that equal access control lists are one object (a provider assigns lists and never
 changes one), and the locks of a file, which are made when it is opened. Both were two thirds of an object at rest.

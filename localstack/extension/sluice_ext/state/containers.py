@@ -15,7 +15,9 @@ ESSENTIAL = frozenset(_ESSENTIAL.split())
 _KNOWN_FILES = frozenset(("s3", "cloudwatch"))
 # Their data are in the extension's own stores (`sluice_ext.state.own`), so a restored engine loads them when they are
 # called first, and not before it is ready: their parsers of SQL are a tenth of the processor time of a start.
-_WITHOUT_CONTAINERS = frozenset(("athena", "glue", "redshift-data", "redshift-serverless", "scheduler"))
+WITHOUT_CONTAINERS = frozenset(("athena", "glue", "redshift-data", "redshift-serverless", "scheduler"))
+RESTORED: set[str] = set()
+"""Those of them that a saved state had, whether they have been called since or not."""
 
 
 class _Collector:
@@ -34,7 +36,7 @@ class _Collector:
 
 def of_service(name: str) -> list[Any]:
     """The containers of a service, in a fixed order; loads the service when it may have some and is not loaded."""
-    if name in _WITHOUT_CONTAINERS:
+    if name in WITHOUT_CONTAINERS:
         return []
     service = SERVICE_PLUGINS.require(name)
     if name == "cloudwatch":
@@ -46,7 +48,7 @@ def of_service(name: str) -> list[Any]:
 
 def has_files(name: str) -> bool:
     """Whether a service has data outside of its stores (Kinesis, OpenSearch), which nothing here saves."""
-    if name in _KNOWN_FILES:
+    if name in _KNOWN_FILES | WITHOUT_CONTAINERS:
         return False
     collector = _Collector()
     SERVICE_PLUGINS.require(name).accept_state_visitor(collector)
