@@ -2,10 +2,11 @@
 
 Each thread writes, reads, overwrites and deletes keys of its own at random and compares what it reads with what it
 wrote last. Then one object is overwritten and one deleted while they are read. Prints as JSON: wrong reads, objects
-that are in memory and in files at the end, the bytes in memory, files left after everything was deleted, and what the
-two readers got.
+that are in memory and in files at the end, the bytes in memory, files left after everything was deleted, what the two
+readers got, and what objects at rest share.
 """
 
+import gc
 import io
 import json
 import random
@@ -15,6 +16,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from localstack.services.s3 import provider as s3
+from localstack.services.s3.storage.ephemeral import LockedFileMixin
+from localstack.services.s3.utils import get_canned_acl
+
+from sluice_ext.s3 import at_rest
 from sluice_ext.s3.storage import RestoredFile, Store
 
 LIMIT, KEYS, STEPS = 20_000, 300, 1_500
@@ -52,6 +58,7 @@ def work(store: Store, name: int, wrong: list[str], known: dict[str, bytes]) -> 
 
 
 def main() -> None:
+    at_rest.install()
     sys.setswitchinterval(1e-5)
     store = Store(LIMIT)
     store.create_bucket("b")
@@ -82,7 +89,20 @@ def main() -> None:
         "old": old == left[oldest],
         "new": read(store, oldest) == b"new",
     }
-    del reader, files
+    # A lock is there while its file is open, the same for each who opens it, and no longer.
+    with store.open("b", thing(oldest)) as first_reader, store.open("b", thing(oldest)) as second_reader:
+        found["one lock"] = first_reader.file.readwrite_lock is second_reader.file.readwrite_lock
+    del reader, first_reader, second_reader
+    gc.collect()
+    used = [vars(LockedFileMixin)[name]._used for name in ("position_lock", "readwrite_lock")]
+    found["locks"] = [len(locks) for locks in used]
+    keys = at_rest.KeyLocks()
+    held = keys["a"]
+    found["key locks"] = [keys["a"] is held, keys["b"] is held, len(keys)]
+    user = {"ID": "a"}
+    lists = [s3.get_canned_acl(name, owner=dict(user)) for name in ("private", "private", "public-read")]
+    found["lists"] = [lists[0] is lists[1], lists[0] == get_canned_acl("private", user), lists[0] == lists[2]]
+    del files
     for key in left:
         store.remove("b", thing(key))
     found["left"] = len(list(Path(store.root_directory).glob("content-*")))

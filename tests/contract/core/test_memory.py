@@ -37,5 +37,9 @@ def test_objects_beyond_the_limit_of_memory_are_in_files_and_none_is_lost_or_mix
         "memory": True,
         "old": True,
         "new": True,
+        "one lock": True,
+        "locks": [0, 0],
+        "key locks": [True, False, 1],
+        "lists": [True, True, False],
         "left": 0,
     }

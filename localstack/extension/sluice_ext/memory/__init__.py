@@ -3,8 +3,9 @@
 
 def install() -> None:
     """Before LocalStack and moto are imported: share service models, leave what is not needed, trim the heap."""
-    from sluice_ext.memory import models, offerings, trimming
+    from sluice_ext.memory import models, offerings, trimming, validation
 
     models.install()
     offerings.install()
+    validation.install()
     trimming.start()

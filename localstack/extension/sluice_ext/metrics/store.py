@@ -6,11 +6,13 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concep
 """
 
 import math
+import sys
 import threading
 import time
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,22 +37,39 @@ class Metric:
 
 @dataclass(slots=True)
 class Samples:
-    """Statistics of the values that were published for a metric and unit in a time range."""
+    """Statistics of the values that were published for a metric and unit in a time range.
+
+    ``values`` (for percentiles) is None when all of them are the minimum. So are those of nearly every second: a queue
+    stays empty, a function is called once. A list for each would be a third of the store.
+    """
 
     count: float = 0
     total: float = 0
     minimum: float = math.inf
     maximum: float = -math.inf
-    values: list[float] = field(default_factory=list)
+    values: array[float] | list[float] | None = None
 
-    def add(self, count: float, total: float, minimum: float, maximum: float, values: Iterable[float] = ()) -> None:
-        """Add samples."""
+    def add(
+        self, count: float, total: float, minimum: float, maximum: float, values: Iterable[float] | None = None
+    ) -> None:
+        """Add samples. ``values``: those that are known; None: all are ``minimum``."""
+        if values is not None or self.values is not None or (self.count and self.minimum != minimum):
+            if self.values is None:
+                self.values = array("d", self.listed())
+            if len(self.values) < _MAX_VALUES:
+                self.values.extend(Samples(count, minimum=minimum).listed() if values is None else values)
         self.count += count
         self.total += total
         self.minimum = min(self.minimum, minimum)
         self.maximum = max(self.maximum, maximum)
-        if len(self.values) < _MAX_VALUES:
-            self.values += values
+
+    def merge(self, other: "Samples") -> None:
+        """Add the samples of another range."""
+        self.add(other.count, other.total, other.minimum, other.maximum, other.values)
+
+    def listed(self) -> Sequence[float]:
+        """The values, as far as they are known."""
+        return [self.minimum] * min(int(self.count), _MAX_VALUES) if self.values is None else self.values
 
     def statistic(self, name: str) -> float:
         """Value of a statistic. Raises ValueError if it is not supported."""
@@ -63,18 +82,25 @@ class Samples:
         }
         if name in simple:
             return simple[name]
-        if name.startswith("p") and name[1:].replace(".", "", 1).isdigit() and self.values:
-            rank = math.ceil(float(name[1:]) / 100 * len(self.values))
-            return sorted(self.values)[max(0, rank - 1)]
+        if name.startswith("p") and name[1:].replace(".", "", 1).isdigit() and (known := self.listed()):
+            rank = math.ceil(float(name[1:]) / 100 * len(known))
+            return sorted(known)[max(0, rank - 1)]
         raise ValueError(f"statistic {name} is not supported")
 
 
-def _to_minutes(seconds: dict[int, dict[str | None, Samples]], before: float) -> None:
+type _Seconds = dict[int, Samples]
+type _Units = dict[str | None, _Seconds]
+
+
+def _to_minutes(seconds: _Seconds, before: float) -> None:
     """Adds up the data of whole minutes that ended before a time, at the minute's first second."""
     for second in [second for second in seconds if second % 60 and second // 60 * 60 + 60 <= before]:
-        minute = seconds.setdefault(second // 60 * 60, {})
-        for unit, some in seconds.pop(second).items():
-            minute.setdefault(unit, Samples()).add(some.count, some.total, some.minimum, some.maximum, some.values)
+        seconds.setdefault(second // 60 * 60, Samples()).merge(seconds.pop(second))
+
+
+def _of_unit(units: _Units, wanted: str | None) -> Iterator[_Seconds]:
+    """The data in a unit; None: in each."""
+    return (seconds for unit, seconds in units.items() if wanted is None or wanted == (unit or "NULL_VALUE"))
 
 
 class MetricStore:
@@ -82,14 +108,14 @@ class MetricStore:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._series: dict[Metric, dict[int, dict[str | None, Samples]]] = defaultdict(lambda: defaultdict(dict))
+        self._series: dict[Metric, _Units] = defaultdict(dict)
         self._pruned = time.monotonic()
 
     def add(
         self, metric: Metric, value: float, unit: str | None = None, at: float | None = None, count: int = 1
     ) -> None:
         """Add ``value``, ``count`` times. ``at``: seconds since 1970, None for now."""
-        self.add_samples(metric, unit, at, count, value * count, value, value, [value] * min(count, _MAX_VALUES))
+        self.add_samples(metric, unit, at, count, value * count, value, value, None)
 
     def add_samples(
         self,
@@ -100,14 +126,19 @@ class MetricStore:
         total: float,
         minimum: float,
         maximum: float,
-        values: Iterable[float] = (),
+        values: Iterable[float] | None = (),
     ) -> None:
-        """Add a set of samples."""
+        """Add a set of samples. ``values``: see `Samples.add`."""
         with self._lock:
-            units = self._series[metric][int(time.time() if at is None else at)]
-            if unit not in units:
-                units[unit] = Samples()
-            units[unit].add(count, total, minimum, maximum, values)
+            units = self._series[metric]
+            seconds = units.get(unit)
+            if seconds is None:
+                # Each request and log line has a text of its own.
+                seconds = units[sys.intern(unit) if unit else unit] = {}
+            second = int(time.time() if at is None else at)
+            if second not in seconds:
+                seconds[second] = Samples()
+            seconds[second].add(count, total, minimum, maximum, values)
             if time.monotonic() - self._pruned > _PRUNE_SECONDS:
                 self._prune()
 
@@ -116,40 +147,44 @@ class MetricStore:
         found = Samples()
         wanted = range(math.ceil(start), math.ceil(end))
         with self._lock:
-            series = self._series.get(metric, {})
-            # Every invocation needs this lock, so an alarm visits only its minute, not all three hours.
-            for second in wanted if len(wanted) < len(series) else [at for at in series if at in wanted]:
-                for name, some in series.get(second, {}).items():
-                    if unit is None or unit == (name or "NULL_VALUE"):
-                        found.add(some.count, some.total, some.minimum, some.maximum, some.values)
+            for series in _of_unit(self._series.get(metric, {}), unit):
+                # Every invocation needs this lock, so an alarm visits only its minute, not all three hours.
+                for second in wanted if len(wanted) < len(series) else [at for at in series if at in wanted]:
+                    if some := series.get(second):
+                        found.merge(some)
         return found if found.count else None
 
     def dump(self) -> list[tuple[Metric, int, str | None, Samples]]:
-        """Everything, for a saved state."""
+        """Everything, for a saved state; there every value is listed."""
         with self._lock:
             return [
-                (metric, second, unit, Samples(some.count, some.total, some.minimum, some.maximum, list(some.values)))
-                for metric, seconds in self._series.items()
-                for second, units in seconds.items()
-                for unit, some in units.items()
+                (metric, second, unit, replace(some, values=list(some.listed())))
+                for metric, units in self._series.items()
+                for unit, seconds in units.items()
+                for second, some in seconds.items()
             ]
 
     def load(self, saved: Iterable[tuple[Metric, int, str | None, Samples]]) -> None:
         """Restore what `dump` returned."""
         with self._lock:
             for metric, second, unit, some in saved:
-                self._series[metric][second][unit] = some
+                equal = len(some.values or ()) == min(some.count, _MAX_VALUES) and some.minimum == some.maximum
+                values = None if equal else array("d", some.values or ())
+                self._series[metric].setdefault(unit, {})[second] = replace(some, values=values)
             self._prune()
 
     def _prune(self) -> None:
         self._pruned = time.monotonic()
         oldest = time.time() - RETENTION_SECONDS
-        for metric, seconds in list(self._series.items()):
-            for second in [second for second in seconds if second < oldest]:
-                del seconds[second]
-            if not seconds:
+        for metric, units in list(self._series.items()):
+            for unit, seconds in list(units.items()):
+                for second in [second for second in seconds if second < oldest]:
+                    del seconds[second]
+                if not seconds:
+                    del units[unit]
+                _to_minutes(seconds, time.time() - BY_SECOND)
+            if not units:
                 del self._series[metric]
-            _to_minutes(seconds, time.time() - BY_SECOND)
 
     # The interface of LocalStack's CloudwatchDatabase
 
@@ -182,12 +217,10 @@ class MetricStore:
         periods: dict[int, Samples] = defaultdict(Samples)
         begin, end = int(start_time.timestamp()) // period * period, end_time.timestamp()
         with self._lock:
-            for second, units in self._series.get(metric, {}).items():
-                if begin <= second < end:
-                    for unit, some in units.items():
-                        if stat.get("Unit") in (None, unit or "NULL_VALUE"):
-                            at = second // period * period
-                            periods[at].add(some.count, some.total, some.minimum, some.maximum, some.values)
+            for seconds in _of_unit(self._series.get(metric, {}), stat.get("Unit")):
+                for second, some in seconds.items():
+                    if begin <= second < end:
+                        periods[second // period * period].merge(some)
         times = sorted(periods, reverse=scan_by in (None, "TimestampDescending"))
         return {"timestamps": list(times), "values": [periods[at].statistic(stat["Stat"]) for at in times]}
 
@@ -200,11 +233,10 @@ class MetricStore:
         with self._lock:
             found = {
                 unit or "NULL_VALUE"
-                for metric, seconds in self._series.items()
+                for metric, units in self._series.items()
                 if (metric.account, metric.region, metric.namespace, metric.name) == wanted
-                for second, units in seconds.items()
-                if begin <= second < end
-                for unit in units
+                for unit, seconds in units.items()
+                if any(begin <= second < end for second in seconds)
             }
         return sorted(found) or ["NULL_VALUE"]
 

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 """
 
+from collections import defaultdict
 from typing import Any
 
 from localstack.aws.api.s3 import Error, NoSuchKey, PreconditionFailed
@@ -10,7 +11,8 @@ from localstack.services.plugins import Service
 from localstack.services.s3.models import S3DeleteMarker
 from localstack.services.s3.provider import S3Provider
 
-from sluice_ext.s3 import etags, limits, listing, notifications, presigned, sequence
+from sluice_ext.patching import replace
+from sluice_ext.s3 import at_rest, etags, limits, listing, notifications, presigned, sequence
 from sluice_ext.s3.sequence import SEQUENCE
 from sluice_ext.s3.storage import Store
 
@@ -70,9 +72,12 @@ class Provider(S3Provider):  # type: ignore[misc]
 
 def create_service() -> Service:
     """The provider with everything that is replaced in LocalStack's S3."""
+    at_rest.install()
     etags.install()
     sequence.install()
     notifications.install()
     limits.install()
     presigned.install()
-    return Service.for_provider(Provider(Store()))
+    provider = Provider(Store())
+    replace(provider, "_preconditions_locks", defaultdict(at_rest.KeyLocks))
+    return Service.for_provider(provider)

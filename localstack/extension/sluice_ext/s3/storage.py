@@ -5,13 +5,13 @@ others; in a container it uses memory. It holds every object up to 512 KiB in me
 all together have more than SLUICE_S3_MEMORY_MB.
 """
 
+import contextlib
 import io
 import itertools
 import logging
 import os
 import tempfile
 import threading
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -115,9 +115,14 @@ class RestoredFile(LockedFileMixin):  # type: ignore[misc]
 
     def __init__(self, path: Path, modified: int) -> None:
         super().__init__()
-        self.path = path
+        self._place = str(path)  # a Path is 800 bytes, and there are as many as objects
         self.internal_last_modified = modified
         self._position = 0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._place)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """As of a file."""
@@ -136,6 +141,14 @@ class RestoredFile(LockedFileMixin):  # type: ignore[misc]
     def close(self) -> None:
         """The object is deleted."""
         self.path.unlink(missing_ok=True)
+
+
+class MovedFile(RestoredFile):
+    """The content of an object that was in memory. One that is overwritten is read to the end by those who have it."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            Path(self._place).unlink()
 
 
 class Store(EphemeralS3ObjectStore):  # type: ignore[misc]
@@ -226,9 +239,7 @@ class Store(EphemeralS3ObjectStore):  # type: ignore[misc]
             with file.position_lock:
                 file.seek(0)
                 path.write_bytes(file.read())
-            moved = RestoredFile(path, file.internal_last_modified)
-            # One that is overwritten is still read by those who had opened it, and then gone.
-            weakref.finalize(moved, path.unlink, missing_ok=True)
+            moved = MovedFile(path, file.internal_last_modified)
             if known := getattr(file, "sluice_content", None):
                 moved.sluice_content = known
             with self._memory_lock:

@@ -47,6 +47,7 @@ def _restore(folder: Path, objects: files.Objects) -> dict[str, Any]:
     if "s3" in services:
         contents.restore(objects, stores["index"])
     own.restore(extension)
+    containers.RESTORED.update(containers.WITHOUT_CONTAINERS.intersection(services))
     restart.services(services)
     own.restart(extension)
     restart.overdue(services, datetime.fromisoformat(manifest["saved_at"]).timestamp())

@@ -132,7 +132,7 @@ def _copy(objects: files.Objects) -> tuple[dict[str, bytes], contents.Index, dic
     that are left out with the reason.
     """
     own.before_save()
-    loaded = sorted(SERVICE_PLUGINS.list_loaded_services())
+    loaded = sorted({*SERVICE_PLUGINS.list_loaded_services(), *containers.RESTORED})
     index: contents.Index = contents.save(objects) if "s3" in loaded else {"objects": [], "parts": []}
     left_out = {service: "its data is in files of its own" for service in loaded if containers.has_files(service)}
     while True:

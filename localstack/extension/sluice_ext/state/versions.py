@@ -9,7 +9,7 @@ import sluice_ext
 from localstack import constants
 
 # To be raised with every change of what is saved: a class of the extension that a store holds, or a part.
-SCHEMA = 1
+SCHEMA = 2
 _NAMES = {
     "schema": "the form of saved states",
     "localstack": "LocalStack",
