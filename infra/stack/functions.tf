@@ -14,6 +14,17 @@ locals {
     SINGLE_CHUNK_LIMIT_BYTES = tostring(var.single_chunk_limit_bytes)
   })
 
+  # Memory of one chunk is used again for the next, not given back to the system and asked for again, page by page.
+  # 32 MiB is the highest threshold that the C library accepts.
+  # https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+  # https://arrow.apache.org/docs/cpp/env_vars.html
+  allocator = {
+    ARROW_DEFAULT_MEMORY_POOL = "system"
+    MALLOC_ARENA_MAX          = "1"
+    MALLOC_MMAP_THRESHOLD_    = "33554432"
+    MALLOC_TRIM_THRESHOLD_    = "1000000000"
+  }
+
   # Reading and writing what a customer-managed key protects; S3 and DynamoDB call KMS as the function's role.
   kms_permissions = concat(
     var.kms_key_arn == null ? [] : [{
@@ -155,7 +166,7 @@ module "transform" {
     EVENT_BUS_NAME          = module.event_bus.name
     MAX_RECEIVES            = tostring(var.max_receive_count)
     QUARANTINE_NOTICE_RATIO = tostring(var.quarantine_notice_ratio)
-  }, var.quality_gate_enabled ? { STAGING_BUCKET = module.bucket["staging"].name } : {})
+  }, local.allocator, var.quality_gate_enabled ? { STAGING_BUCKET = module.bucket["staging"].name } : {})
 
   permissions = concat(local.shared_permissions, [
     # The version that the run is pinned to; the one in service for messages of earlier releases.

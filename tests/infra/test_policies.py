@@ -726,4 +726,8 @@ def test_functions_get_the_settings_they_read(mocked_resources: Resources) -> No
         "MAX_RECEIVES": "5",
         "QUARANTINE_NOTICE_RATIO": "0.1",
         "STAGING_BUCKET": "sluice-test-staging",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "1000000000",
     }
