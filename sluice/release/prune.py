@@ -1,11 +1,11 @@
 """Old versions of functions are removed after a deployment, for a version's code counts until it is deleted.
 
-All versions of all functions and layers of a region share 75 GB of code storage, and a deployment that is over it fails:
+All versions of all functions and layers of a region share 75 GB of code storage; a deployment that is over it fails:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. Lambda itself deletes none.
 
-A version stays that an alias names (any alias, with its weights, too), that an alias's record names (a shift on its way,
-a rollback), that is the one before a version in service, or that is one of the NEWEST. What held_versions names is what
-an alias names: Terraform has just pointed it there. So a run that is repeated or broken off removes nothing that is needed.
+A version stays that an alias names (any alias, with its weights, too), that an alias's record names (a shift on its
+way, a rollback), that is the one before a version in service, or that is one of the NEWEST. What held_versions names is
+what an alias names: Terraform has just pointed it there. So a run that is repeated or broken off does no harm.
 """
 
 from __future__ import annotations

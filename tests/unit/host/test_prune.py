@@ -161,5 +161,3 @@ def _shift(on: Any, *keys: str) -> None:
         now[0] += seconds
 
     shift(on, keys, [50, 100], 0, report=lambda _: None, clock=Clock(lambda: now[0], sleep))
-
-
