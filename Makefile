@@ -92,7 +92,7 @@ contract: bootstrap ## Runs the contract tests: one AWS behaviour each
 infra-test: bootstrap ## Checks the Terraform: fmt, validate, terraform test, policies, and checkov on the plan of prod
 	@SCAN=1 $(PYTEST) tests/infra $(ARGS)
 
-e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=running: on yours; IAM=enforce: policies enforced)
+e2e: bootstrap ## Runs the end-to-end tests on engines of their own (STACK=running: on yours; IAM=record: policies not enforced)
 	@$(PYTEST) $(if $(filter running,$(STACK)),,-n 2) tests/e2e $(ARGS)
 
 promote-check: bootstrap ## The road to an account, on an engine of its own: minutes (ARGS=--all: with all branches)

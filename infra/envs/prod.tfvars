@@ -27,6 +27,7 @@ ingest_memory_mb              = 512
 ingest_maximum_concurrency    = 100
 ingest_batch_size             = 10
 ledger_shards                 = 8
+ledger_retention_days         = 400 # a year can be audited and replayed; longer, the table grows by 5 TB a year at 10 million objects a day
 transform_timeout_seconds     = 120
 transform_memory_mb           = 2048
 transform_batch_size          = 4

@@ -229,6 +229,10 @@ module "settle" {
     CHUNK_DLQ_URL           = module.chunk_dlq.url
     TRANSFORM_LOG_GROUP     = module.transform.log_group
     MAX_RECEIVES            = tostring(var.max_receive_count)
+    }, var.ledger_retention_days == null ? {} : {
+    LEDGER_RETENTION_DAYS = tostring(var.ledger_retention_days)
+    WAREHOUSE_ENABLED     = tostring(var.warehouse_enabled)
+    WAREHOUSE_LEFT_OUT    = jsonencode(var.warehouse_left_out)
   })
 
   permissions = concat([
@@ -253,6 +257,13 @@ module "settle" {
       sid       = "SendNotices"
       actions   = ["sns:Publish"]
       resources = [module.notifications.arn]
+    },
+    ], var.ledger_retention_days == null ? [] : [
+    {
+      # Objects that have been finished for long enough, and all that belongs to each.
+      sid       = "FindExpired"
+      actions   = ["dynamodb:Query"]
+      resources = [module.ledger_table.arn, "${module.ledger_table.arn}/index/committed_objects"]
     },
   ], local.kms_permissions)
 }

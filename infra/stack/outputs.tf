@@ -48,6 +48,11 @@ output "idempotency_table" {
   value       = module.idempotency_table.name
 }
 
+output "ledger_retention_days" {
+  description = "Days for which the ledger knows a finished object; null for ever."
+  value       = var.ledger_retention_days
+}
+
 output "ledger_table" {
   description = "Table with one item per object and per chunk."
   value       = module.ledger_table.name

@@ -97,6 +97,8 @@ module "ledger_table" {
     committed_objects = { hash_key = "committed_in", range_key = "updated_at", include = ["object_id", "run", "rows_in"] }
     received_objects  = { hash_key = "received_in", range_key = "received_at", include = ["object_id", "dataset", "origin", "key"] }
   }
+  # Also without ledger_retention_days: what has expired before is still to be deleted.
+  ttl_attribute          = "expires_at"
   point_in_time_recovery = var.point_in_time_recovery
   deletion_protection    = var.deletion_protection
   kms_key_arn            = var.kms_key_arn

@@ -405,6 +405,30 @@ variable "ledger_shards" {
   }
 }
 
+variable "ledger_retention_days" {
+  description = "Days for which the ledger knows an object after its rows are in silver, and, with a warehouse, in there; null for ever. After them it is forgotten: sluice verify counts what it left as expired, and a replay does not take it."
+  type        = number
+  default     = null
+
+  validation {
+    # ingest takes an object for one that may have expired when its version is 30 days old.
+    condition     = var.ledger_retention_days == null || try(var.ledger_retention_days >= 30 && floor(var.ledger_retention_days) == var.ledger_retention_days, false)
+    error_message = "ledger_retention_days must be a whole number of days, at least 30, or null."
+  }
+
+  validation {
+    # A replayed commit, or an event that has a record, would be of an object that the ledger no longer knows.
+    condition     = var.ledger_retention_days == null || try(var.ledger_retention_days > var.event_archive_days && var.ledger_retention_days > var.idempotency_ttl_days, false)
+    error_message = "ledger_retention_days must be more than event_archive_days and idempotency_ttl_days."
+  }
+
+  validation {
+    # While a rule may still leave an object or a former version in bronze, the ledger can judge it.
+    condition     = var.ledger_retention_days == null || try(var.ledger_retention_days >= max(var.noncurrent_version_days, coalesce(var.bronze_expire_days, 0)), false)
+    error_message = "ledger_retention_days must be at least noncurrent_version_days and bronze_expire_days: what is still in bronze by those rules is judged by its entry in the ledger."
+  }
+}
+
 variable "ingest_batch_size" {
   description = "Most notifications of new objects in one ingest call; they share its timeout."
   type        = number

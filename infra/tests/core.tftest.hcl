@@ -484,9 +484,10 @@ override_resource {
 }
 
 variables {
-  env           = "test"
-  artifacts_dir = "./tests/artifacts"
-  ops_enabled   = true
+  env                   = "test"
+  artifacts_dir         = "./tests/artifacts"
+  ops_enabled           = true
+  ledger_retention_days = 400
 
   notice_gather_seconds = 300
   observability_enabled = true

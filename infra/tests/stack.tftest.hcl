@@ -121,6 +121,7 @@ run "bad_settings_of_branches_are_refused" {
     lake_query_bytes_limit        = 1
     lake_results_keep_days        = 0
     lake_timeout_seconds          = 901
+    ledger_retention_days         = 29
     load_batch_size               = 11
     warehouse_left_out            = ["Clicks*"]
     load_maximum_concurrency      = 1
@@ -156,6 +157,7 @@ run "bad_settings_of_branches_are_refused" {
     var.load_timeout_seconds,
     var.load_memory_mb,
     var.load_maximum_concurrency,
+    var.ledger_retention_days,
     var.load_batch_size,
     var.warehouse_left_out,
     var.feedback_timeout_seconds,

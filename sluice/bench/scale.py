@@ -50,7 +50,7 @@ PLANNED, COUNTED, COMMITTED, LOADED = 837, 865, 894, 1000
 """Bytes of an object's item after each of its writes, with names as long as those of an ordinary deployment."""
 CONTENT = 92
 """Bytes of the item that names the object of a content; it is in the plan's transaction."""
-CHUNK_PLANNED, CHUNK_DONE = 88, 308
+CHUNK_PLANNED, CHUNK_DONE = 130, 350
 """Bytes of a chunk's item; done: it wrote one file."""
 RECORD_BYTES = (145, 258)
 """Bytes of an event's idempotency record, in progress and completed."""

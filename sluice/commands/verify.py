@@ -90,6 +90,11 @@ def _show(report: Report) -> None:
         elif found.rows:
             console.note(f"duplicates by key: {found} in {name} ({current_name(name)} has the newest row of each)")
     note_unmanaged(report.unmanaged)
+    if report.expired.objects or report.expired.files:
+        console.note(
+            f"expired {report.expired.objects:,} objects in bronze, and {report.expired.files:,} files in silver and "
+            "quarantine: older than ledger_retention_days, so the ledger no longer knows them"
+        )
     console.note(
         f"verify  {totals['objects']} objects ({states}), {totals['rows_source']:,} rows in committed sources, "
         f"{totals['rows_silver']:,} in silver, {totals['rows_quarantined']:,} in quarantine"

@@ -9,10 +9,10 @@ from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from sluice_pipeline.dynamo.values import plain, with_numbers
-from sluice_pipeline.ledger.contents import SAME_AS, followed
+from sluice_pipeline.ledger.contents import SAME_AS, UPLOAD, followed
 from sluice_pipeline.ledger.files import PAGES, joined
 from sluice_pipeline.ledger.indexes import Indexes, Part, of_state
-from sluice_pipeline.ledger.items import OBJECT_SK, ChunkState, State, chunk_number, chunk_sk, object_pk
+from sluice_pipeline.ledger.items import OBJECT_SK, ChunkState, State, chunk_number, chunk_sk, is_gone, object_pk
 from sluice_pipeline.ledger.shards import RECEIVED
 from sluice_pipeline.objects.keys import staged_key
 
@@ -113,6 +113,7 @@ class LedgerView:
                 heads[str(item["object_id"])] = item
             else:
                 others.setdefault(str(item["pk"]), []).append(item)
+        heads = {name: head for name, head in heads.items() if not is_gone(head)}
         led = followed(heads, lambda names: {name: heads[name] for name in names if name in heads})
         stand_for = {name: str(item["object_id"]) for name, item in led.items() if item is not heads[name]}
         objects = {name: head for name, head in heads.items() if SAME_AS not in head}
@@ -231,6 +232,8 @@ def _entry(head: Item, others: Iterable[Item]) -> Entry:
     chunks: list[Item] = []
     pages: list[Item] = []
     for item in others:
+        if is_gone(item) or str(item["sk"]).startswith(UPLOAD):
+            continue  # of a former plan of an object that has expired since, or a pointer's
         (pages if str(item["sk"]).startswith(PAGES) else chunks).append(item)
     chunks.sort(key=lambda chunk: chunk_number(str(chunk["sk"])))
     by_chunk: dict[str, list[Item]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice.pipeline.ledger import Entry, Item
@@ -181,21 +182,55 @@ def _id_problems(entry: Entry, found: Found) -> Iterator[str]:
         yield f"{foreign} rows carry the _record_id of another object"
 
 
+@dataclass(frozen=True)
+class Expired:
+    """What the ledger no longer knows, and need not: it is older than ``ledger_retention_days``.
+
+    Objects in bronze without an entry, and files in silver and quarantine that they, or deleted ones, have left.
+    """
+
+    objects: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """``since``: what has come before may have expired; None where the ledger knows objects for ever."""
+
+    since: datetime | None = None
+
+    @classmethod
+    def of(cls, days: int | None, now: datetime) -> Retention:
+        return cls(now - timedelta(days=days) if days else None)
+
+    def over(self, modified: datetime | None) -> bool:
+        """Whether the entry of what came then may have expired."""
+        return self.since is not None and modified is not None and modified < self.since
+
+
 def missing_from_ledger(
-    versions: Iterable[Version], entries: Mapping[str, Entry], ids: Mapping[Version, str]
-) -> list[Difference]:
-    """Bronze versions that no ledger entry stands for; ``ids`` gives each version's object id."""
-    return [
+    versions: Iterable[Version],
+    entries: Mapping[str, Entry],
+    ids: Mapping[Version, str],
+    retention: Retention,
+) -> tuple[list[Difference], set[str]]:
+    """Bronze versions that no ledger entry stands for, and the ids of the objects that have expired.
+
+    ``ids`` gives each version's object id.
+    """
+    missing = [version for version in versions if ids[version] not in entries]
+    differences = [
         Difference(version.key, "in bronze, but not in the ledger", f"sluice requeue {shlex.quote(version.key)}")
-        for version in versions
-        if ids[version] not in entries
+        for version in missing
+        if not retention.over(version.modified)
     ]
+    return differences, {ids[version] for version in missing if retention.over(version.modified)}
 
 
 def orphans(
-    listed: Mapping[str, int], entries: Mapping[str, Entry], known: Collection[str], bucket: str, kind: str
+    listed: Iterable[str], entries: Mapping[str, Entry], known: Collection[str], bucket: str, kind: str
 ) -> list[Difference]:
-    """Files in silver (``outputs``) or quarantine that no chunk of the ledger names.
+    """Files in silver (``outputs``) or quarantine that no chunk of the ledger names; those that expired are left out.
 
     A file of a chunk that is still open is no orphan: its write comes before its entry. Nor are the files of an
     object that is in bronze (its id is in ``known``) without an entry: ingesting it again rewrites them.

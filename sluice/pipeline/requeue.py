@@ -3,7 +3,9 @@
 An object that the ledger has planned gets a new run under its old identity and its chunks are sent; no byte is copied,
 and the same silver and quarantine files are written again. One that was never planned has its event redelivered.
 One that the ledger does not know at all is copied to ``bronze/_requeue/...`` with its origin in the metadata:
-ingest may have a record of its event and would skip it.
+ingest may have a record of its event and would skip it. Of one that is older than ``ledger_retention_days`` it has none
+any more: its event is delivered again, and it is planned as an object that returns, which replaces the files and rows
+that it had.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sluice.console import FAILED, fail
 from sluice.pipeline import runs
 from sluice.pipeline.ledger import Item, LedgerView
+from sluice.pipeline.reconcile import Retention
 from sluice_pipeline.objects.failures import ObjectMissing
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from sluice_pipeline.objects.passed_over import PassedOver
+from sluice_pipeline.runtime import clock
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
@@ -57,9 +61,13 @@ def requeue(stack: Stack, name: str, now: datetime | None = None) -> Requeued:
         return _known(stack, runs.one(ledger, name).item, moment)
     if pattern := PassedOver(stack.outputs.get("passed_over_keys", [])).by(key, 0):
         fail(f"{key} is no data: ingest passes over {pattern} (passed_over_keys)")
-    origin, version = _in_bronze(stack, bucket, key)
-    entry = ledger.one(origin.object_id)
-    return _known(stack, entry.item, moment) if entry else _copy(stack, origin, key, version, moment)
+    origin, version, head = _in_bronze(stack, bucket, key)
+    if entry := ledger.one(origin.object_id):
+        return _known(stack, entry.item, moment)
+    if Retention.of(stack.outputs.get("ledger_retention_days"), clock.present()).over(head.get("LastModified")):
+        _deliver_of(stack, ObjectRef(bucket, key, version, head["ETag"].strip('"'), int(head["ContentLength"])))
+        return Requeued(origin.object_id, origin)
+    return _copy(stack, origin, key, version, moment)
 
 
 def _known(stack: Stack, item: Item, moment: str) -> Requeued:
@@ -100,9 +108,13 @@ def rules_of(stack: Stack) -> RulesVersion:
 
 
 def _deliver(stack: Stack, item: Item) -> None:
+    _deliver_of(stack, ObjectRef.from_item(item))
+
+
+def _deliver_of(stack: Stack, ref: ObjectRef) -> None:
     from sluice_pipeline.events.notifications import s3_event
 
-    body = json.dumps(s3_event(ObjectRef.from_item(item)))
+    body = json.dumps(s3_event(ref))
     stack.client("sqs").send_message(QueueUrl=stack["ingest_queue_url"], MessageBody=body)
 
 
@@ -129,8 +141,8 @@ def copy_key(moment: str, origin: Origin) -> str:
     return folder + name[-(_KEY_BYTES - len(folder)) :].decode(errors="ignore")
 
 
-def _in_bronze(stack: Stack, bucket: str, key: str) -> tuple[Origin, str]:
-    """The origin of the object under a key, and its version."""
+def _in_bronze(stack: Stack, bucket: str, key: str) -> tuple[Origin, str, dict[str, Any]]:
+    """The origin of the object under a key, its version, and what S3 says of it."""
     from botocore.exceptions import ClientError
 
     try:
@@ -139,4 +151,4 @@ def _in_bronze(stack: Stack, bucket: str, key: str) -> tuple[Origin, str]:
         fail(f"there is no s3://{bucket}/{key}", FAILED)
     version = str(head.get("VersionId") or "")
     origin = Origin.from_metadata(head.get("Metadata", {})) or Origin(bucket, key, head["ETag"].strip('"'), version)
-    return origin, version
+    return origin, version, head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,13 @@ THREADS = 8  # below boto3's default of ten connections for a client
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a bronze object; size in bytes, etag without quotes."""
+    """One version of a bronze object; size in bytes, etag without quotes. ``modified``: when it came."""
 
     key: str
     version_id: str
     etag: str
     size: int
+    modified: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def versions(s3: Any, bucket: str, prefix: str) -> Iterator[Version]:
     """Every version under a prefix, delete markers left out."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Versions", []):
-            yield Version(entry["Key"], entry["VersionId"], entry["ETag"].strip('"'), int(entry["Size"]))
+            etag, size, modified = entry["ETag"].strip('"'), int(entry["Size"]), entry.get("LastModified")
+            yield Version(entry["Key"], entry["VersionId"], etag, size, modified)
 
 
 def silver_content(s3: Any, bucket: str, key: str, columns: Sequence[str] = ()) -> Content:

@@ -7,8 +7,9 @@ functions. Buckets are listed once; files are read in parallel.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sluice.console import fail
@@ -16,7 +17,7 @@ from sluice.names import unknown
 from sluice.pipeline import queues, reconcile, storage
 from sluice.pipeline.duplicates import Counts, KeyColumns
 from sluice.pipeline.ledger import Entry, Everything, LedgerView
-from sluice.pipeline.reconcile import Difference, Found, ObjectResult, Source
+from sluice.pipeline.reconcile import Difference, Expired, Found, ObjectResult, Retention, Source
 from sluice.pipeline.source import UncountableError, count_rows, known_datasets
 from sluice.pipeline.storage import Version
 from sluice.pipeline.unmanaged import is_of_no_dataset, unmanaged
@@ -24,6 +25,7 @@ from sluice_pipeline.ledger.items import State
 from sluice_pipeline.objects.identity import Origin
 from sluice_pipeline.objects.keys import BRONZE, QUARANTINE, SILVER, dataset_of, is_totals_key
 from sluice_pipeline.objects.passed_over import PassedOver
+from sluice_pipeline.runtime import clock
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
@@ -38,6 +40,8 @@ class Report:
     differences: list[Difference]
     duplicates: Counts = field(default_factory=dict)
     """Rows of the committed objects here whose key occurs more than once, by dataset. They are no difference."""
+    expired: Expired = field(default_factory=Expired)
+    """What is older than the ledger's retention, and so in no comparison."""
     unmanaged: Sequence[str] = ()
     """Keys of bronze that the pipeline does not ingest: under no ``bronze/`` prefix, or that of no dataset."""
 
@@ -49,6 +53,7 @@ class Report:
         return {
             "ok": self.ok,
             "unmanaged": list(self.unmanaged),
+            "expired": asdict(self.expired),
             "summary": reconcile.summary(self.objects),
             "duplicates": {name: found and asdict(found) for name, found in self.duplicates.items()},
             "queues": {name: asdict(depth) for name, depth in self.queues.items()},
@@ -80,7 +85,8 @@ def verify(
     versions = [
         v for start in prefixes or (BRONZE,) for v in collector.bronze(start) if dataset in (None, _dataset(v.key))
     ]
-    listed = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
+    modified = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
+    listed: Mapping[str, Collection[str]] = modified
     results: list[ObjectResult] = []
     for result in storage.in_parallel(lambda entry: collector.check(entry, listed), wanted.values()):
         results.append(result)
@@ -90,15 +96,22 @@ def verify(
     differences = [difference for row in results for difference in row.differences]
     versions = [version for version in versions if not collector.passed_over.by(version.key, version.size)]
     ids = collector.identify(versions, everything)
-    differences += reconcile.missing_from_ledger(versions, entries, ids)
-    for kind, files in listed.items():
+    retention = Retention.of(stack.outputs.get("ledger_retention_days"), clock.present())
+    missing, gone = reconcile.missing_from_ledger(versions, entries, ids, retention)
+    differences += missing
+    expired_files = 0
+    for kind, files in modified.items():
         # A file of another object is that object's affair; one that belongs to none is looked for in the whole lake.
-        chosen = {key: size for key, size in files.items() if _applies_to(key, wanted, entries, dataset, prefixes)}
+        chosen = [key for key in files if _applies_to(key, wanted, entries, dataset, prefixes)]
+        old = {key for key in chosen if storage.owner_of(key) not in entries and retention.over(files[key])}
+        expired_files += len(old)
+        chosen = [key for key in chosen if key not in old]
         differences += reconcile.orphans(chosen, entries, set(ids.values()), collector.bucket(kind), kind)
     if not differences:  # a file that no object wrote is one, also where there is no object
         _require_objects(dataset, prefixes, wanted, versions, entries)
     stray = () if dataset or prefixes else collector.unmanaged(entries)
-    return Report(results, queues.depths(stack), differences, collector.keys.count(), stray)
+    expired = Expired(len(gone), expired_files)
+    return Report(results, queues.depths(stack), differences, collector.keys.count(), expired, stray)
 
 
 def _require_objects(
@@ -138,10 +151,11 @@ class Collector:
     def bucket(self, kind: str) -> str:
         return self.buckets.silver if kind == "outputs" else self.buckets.quarantine
 
-    def list(self, kind: str) -> dict[str, int]:
-        found = storage.files(self._s3, self.bucket(kind), SILVER if kind == "outputs" else QUARANTINE)
+    def list(self, kind: str) -> dict[str, datetime | None]:
+        """The files and when each was written."""
+        found = storage.entries(self._s3, self.bucket(kind), SILVER if kind == "outputs" else QUARANTINE)
         # Totals that differ are about a file, and no rows of it.
-        return {key: size for key, size in found.items() if not is_totals_key(key)}
+        return {key: modified for key, _, modified in found if not is_totals_key(key)}
 
     def bronze(self, prefix: str) -> Iterable[Version]:
         return storage.versions(self._s3, self.buckets.bronze, prefix)
@@ -150,7 +164,7 @@ class Collector:
         """Keys of bronze that are not ingested."""
         return unmanaged(self._s3, self.buckets.bronze, (entry.item for entry in entries.values()))
 
-    def check(self, entry: Entry, listed: Mapping[str, Mapping[str, int]]) -> ObjectResult:
+    def check(self, entry: Entry, listed: Mapping[str, Collection[str]]) -> ObjectResult:
         """Reads and compares one object."""
         staged = entry.staged
         silver = storage.contents(

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.support.engine_harness import ROLE, Engine, Function, Queue, eventually
-from tests.support.session import ENFORCED
 from tests.support.state_keeper import Keeper
 
 
@@ -22,7 +21,7 @@ from tests.support.state_keeper import Keeper
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine all tests share: fault control on, asynchronous retries after 1 and 2 s, quick TTL sweeps.
 
-    IAM=enforce: it enforces policies, and the role of the tests may do everything.
+    It enforces policies, and the role of the tests may do everything.
     """
     running = Engine(
         tmp_path_factory.mktemp("engine"),
@@ -33,10 +32,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         SLUICE_ALARM_SECONDS="1",
         SLUICE_LAMBDA_INIT_SECONDS="2",
         DEVELOPER_SECRET="must not reach a function",
-        **({"SLUICE_IAM": "enforce"} if ENFORCED else {}),
+        SLUICE_IAM="enforce",
     )
-    if ENFORCED:
-        _make_role(running)
+    _make_role(running)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that enforces no policy: what AWS would refuse, it does, records and warns of."""
+    running = Engine(tmp_path_factory.mktemp("recording"), SLUICE_IAM="record", SLUICE_METRIC_SECONDS="1")
     yield running
     running.stop()
 

@@ -197,7 +197,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_report_header() -> str:
     which = "the running stack" if RUNNING else "an engine of its own"
-    policies = ", policies enforced" if ENFORCED and not RUNNING else ""
+    policies = "" if ENFORCED or RUNNING else ", policies recorded only"
     return f"sluice e2e: {kind()} engine ({which}{policies}), Python {sys.version.split()[0]}"
 
 

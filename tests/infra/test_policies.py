@@ -390,7 +390,7 @@ ALLOWED = {
     },
     "settle": {
         "dynamodb:GetItem": {LEDGER},
-        "dynamodb:Query": {f"{LEDGER}/index/open_objects"},
+        "dynamodb:Query": {LEDGER, f"{LEDGER}/index/committed_objects", f"{LEDGER}/index/open_objects"},
         "dynamodb:Scan": {LEDGER},
         "dynamodb:UpdateItem": {LEDGER},
         "logs:CreateLogStream": {logs("settle")},

@@ -33,6 +33,7 @@ def start(which: str, python: str, home: Path) -> Engine:
 
 def main() -> int:
     suite, python, results, which, *chosen = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run that is stopped ends its engine, too
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         engine = start(which, python, Path(folder))
         environment = (

@@ -155,6 +155,15 @@ class Function:
 
         eventually(ready, 20, "the function to be ready")
 
+    def allow(self, service: str) -> None:
+        """Lets the service (`apigateway`) invoke the function, whichever of its resources asks."""
+        self._lambda.add_permission(
+            FunctionName=self.name,
+            StatementId=service,
+            Action="lambda:InvokeFunction",
+            Principal=f"{service}.amazonaws.com",
+        )
+
     def invoke(self, event: Any = None) -> dict[str, Any]:
         """Synchronous: {"error": FunctionError or None, "payload": decoded answer, "log": tail of the log}."""
         import base64

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ class FakeS3:
     """Versioned buckets; a delete leaves nothing behind."""
 
     objects: dict[tuple[str, str], list[Stored]] = field(default_factory=dict)
+    modified: dict[str, datetime] = field(default_factory=dict)
+    """When what is under a key came; of all others S3 says nothing."""
     uploads: list[str] = field(default_factory=list)
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, Metadata: dict[str, str] | None = None) -> dict[str, Any]:  # noqa: N803
@@ -78,7 +81,10 @@ class FakeS3:
 
     def head_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803
         found = self._find(Bucket, Key, VersionId)
-        return {"Metadata": found.metadata, "ETag": f'"{found.etag}"', "VersionId": found.version_id}
+        return {"Metadata": found.metadata, "ETag": f'"{found.etag}"', "VersionId": found.version_id} | {
+            "ContentLength": len(found.body),
+            "LastModified": self.modified.get(Key),
+        }
 
     def delete(self, bucket: str, key: str) -> None:
         del self.objects[bucket, key]
@@ -176,9 +182,11 @@ class _Pages:
                     folders.add(folder)
                     yield {"CommonPrefixes": [{"Prefix": folder}]}
             elif self.operation == "list_objects_v2":
-                yield {"Contents": [{"Key": key, "Size": len(versions[-1].body)}]}
+                size, modified = len(versions[-1].body), self.s3.modified.get(key)
+                yield {"Contents": [{"Key": key, "Size": size, "LastModified": modified}]}
             else:
-                yield {"Versions": [_version(key, stored) for stored in versions]}
+                modified = self.s3.modified.get(key)
+                yield {"Versions": [_version(key, stored) | {"LastModified": modified} for stored in versions]}
         yield {}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sluice_ext.dynamodb.expressions import conditions, updates
+from sluice_pipeline.ledger.shards import RECEIVED
 
 type Item = dict[str, Any]
 
@@ -56,6 +57,30 @@ class MemoryDynamo:
         for each in TransactItems:
             self._write(each)
         self.after("TransactWriteItems")
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Of the table, or of an index: what has its partition key, there between the bounds of its sort key."""
+        if "IndexName" not in request:
+            return next(self.paginate(**request))
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        key, order = names["#key"], names.get("#order")
+        since, until = (values.get(bound, {}).get("S", "") for bound in (":since", ":until"))
+        found = [item for item in self.items.values() if item.get(key) == values[":key"]]
+        if order:
+            found = [item for item in found if since <= item[order]["S"] and (not until or item[order]["S"] <= until)]
+            found.sort(key=lambda item: str(item[order]["S"]))
+        return {"Items": copy.deepcopy(found), "Count": len(found)}
+
+    def scan(self, **request: Any) -> dict[str, Any]:
+        """The table, or an index of objects: what has a dataset's partition key, and what the filter lets pass."""
+        found = list(self.items.values())
+        if "IndexName" in request:
+            found = [item for item in found if RECEIVED.key in item]
+        if text := request.get("FilterExpression"):
+            given = request["ExpressionAttributeValues"]
+            parsed = conditions.parse("FilterExpression", text, _names(request))
+            found = [item for item in found if conditions.holds(parsed.tree, item, given)]
+        return {"Items": copy.deepcopy(found)}
 
     def get_paginator(self, operation: str) -> MemoryDynamo:
         assert operation == "query"

@@ -71,12 +71,11 @@ def plan_created(ref: ObjectRef, scanned: int = 0) -> dict[str, Any]:
     result: dict[str, Any] = plan_once(uri=ref.as_origin().uri, ref=ref, scanned=scanned)
     if result["version_id"] != ref.version_id:
         # The same bytes were uploaded again, as a new version. It is planned again only when the first version
-        # was deleted before it could be read.
+        # was deleted before it could be read, or has expired since.
         known = ledger.object(result["object_id"])
-        if known and known["state"] == State.MISSING:
+        if known is None or known["state"] == State.MISSING:
             return plan(ref)
-        if known:
-            ledger.note_newest(known["object_id"], ref)
+        ledger.note_newest(known["object_id"], ref)
     return result
 
 

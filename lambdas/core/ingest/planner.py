@@ -10,6 +10,7 @@ from sluice_pipeline.dynamo.retries import TransientError
 from sluice_pipeline.events.chunk_queue import ChunkQueue
 from sluice_pipeline.ledger.items import ObjectItem, State
 from sluice_pipeline.ledger.ledger import Ledger
+from sluice_pipeline.ledger.returning import Returning, returning
 from sluice_pipeline.objects import formats
 from sluice_pipeline.objects.failures import Failure, ObjectFailed
 from sluice_pipeline.objects.identity import ObjectRef, Origin
@@ -68,9 +69,11 @@ class Planner:
         origin = replay_of or ref.as_origin()
         result: dict[str, Any] = {"object_id": origin.object_id, "version_id": ref.version_id}
         content_id = origin.content_id(self._checksum(ref, head), ref.size)
+        # A copy is made of what the ledger does not know, or no longer.
+        returns = returning(head.modified, copied=replay_of is not None)
 
         def first_plan(forgotten: Collection[str] = ()) -> int | None:
-            return self._first_plan(ref, origin, head.data, rules, scanned, content_id, forgotten)
+            return self._first_plan(ref, origin, head.data, rules, scanned, content_id, forgotten, returns)
 
         # Most objects are new, so a first plan is tried before the ledger is read.
         if replay_of is None and (sent := first_plan()) is not None:
@@ -102,6 +105,7 @@ class Planner:
         scanned: int,
         content_id: str,
         forgotten: Collection[str],
+        returns: Returning | None,
     ) -> int | None:
         """How many chunks were sent; None when the object, or one with its content, has a plan."""
         dataset = dataset_of(origin.key) or "unknown"
@@ -110,7 +114,10 @@ class Planner:
             raise ObjectFailed(Failure.UNKNOWN_DATASET, f"no dataset {dataset!r} for {ref.uri}; there are {have}")
         found = rules.catalog.datasets.get(dataset)
         chunks = cut(ref.key, ref.size, head, lambda: self._blocks(ref, scanned), found, self._limits)
-        item = self._ledger.create_plan(ref, origin, dataset, chunks, rules.version, content_id, forgotten)
+        item = self._ledger.create_plan(ref, origin, dataset, chunks, rules.version, content_id, forgotten, returns)
+        if item and returns:
+            # A planner that died may have left chunks of another run than this one's.
+            chunks = self._ledger.open_chunks(item)
         return self._queue.send(item, chunks) if item else None
 
     def _blocks(self, ref: ObjectRef, at: int) -> Iterator[bytes]:

@@ -8,9 +8,11 @@ only one that is left to say so. It needs nothing of transform's: no layer but t
 A function can also die after it recorded a failure and before it sent the notice, which is then due in the ledger:
 this function sends it.
 
-What time is left it spends on a ledger that an earlier release has written, until all of it is in the indexes.
+What time is left it spends on a ledger that an earlier release has written, until all of it is in the indexes, and then
+on objects that have been finished for so long that they expire (ledger_retention_days).
 """
 
+import json
 import os
 from collections.abc import Callable
 from functools import cache, partial
@@ -22,6 +24,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from core.settle.dead_chunks import dead_chunks, how_it_ended
 from core.settle.waiting import Waiting
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.ledger.expiry import Expiry
 from sluice_pipeline.ledger.items import ChunkState, State
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.reindex import Reindex
@@ -89,6 +92,10 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> None:
         ExceptionGroup: some were not settled.
     """
     table, failed = os.environ["LEDGER_TABLE"], []
+
+    def hurry() -> bool:
+        return context.get_remaining_time_in_millis() < SPARE_MILLISECONDS
+
     waiting = Waiting(dynamodb, table)
     ended = cache(lambda: how_it_ended(client("logs"), os.environ["TRANSFORM_LOG_GROUP"]))
     work: list[Callable[[], None]] = [partial(notify, object_id) for object_id in waiting.due_notices()]
@@ -102,6 +109,11 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> None:
             failed.append(error)
     # Last, so that nothing waits for it; the next run goes on.
     if not waiting.all_is_indexed:
-        Reindex(dynamodb, table).run(lambda: context.get_remaining_time_in_millis() < SPARE_MILLISECONDS)
+        Reindex(dynamodb, table).run(hurry)
+    elif days := int(os.environ.get("LEDGER_RETENTION_DAYS", "0")):
+        left_out = json.loads(os.environ["WAREHOUSE_LEFT_OUT"])
+        loaded = os.environ["WAREHOUSE_ENABLED"] == "true"
+        if expired := Expiry(dynamodb, table, days, loaded=loaded, left_out=left_out).run(hurry):
+            logger.info("expired", extra={"objects": expired})
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {len(work)} objects are not settled", failed)

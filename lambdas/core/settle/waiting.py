@@ -1,11 +1,12 @@
 """Objects of the ledger that wait: for their chunks, or for the notice of their failure."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from sluice_pipeline.ledger.indexes import Indexes, of_state
 from sluice_pipeline.ledger.items import State
+from sluice_pipeline.runtime import clock
 
 STALLED_SECONDS: Final = 60  # without progress; a message has no sooner been received for the last time
 LOOK_BACK_SECONDS: Final = 60 * 60  # for notices that are due; this function runs once a minute
@@ -48,5 +49,4 @@ class Waiting:
 
 def _ago(seconds: int) -> str:
     """A time as the ledger writes it."""
-    then = datetime.now(UTC) - timedelta(seconds=seconds)
-    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return clock.written(clock.present() - timedelta(seconds=seconds))

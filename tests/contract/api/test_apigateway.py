@@ -22,6 +22,7 @@ class Api:
     def __init__(self, engine: Engine, function: Function, **settings: Any) -> None:
         self.client, self.url = engine.client("apigateway"), engine.url
         self.id = self.client.create_rest_api(name=f"api-{uuid.uuid4().hex[:8]}")["id"]
+        function.allow("apigateway")
         root = self.client.get_resources(restApiId=self.id)["items"][0]["id"]
         uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function.arn}/invocations"
         for part, key_required in (("open", False), ("{proxy+}", True)):

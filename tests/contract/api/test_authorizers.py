@@ -18,7 +18,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.support.engine_harness import Engine, Function, eventually
-from tests.support.session import ENFORCED
 
 ECHO = """
 import json
@@ -68,6 +67,8 @@ class Api:
         **authorizer: Any,
     ) -> None:
         self.client, self.engine = engine.client("apigateway"), engine
+        for one in {echo.name: echo, judge.name: judge}.values():
+            one.allow("apigateway")
         self.id = self.client.create_rest_api(name=f"api-{uuid.uuid4().hex[:8]}")["id"]
         root = self.client.get_resources(restApiId=self.id)["items"][0]["id"]
         uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{}/invocations"
@@ -225,8 +226,8 @@ def handler(event, context):
         return deployed.invoke()["payload"]
 
     status, body = answer()
-    assert status == (403 if ENFORCED else 200)
-    assert not ENFORCED or "is not authorized to perform: execute-api:Invoke" in body
+    assert status == 403
+    assert "is not authorized to perform: execute-api:Invoke" in body
     allowed = {
         "Effect": "Allow",
         "Action": "execute-api:Invoke",

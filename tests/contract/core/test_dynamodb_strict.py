@@ -22,6 +22,11 @@ def db(engine: Engine) -> Any:
 
 
 @pytest.fixture
+def kms(engine: Engine) -> Any:
+    return engine.client("kms")
+
+
+@pytest.fixture
 def made(db: Any) -> Iterator[Callable[..., str]]:
     """Makes tables with the hash key p (S) and the range key n of a type; removes them afterwards."""
     names: list[str] = []
@@ -348,8 +353,83 @@ def test_a_transaction_of_writes_has_no_responses(db: Any, made: Callable[..., s
         db.execute_statement(Statement=f'SELECT * FROM "{name}"', Parameters=[])
 
 
-def test_replicas_and_infrequent_access_are_refused(db: Any, made: Callable[..., str]) -> None:
+def test_replicas_are_refused(db: Any, made: Callable[..., str]) -> None:
+    updates = [{"Create": {"RegionName": "eu-west-1"}}]
+    assert refusal(db.update_table, TableName=made(), ReplicaUpdates=updates)[0] == "NotImplementedException"
+
+
+def test_a_tables_class_is_stored(db: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableClassSummary.html"""
+    plain, classed = made(), made(TableClass="STANDARD")
+    assert "TableClassSummary" not in db.describe_table(TableName=plain)["Table"]
+    assert db.describe_table(TableName=classed)["Table"]["TableClassSummary"] == {"TableClass": "STANDARD"}
+    for name in (plain, classed):
+        changed = db.update_table(TableName=name, TableClass="STANDARD_INFREQUENT_ACCESS")["TableDescription"]
+        found = db.describe_table(TableName=name)["Table"]["TableClassSummary"]
+        assert changed["TableClassSummary"] == found
+        assert found["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert refusal(db.update_table, TableName=plain, TableClass="COLD")[0] == "ValidationException"
+
+
+def test_a_tables_encryption_changes_and_its_managed_key_is_there(db: Any, kms: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html"""
     name = made()
-    replicas = [{"Create": {"RegionName": "eu-west-1"}}]
-    for change in ({"ReplicaUpdates": replicas}, {"TableClass": "STANDARD_INFREQUENT_ACCESS"}):
-        assert refusal(db.update_table, TableName=name, **change)[0] == "NotImplementedException"
+    refused = refusal(db.update_table, TableName=name, SSESpecification={"Enabled": False})
+    assert refused[1].endswith("Table is already encrypted by default")
+    changed = db.update_table(TableName=name, SSESpecification={"Enabled": True})["TableDescription"]["SSEDescription"]
+    found = db.describe_table(TableName=name)["Table"]["SSEDescription"]
+    assert (changed["Status"], found["Status"]) == ("UPDATING", "ENABLED")
+    key = kms.describe_key(KeyId=found["KMSMasterKeyArn"])["KeyMetadata"]
+    assert (key["KeyManager"], key["KeyState"]) == ("AWS", "Enabled")
+    made_so = db.describe_table(TableName=made(SSESpecification={"Enabled": True}))["Table"]["SSEDescription"]
+    assert (
+        made_so["KMSMasterKeyArn"] == key["Arn"] == kms.describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]["Arn"]
+    )
+
+    again = refusal(db.update_table, TableName=name, SSESpecification={"Enabled": True})
+    assert again[1].endswith("Table is already encrypted by given KMSMasterKey")
+    own = kms.create_key()["KeyMetadata"]
+    db.update_table(
+        TableName=name, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": own["KeyId"]}
+    )
+    assert db.describe_table(TableName=name)["Table"]["SSEDescription"]["KMSMasterKeyArn"] == own["Arn"]
+    db.update_table(TableName=name, SSESpecification={"Enabled": False})
+    assert "SSEDescription" not in db.describe_table(TableName=name)["Table"]
+
+
+def test_contributor_insights_are_disabled(db: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeContributorInsights.html"""
+    name = made()
+    assert db.describe_contributor_insights(TableName=name)["ContributorInsightsStatus"] == "DISABLED"
+    assert refusal(db.describe_contributor_insights, TableName=name + "x")[0] == "ResourceNotFoundException"
+    assert refusal(db.describe_contributor_insights, TableName=name, IndexName="iii")[0] == "ResourceNotFoundException"
+
+
+def test_the_answer_of_a_change_is_that_of_a_table_which_changes(db: Any) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithTables.Basics.html
+
+    The usual warm throughput is in the answer of UpdateTable, not of CreateTable; one that is asked for is in both.
+    """
+    name, warm = f"strict-{uuid.uuid4().hex[:8]}", {"ReadUnitsPerSecond": 13_000, "WriteUnitsPerSecond": 5_000}
+    keys = [{"AttributeName": "p", "KeyType": "HASH"}]
+    index = {"KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
+    made = db.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=keys,
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        GlobalSecondaryIndexes=[index | {"IndexName": "iii"}],
+    )["TableDescription"]
+    assert (made["TableStatus"], made["GlobalSecondaryIndexes"][0]["IndexStatus"]) == ("CREATING", "CREATING")
+    assert "WarmThroughput" not in made
+    adding = [{"Create": index | {"IndexName": "jjj"}}]
+    added = db.update_table(TableName=name, GlobalSecondaryIndexUpdates=adding)["TableDescription"]
+    states = {one["IndexName"]: one["IndexStatus"] for one in added["GlobalSecondaryIndexes"]}
+    assert (added["TableStatus"], states) == ("UPDATING", {"iii": "ACTIVE", "jjj": "CREATING"})
+    assert added["WarmThroughput"] == {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000, "Status": "ACTIVE"}
+    warmed = db.update_table(TableName=name, WarmThroughput=warm)["TableDescription"]
+    assert warmed["WarmThroughput"] == warm | {"Status": "UPDATING"}
+    found = db.describe_table(TableName=name)["Table"]
+    assert (found["TableStatus"], found["WarmThroughput"]) == ("ACTIVE", warm | {"Status": "ACTIVE"})
+    assert {one["IndexStatus"] for one in found["GlobalSecondaryIndexes"]} == {"ACTIVE"}
+    assert db.delete_table(TableName=name)["TableDescription"]["TableStatus"] == "DELETING"

@@ -70,6 +70,7 @@ def test_a_search_answers_what_matches(group: Group) -> None:
     assert group.search("?ERROR ?WARN") == lines[:2]
     assert group.search("{ $.n > 1 && $.t = x* }") == lines[3:4]
     assert group.search("[ip, method, status = 4*]") == lines[4:]
+    assert group.search("[]") == group.search("[...]") == lines
     assert group.search("-ERROR", PaginationConfig={"PageSize": 2}) == lines[1:]
 
 
@@ -85,7 +86,27 @@ def test_a_search_sees_the_streams_that_it_names(group: Group) -> None:
     )
 
 
-@pytest.mark.parametrize("pattern", ["{ $.a", "a:b", "[a, b", "%a(b)%"])
+@pytest.mark.parametrize(
+    ("asked", "where", "rule"),
+    [
+        ({"limit": 10_001}, "limit", "have value less than or equal to 10000"),
+        ({"limit": 0}, "limit", "have value greater than or equal to 1"),
+        ({"logStreamNames": ["s"] * 101}, "logStreamNames", "have length less than or equal to 100"),
+    ],
+)
+def test_a_search_beyond_the_limits_is_refused_in_awss_words(
+    engine: Engine, group: Group, asked: dict[str, Any], where: str, rule: str
+) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html"""
+    logs = engine.client("logs", parameter_validation=False)
+    with pytest.raises(ClientError) as caught:
+        logs.filter_log_events(logGroupName=group.name, **asked)
+    error = caught.value.response["Error"]
+    assert error["Code"] == "InvalidParameterException"
+    assert error["Message"].endswith(f"at '{where}' failed to satisfy constraint: Member must {rule}")
+
+
+@pytest.mark.parametrize("pattern", ["{ $.a", "a:b", "[a, b", "[a,]", "%a(b)%"])
 def test_an_invalid_pattern_is_refused(group: Group, pattern: str) -> None:
     """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutMetricFilter.html"""
     change = [{"metricName": "m", "metricNamespace": "n", "metricValue": "1"}]

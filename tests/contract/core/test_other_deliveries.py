@@ -4,7 +4,6 @@ import json
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,14 +11,6 @@ from tests.support.deliveries import Rule, allowing, document
 from tests.support.engine_harness import ACCOUNT, Engine, Function, eventually
 
 ANSWER = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'hello'}\n"
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that enforces policies."""
-    running = Engine(tmp_path_factory.mktemp("others"), SLUICE_IAM="enforce", SLUICE_METRIC_SECONDS="1")
-    yield running
-    running.stop()
 
 
 def deployed(engine: Engine, function: Function) -> str:
@@ -45,22 +36,22 @@ def get(engine: Engine, api: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_api_without_permission_for_its_method_answers_500(strict: Engine, method: str) -> None:
+def test_an_api_without_permission_for_its_method_answers_500(engine: Engine, method: str) -> None:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-control-access-using-iam-policies-to-invoke-api.html"""
-    function = Function(strict, ANSWER)
-    api = deployed(strict, function)
-    assert get(strict, api) == (500, '{"message":"Internal server error"}')
-    strict.client("lambda").add_permission(
+    function = Function(engine, ANSWER)
+    api = deployed(engine, function)
+    assert get(engine, api) == (500, '{"message":"Internal server error"}')
+    engine.client("lambda").add_permission(
         FunctionName=function.name, StatementId="api", Action="lambda:InvokeFunction",
         Principal="apigateway.amazonaws.com",
         SourceArn=f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{api}/*/{method}/",
     )  # fmt: skip
-    assert get(strict, api)[0] == (200 if method == "GET" else 500)
+    assert get(engine, api)[0] == (200 if method == "GET" else 500)
 
 
-def test_eventbridge_writes_to_a_log_group_with_a_policy_of_the_region(strict: Engine) -> None:
+def test_eventbridge_writes_to_a_log_group_with_a_policy_of_the_region(engine: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-cloudwatchlogs-permissions"""
-    logs, rule = strict.client("logs"), Rule(strict)
+    logs, rule = engine.client("logs"), Rule(engine)
     group = f"/aws/events/{uuid.uuid4().hex[:8]}"
     logs.create_log_group(logGroupName=group)
     arn = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}"

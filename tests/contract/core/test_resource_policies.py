@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,16 +13,6 @@ from tests.support.engine_harness import ACCOUNT, Engine, Function, Queue, event
 
 HANDLER = "def handler(event, context):\n    print('GOT', event)\n"
 PATH_STYLE = {"addressing_style": "path"}
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that enforces policies."""
-    running = Engine(
-        tmp_path_factory.mktemp("policies"), SLUICE_IAM="enforce", SLUICE_METRIC_SECONDS="1", SLUICE_ALARM_SECONDS="1"
-    )
-    yield running
-    running.stop()
 
 
 def bodies(queue: Queue) -> list[Any]:
@@ -37,9 +27,9 @@ def arrives(queue: Queue, what: Callable[[Any], bool]) -> None:
 # EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 
 
-def test_a_queue_without_a_policy_gets_no_events_and_the_rule_counts_it(strict: Engine) -> None:
+def test_a_queue_without_a_policy_gets_no_events_and_the_rule_counts_it(engine: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions"""
-    queue, dead, rule = Queue(strict, Policy=""), Queue(strict, Policy=""), Rule(strict)
+    queue, dead, rule = Queue(engine, Policy=""), Queue(engine, Policy=""), Rule(engine)
     permit(dead, "events", rule.arn)
     rule.target(queue.arn, DeadLetterConfig={"Arn": dead.arn})
     event = rule.send({"n": 1})
@@ -55,8 +45,8 @@ def test_a_queue_without_a_policy_gets_no_events_and_the_rule_counts_it(strict: 
     assert queue.depth() == (0, 0)
 
 
-def test_a_queue_takes_events_of_the_rule_that_its_policy_names_and_of_no_other(strict: Engine) -> None:
-    queue, named, other = Queue(strict, Policy=""), Rule(strict), Rule(strict)
+def test_a_queue_takes_events_of_the_rule_that_its_policy_names_and_of_no_other(engine: Engine) -> None:
+    queue, named, other = Queue(engine, Policy=""), Rule(engine), Rule(engine)
     permit(queue, "events", named.arn)
     for rule in (named, other):
         rule.target(queue.arn)
@@ -76,9 +66,9 @@ def test_a_queue_takes_events_of_the_rule_that_its_policy_names_and_of_no_other(
         {"Bool": {"aws:SecureTransport": "true"}},
     ],
 )
-def test_eventbridge_meets_no_condition_of_a_topics_policy(strict: Engine, condition: dict[str, Any]) -> None:
+def test_eventbridge_meets_no_condition_of_a_topics_policy(engine: Engine, condition: dict[str, Any]) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions"""
-    topic, dead, rule = Topic(strict), Queue(strict, Policy=""), Rule(strict)
+    topic, dead, rule = Topic(engine), Queue(engine, Policy=""), Rule(engine)
     permit(dead, "events", rule.arn)
     topic.allow("events.amazonaws.com", Condition=condition)
     rule.target(topic.arn, DeadLetterConfig={"Arn": dead.arn})
@@ -88,8 +78,8 @@ def test_eventbridge_meets_no_condition_of_a_topics_policy(strict: Engine, condi
     assert topic.inbox.depth() == (0, 0)
 
 
-def test_eventbridge_publishes_with_a_plain_statement_beside_one_that_denies_plain_http(strict: Engine) -> None:
-    topic, rule = Topic(strict), Rule(strict)
+def test_eventbridge_publishes_with_a_plain_statement_beside_one_that_denies_plain_http(engine: Engine) -> None:
+    topic, rule = Topic(engine), Rule(engine)
     topic.allow("events.amazonaws.com", denying("sns:Publish", topic.arn, {"Bool": {"aws:SecureTransport": "false"}}))
     rule.target(topic.arn)
     rule.send({"n": 2})
@@ -97,9 +87,9 @@ def test_eventbridge_publishes_with_a_plain_statement_beside_one_that_denies_pla
     assert rule.metric("FailedInvocations") == 0
 
 
-def test_the_default_policy_of_a_topic_lets_alarms_in_and_rules_not(strict: Engine) -> None:
+def test_the_default_policy_of_a_topic_lets_alarms_in_and_rules_not(engine: Engine) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html#source-account-versus-source-owner"""
-    topic, rule, cloudwatch = Topic(strict), Rule(strict), strict.client("cloudwatch")
+    topic, rule, cloudwatch = Topic(engine), Rule(engine), engine.client("cloudwatch")
     name = f"a-{uuid.uuid4().hex[:8]}"
     cloudwatch.put_metric_alarm(
         AlarmName=name, Namespace="n", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1,
@@ -112,9 +102,9 @@ def test_the_default_policy_of_a_topic_lets_alarms_in_and_rules_not(strict: Engi
     arrives(topic.inbox, lambda body: bool(json.loads(body["Message"])["AlarmName"] == name))
 
 
-def test_an_alarm_that_may_not_publish_does_the_other_actions(strict: Engine) -> None:
+def test_an_alarm_that_may_not_publish_does_the_other_actions(engine: Engine) -> None:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions.html"""
-    closed, opened, cloudwatch = Topic(strict), Topic(strict), strict.client("cloudwatch")
+    closed, opened, cloudwatch = Topic(engine), Topic(engine), engine.client("cloudwatch")
     closed.allow("events.amazonaws.com")
     opened.allow("cloudwatch.amazonaws.com", Condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}})
     name = f"a-{uuid.uuid4().hex[:8]}"
@@ -127,10 +117,10 @@ def test_an_alarm_that_may_not_publish_does_the_other_actions(strict: Engine) ->
     assert closed.inbox.depth() == (0, 0)
 
 
-def test_a_rule_invokes_a_function_with_a_permission_for_it_and_not_without(strict: Engine) -> None:
+def test_a_rule_invokes_a_function_with_a_permission_for_it_and_not_without(engine: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions"""
-    function, named, other = Function(strict, HANDLER, Role=role(strict)), Rule(strict), Rule(strict)
-    strict.client("lambda").add_permission(
+    function, named, other = Function(engine, HANDLER, Role=role(engine)), Rule(engine), Rule(engine)
+    engine.client("lambda").add_permission(
         FunctionName=function.name, StatementId="rule", Action="lambda:InvokeFunction",
         Principal="events.amazonaws.com", SourceArn=named.arn,
     )  # fmt: skip
@@ -143,10 +133,10 @@ def test_a_rule_invokes_a_function_with_a_permission_for_it_and_not_without(stri
     assert not any("'from': 'other'" in line for line in function.log())
 
 
-def test_a_permission_of_a_function_is_none_for_its_alias(strict: Engine) -> None:
+def test_a_permission_of_a_function_is_none_for_its_alias(engine: Engine) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
-    function, rule = Function(strict, HANDLER, Role=role(strict)), Rule(strict)
-    client = strict.client("lambda")
+    function, rule = Function(engine, HANDLER, Role=role(engine)), Rule(engine)
+    client = engine.client("lambda")
     version = client.publish_version(FunctionName=function.name)["Version"]
     alias = client.create_alias(FunctionName=function.name, Name="live", FunctionVersion=version)["AliasArn"]
     client.add_permission(
@@ -163,19 +153,19 @@ def test_a_permission_of_a_function_is_none_for_its_alias(strict: Engine) -> Non
     eventually(lambda: any("GOT" in line for line in function.log()), 20, "the invocation")
 
 
-def test_the_role_of_a_target_has_to_trust_eventbridge(strict: Engine) -> None:
+def test_the_role_of_a_target_has_to_trust_eventbridge(engine: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-identity-based.html"""
-    queue, dead, rule = Queue(strict, Policy=""), Queue(strict, Policy=""), Rule(strict)
+    queue, dead, rule = Queue(engine, Policy=""), Queue(engine, Policy=""), Rule(engine)
     permit(dead, "events", rule.arn)
-    rule.target(queue.arn, RoleArn=role(strict), DeadLetterConfig={"Arn": dead.arn})
+    rule.target(queue.arn, RoleArn=role(engine), DeadLetterConfig={"Arn": dead.arn})
     rule.send({})
     [message] = eventually(dead.receive, 20, "the dead-letter message")
     assert rule.dead_letter_attributes(message)["ERROR_CODE"] == "FAILED_TO_ASSUME_ROLE"
 
 
-def test_a_dead_letter_queue_that_does_not_let_the_rule_in_gets_nothing(strict: Engine) -> None:
+def test_a_dead_letter_queue_that_does_not_let_the_rule_in_gets_nothing(engine: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-event-delivery.html#eb-dlq-perms"""
-    queue, dead, rule = Queue(strict, Policy=""), Queue(strict, Policy=""), Rule(strict)
+    queue, dead, rule = Queue(engine, Policy=""), Queue(engine, Policy=""), Rule(engine)
     rule.target(queue.arn, DeadLetterConfig={"Arn": dead.arn})
     rule.send({})
     eventually(lambda: rule.metric("InvocationsFailedToBeSentToDlq") == 1, 20, "the metric")
@@ -186,12 +176,12 @@ def test_a_dead_letter_queue_that_does_not_let_the_rule_in_gets_nothing(strict: 
 # SNS: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
 
 
-def test_a_topic_delivers_to_a_queue_whose_policy_names_it_and_to_no_other(strict: Engine) -> None:
+def test_a_topic_delivers_to_a_queue_whose_policy_names_it_and_to_no_other(engine: Engine) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html: a missing permission is not retried."""
-    topic, closed, dead = Topic(strict), Queue(strict, Policy=""), Queue(strict, Policy="")
+    topic, closed, dead = Topic(engine), Queue(engine, Policy=""), Queue(engine, Policy="")
     permit(dead, "sns", topic.arn)
     topic.subscribe(closed, RedrivePolicy=json.dumps({"deadLetterTargetArn": dead.arn}))
-    strict.client("sns").publish(TopicArn=topic.arn, Message="m")
+    engine.client("sns").publish(TopicArn=topic.arn, Message="m")
     arrives(topic.inbox, lambda body: bool(body["Message"] == "m"))
     arrives(dead, lambda body: bool(body["Message"] == "m"))
     assert closed.depth() == (0, 0)
@@ -200,14 +190,14 @@ def test_a_topic_delivers_to_a_queue_whose_policy_names_it_and_to_no_other(stric
     assert topic.metric("NumberOfNotificationsRedrivenToDlq") == 1
 
 
-def test_a_topic_invokes_a_function_only_with_a_permission(strict: Engine) -> None:
+def test_a_topic_invokes_a_function_only_with_a_permission(engine: Engine) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/lambda-console.html"""
-    topic, function = Topic(strict), Function(strict, HANDLER, Role=role(strict))
-    sns = strict.client("sns")
+    topic, function = Topic(engine), Function(engine, HANDLER, Role=role(engine))
+    sns = engine.client("sns")
     sns.subscribe(TopicArn=topic.arn, Protocol="lambda", Endpoint=function.arn)
     sns.publish(TopicArn=topic.arn, Message="before")
     eventually(lambda: topic.metric("NumberOfNotificationsFailed") == 1, 20, "the failure")
-    strict.client("lambda").add_permission(
+    engine.client("lambda").add_permission(
         FunctionName=function.name, StatementId="t", Action="lambda:InvokeFunction",
         Principal="sns.amazonaws.com", SourceArn=topic.arn,
     )  # fmt: skip
@@ -220,16 +210,16 @@ def test_a_topic_invokes_a_function_only_with_a_permission(strict: Engine) -> No
 
 
 @pytest.fixture
-def bucket(strict: Engine) -> str:
+def bucket(engine: Engine) -> str:
     name = f"b-{uuid.uuid4().hex[:8]}"
-    strict.client("s3", s3=PATH_STYLE).create_bucket(Bucket=name)
+    engine.client("s3", s3=PATH_STYLE).create_bucket(Bucket=name)
     return name
 
 
-def test_a_bucket_may_not_name_a_destination_that_does_not_let_it_send(strict: Engine, bucket: str) -> None:
+def test_a_bucket_may_not_name_a_destination_that_does_not_let_it_send(engine: Engine, bucket: str) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html"""
-    s3, queue, topic = strict.client("s3", s3=PATH_STYLE), Queue(strict, Policy=""), Topic(strict)
-    function = Function(strict, HANDLER, Role=role(strict))
+    s3, queue, topic = engine.client("s3", s3=PATH_STYLE), Queue(engine, Policy=""), Topic(engine)
+    function = Function(engine, HANDLER, Role=role(engine))
     for kind, destination in (
         ("Queue", {"QueueArn": queue.arn}),
         ("Topic", {"TopicArn": topic.arn}),
@@ -243,8 +233,8 @@ def test_a_bucket_may_not_name_a_destination_that_does_not_let_it_send(strict: E
     assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
 
 
-def test_a_bucket_sends_to_a_queue_that_names_it_as_long_as_it_does(strict: Engine, bucket: str) -> None:
-    s3, queue = strict.client("s3", s3=PATH_STYLE), Queue(strict, Policy="")
+def test_a_bucket_sends_to_a_queue_that_names_it_as_long_as_it_does(engine: Engine, bucket: str) -> None:
+    s3, queue = engine.client("s3", s3=PATH_STYLE), Queue(engine, Policy="")
     permit(queue, "s3", f"arn:aws:s3:::{bucket}")
     configuration = {"QueueConfigurations": [{"QueueArn": queue.arn, "Events": ["s3:ObjectCreated:*"]}]}
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
@@ -263,10 +253,10 @@ def test_a_bucket_sends_to_a_queue_that_names_it_as_long_as_it_does(strict: Engi
     eventually(three_is_there, 20, "the third object's event")
 
 
-def test_a_bucket_invokes_a_function_with_a_permission_of_its_account(strict: Engine, bucket: str) -> None:
+def test_a_bucket_invokes_a_function_with_a_permission_of_its_account(engine: Engine, bucket: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/permissions-function-services.html"""
-    s3, function = strict.client("s3", s3=PATH_STYLE), Function(strict, HANDLER, Role=role(strict))
-    client = strict.client("lambda")
+    s3, function = engine.client("s3", s3=PATH_STYLE), Function(engine, HANDLER, Role=role(engine))
+    client = engine.client("lambda")
     options = {
         "FunctionName": function.name, "StatementId": "b", "Action": "lambda:InvokeFunction",
         "Principal": "s3.amazonaws.com", "SourceArn": f"arn:aws:s3:::{bucket}", "SourceAccount": ACCOUNT,
@@ -279,7 +269,7 @@ def test_a_bucket_invokes_a_function_with_a_permission_of_its_account(strict: En
     client.remove_permission(FunctionName=function.name, StatementId="b")
     client.add_permission(**options | {"SourceAccount": "111111111111"})
     s3.put_object(Bucket=bucket, Key="foreign", Body=b"x")
-    eventually(lambda: "foreign" in strict.log.read_text(), 20, "the engine's word about it")
+    eventually(lambda: "foreign" in engine.log.read_text(), 20, "the engine's word about it")
     client.remove_permission(FunctionName=function.name, StatementId="b")
     client.add_permission(**options)
     s3.put_object(Bucket=bucket, Key="own", Body=b"x")

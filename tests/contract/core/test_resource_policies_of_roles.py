@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,16 +17,8 @@ ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that enforces policies."""
-    running = Engine(tmp_path_factory.mktemp("of-roles"), SLUICE_IAM="enforce", SLUICE_METRIC_SECONDS="1")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def actor(strict: Engine) -> Actor:
-    return Actor(strict)
+def actor(engine: Engine) -> Actor:
+    return Actor(engine)
 
 
 class Bucket:
@@ -45,11 +36,11 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(strict: Engine) -> Bucket:
-    return Bucket(strict)
+def bucket(engine: Engine) -> Bucket:
+    return Bucket(engine)
 
 
-def test_a_bucket_that_denies_denies_who_may_do_everything(strict: Engine, actor: Actor, bucket: Bucket) -> None:
+def test_a_bucket_that_denies_denies_who_may_do_everything(engine: Engine, actor: Actor, bucket: Bucket) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html"""
     actor.allow(ANYTHING)
     bucket.policy("Deny", "*", "s3:PutObject")
@@ -59,7 +50,7 @@ def test_a_bucket_that_denies_denies_who_may_do_everything(strict: Engine, actor
     assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one") == "ok"
 
 
-def test_the_bucket_that_denies_plain_http_lets_tls_in(strict: Engine, actor: Actor, bucket: Bucket) -> None:
+def test_the_bucket_that_denies_plain_http_lets_tls_in(engine: Engine, actor: Actor, bucket: Bucket) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html"""
     actor.allow({"Effect": "Allow", "Action": "s3:GetObject", "Resource": bucket.objects})
     bucket.policy("Deny", "*", "s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}})
@@ -69,7 +60,7 @@ def test_the_bucket_that_denies_plain_http_lets_tls_in(strict: Engine, actor: Ac
 
 
 def test_a_bucket_that_names_the_role_lets_it_in_and_one_that_names_the_account_does_not(
-    strict: Engine, actor: Actor, bucket: Bucket
+    engine: Engine, actor: Actor, bucket: Bucket
 ) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-accounts"""
     actor.allow()
@@ -92,14 +83,14 @@ def test_a_bucket_that_names_the_role_lets_it_in_and_one_that_names_the_account_
     ],
 )
 def test_an_unknown_condition_lets_no_allow_hold(
-    strict: Engine, actor: Actor, bucket: Bucket, condition: dict[str, Any]
+    engine: Engine, actor: Actor, bucket: Bucket, condition: dict[str, Any]
 ) -> None:
     actor.allow()
     bucket.policy("Allow", {"AWS": actor.arn}, "s3:GetObject", Condition=condition)
     assert actor.does_one("s3", "get_object", Bucket=bucket.name, Key="in/one").startswith("AccessDenied")
 
 
-def test_a_bucket_that_denies_uploads_without_encryption(strict: Engine, actor: Actor, bucket: Bucket) -> None:
+def test_a_bucket_that_denies_uploads_without_encryption(engine: Engine, actor: Actor, bucket: Bucket) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms"""
     actor.allow(ANYTHING)
     bucket.policy(
@@ -110,11 +101,11 @@ def test_a_bucket_that_denies_uploads_without_encryption(strict: Engine, actor: 
     assert actor.does_one("s3", "put_object", **upload, ServerSideEncryption="AES256") == "ok"
 
 
-def test_a_queue_and_a_function_let_a_role_in_that_they_name(strict: Engine, actor: Actor) -> None:
+def test_a_queue_and_a_function_let_a_role_in_that_they_name(engine: Engine, actor: Actor) -> None:
     actor.allow()
     queue, called = (
-        Queue(strict, Policy=""),
-        Function(strict, "def handler(event, context):\n    return 1\n", Role=actor.arn),
+        Queue(engine, Policy=""),
+        Function(engine, "def handler(event, context):\n    return 1\n", Role=actor.arn),
     )
     send = {"QueueUrl": queue.url, "MessageBody": "x"}
     assert actor.does_one("sqs", "send_message", **send).startswith("AccessDenied")
@@ -123,7 +114,7 @@ def test_a_queue_and_a_function_let_a_role_in_that_they_name(strict: Engine, act
     assert actor.does_one("sqs", "send_message", **send) == "ok"
     assert queue.depth() == (1, 0)
     assert actor.does_one("lambda", "invoke", FunctionName=called.name).startswith("AccessDeniedException")
-    strict.client("lambda").add_permission(
+    engine.client("lambda").add_permission(
         FunctionName=called.name, StatementId="r", Action="lambda:InvokeFunction", Principal=actor.arn
     )
     assert actor.does_one("lambda", "invoke", FunctionName=called.name) == "ok"
@@ -146,9 +137,9 @@ class Key:
         self.kms.put_key_policy(KeyId=self.id, PolicyName="default", Policy=document(*statements))
 
 
-def test_a_key_is_used_only_as_its_policy_or_a_grant_says(strict: Engine, actor: Actor) -> None:
+def test_a_key_is_used_only_as_its_policy_or_a_grant_says(engine: Engine, actor: Actor) -> None:
     """https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html"""
-    key = Key(strict)
+    key = Key(engine)
     use = {"KeyId": key.id, "Plaintext": "x"}
     actor.allow(ANYTHING)
     assert actor.does_one("kms", "encrypt", **use) == "ok"
@@ -164,10 +155,10 @@ def test_a_key_is_used_only_as_its_policy_or_a_grant_says(strict: Engine, actor:
     assert actor.does_one("kms", "describe_key", KeyId=key.id).startswith("AccessDeniedException")
 
 
-def test_an_encrypted_queue_gets_from_a_topic_only_with_the_keys_policy(strict: Engine) -> None:
+def test_an_encrypted_queue_gets_from_a_topic_only_with_the_keys_policy(engine: Engine) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html"""
-    key, topic = Key(strict), Topic(strict)
-    encrypted = Queue(strict, KmsMasterKeyId=key.arn)
+    key, topic = Key(engine), Topic(engine)
+    encrypted = Queue(engine, KmsMasterKeyId=key.arn)
     permit(encrypted, "sns", topic.arn)
     topic.subscribe(encrypted)
     topic.sns.publish(TopicArn=topic.arn, Message="before")
@@ -183,9 +174,9 @@ def test_an_encrypted_queue_gets_from_a_topic_only_with_the_keys_policy(strict: 
     assert json.loads(message["Body"])["Message"] == "after"
 
 
-def test_services_may_not_use_the_keys_that_aws_manages(strict: Engine) -> None:
+def test_services_may_not_use_the_keys_that_aws_manages(engine: Engine) -> None:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services"""
-    topic, rule = Topic(strict), Rule(strict)
+    topic, rule = Topic(engine), Rule(engine)
     topic.allow("events.amazonaws.com")
     topic.sns.set_topic_attributes(TopicArn=topic.arn, AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns")
     rule.target(topic.arn)
@@ -194,9 +185,9 @@ def test_services_may_not_use_the_keys_that_aws_manages(strict: Engine) -> None:
     assert topic.inbox.depth() == (0, 0)
 
 
-def test_eventbridge_publishes_to_a_topic_whose_key_has_a_statement_without_condition(strict: Engine) -> None:
+def test_eventbridge_publishes_to_a_topic_whose_key_has_a_statement_without_condition(engine: Engine) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions"""
-    key, topic, rule = Key(strict), Topic(strict), Rule(strict)
+    key, topic, rule = Key(engine), Topic(engine), Rule(engine)
     topic.allow("events.amazonaws.com")
     topic.sns.set_topic_attributes(TopicArn=topic.arn, AttributeName="KmsMasterKeyId", AttributeValue=key.id)
     use = {**allowing("events.amazonaws.com", "", "*"), "Action": ["kms:GenerateDataKey*", "kms:Decrypt"]}

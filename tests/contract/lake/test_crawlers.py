@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -125,14 +124,6 @@ class Lake:
 @pytest.fixture
 def lake(engine: Engine) -> Lake:
     return Lake(engine)
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that enforces policies."""
-    running = Engine(tmp_path_factory.mktemp("strict"), SLUICE_IAM="enforce")
-    yield running
-    running.stop()
 
 
 def refused(call: Any, **parameters: Any) -> str:
@@ -578,28 +569,28 @@ def test_a_crawl_that_is_stopped_is_cancelled(lake: Lake) -> None:
 CATALOG = {"Effect": "Allow", "Action": ["glue:*", "logs:*"], "Resource": "*"}
 
 
-def test_a_crawler_reads_and_writes_with_the_permissions_of_its_role(strict: Engine) -> None:
-    lake = Lake(strict, CATALOG)
+def test_a_crawler_reads_and_writes_with_the_permissions_of_its_role(engine: Engine) -> None:
+    lake = Lake(engine, CATALOG)
     lake.put("t/a.json", lines({"id": 1}))
     last = lake.crawl(lake.crawler("t/"))["LastCrawl"]
     assert (last["Status"], "s3:ListBucket" in last["ErrorMessage"]) == ("FAILED", True)
     bucket = "arn:aws:s3:::*"
     reading = {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": bucket}
-    allowed = Lake(strict, CATALOG, reading)
+    allowed = Lake(engine, CATALOG, reading)
     allowed.put("t/a.json", lines({"id": 1}))
     allowed.run("t/")
     assert allowed.shapes() == {"t": [("id", "int")]}
-    blind = Lake(strict, reading)
+    blind = Lake(engine, reading)
     blind.put("t/a.json", lines({"id": 1}))
     last = blind.crawl(blind.crawler("t/"))["LastCrawl"]
     assert (last["Status"], "glue:GetDatabase" in last["ErrorMessage"]) == ("FAILED", True)
     assert blind.tables() == {}
 
 
-def test_a_file_that_the_role_may_not_read_is_named_in_the_log(strict: Engine) -> None:
+def test_a_file_that_the_role_may_not_read_is_named_in_the_log(engine: Engine) -> None:
     listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
     some = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*/open/*"}
-    lake = Lake(strict, CATALOG, listing, some)
+    lake = Lake(engine, CATALOG, listing, some)
     lake.put("open/a.json", lines({"id": 1}))
     lake.put("shut/a.json", lines({"id": 1}))
     lake.run()

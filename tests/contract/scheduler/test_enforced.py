@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,19 @@ from tests.support.engine_harness import Engine, Queue
 from tests.support.schedules import OFF, Schedules, bodies
 
 
-@pytest.fixture(scope="module")
-def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    running = Engine(Path(tmp_path_factory.mktemp("enforcing")), SLUICE_IAM="enforce")
-    yield running
-    running.stop()
+@pytest.fixture
+def schedules_of(engine: Engine) -> Iterator[Callable[..., Schedules]]:
+    """Makes `Schedules` of a role; theirs are gone after the test, and the clock is right again."""
+    made: list[Schedules] = []
+
+    def schedules(*role: str) -> Schedules:
+        made.append(Schedules(engine, *role))
+        return made[-1]
+
+    yield schedules
+    for one in made:
+        one.clean()
+    made[0].clock.post(reset=True)
 
 
 def role(engine: Engine, service: str, *allowed: tuple[str, str]) -> str:
@@ -37,10 +44,12 @@ def role(engine: Engine, service: str, *allowed: tuple[str, str]) -> str:
     return str(arn)
 
 
-def test_a_target_needs_the_right_and_so_does_the_dead_letter(enforcing: Engine) -> None:
-    allowed, refused, dead = Queue(enforcing), Queue(enforcing), Queue(enforcing)
-    arn = role(enforcing, "scheduler.amazonaws.com", ("sqs:SendMessage", allowed.arn), ("sqs:SendMessage", dead.arn))
-    schedules = Schedules(enforcing, arn)
+def test_a_target_needs_the_right_and_so_does_the_dead_letter(
+    engine: Engine, schedules_of: Callable[..., Schedules]
+) -> None:
+    allowed, refused, dead = Queue(engine), Queue(engine), Queue(engine)
+    arn = role(engine, "scheduler.amazonaws.com", ("sqs:SendMessage", allowed.arn), ("sqs:SendMessage", dead.arn))
+    schedules = schedules_of(arn)
     hour = schedules.clock.to_a_quiet_minute() + timedelta(hours=1)
     at, policy = f"at({hour:%Y-%m-%dT%H:%M:%S})", {"MaximumRetryAttempts": 1}
     sdk = "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"
@@ -58,42 +67,41 @@ def test_a_target_needs_the_right_and_so_does_the_dead_letter(enforcing: Engine)
     assert all("sqs:SendMessage" in text and refused.arn in text for text in texts), texts
 
 
-def test_a_role_that_no_longer_trusts_delivers_nothing(enforcing: Engine) -> None:
-    to = Queue(enforcing)
-    arn = role(enforcing, "scheduler.amazonaws.com", ("sqs:SendMessage", to.arn))
-    schedules = Schedules(enforcing, arn)
+def test_a_role_that_no_longer_trusts_delivers_nothing(engine: Engine, schedules_of: Callable[..., Schedules]) -> None:
+    to = Queue(engine)
+    arn = role(engine, "scheduler.amazonaws.com", ("sqs:SendMessage", to.arn))
+    schedules = schedules_of(arn)
     schedules.clock.to_a_quiet_minute()
     schedules.make("cron(0 * * * ? *)", to, Input="x")
     schedules.clock.move(hours=1)
     assert bodies(to) == ["x"]
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    enforcing.client("iam").update_assume_role_policy(
+    engine.client("iam").update_assume_role_policy(
         RoleName=arn.rsplit("/", 1)[-1], PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     )
     schedules.clock.move(hours=1)
     assert bodies(to) == []
-    schedules.clean()
 
 
-def test_a_role_that_is_not_there_or_is_not_for_scheduler_is_refused(enforcing: Engine) -> None:
-    for arn in ("arn:aws:iam::000000000000:role/nosuch", role(enforcing, "events.amazonaws.com")):
+def test_a_role_that_is_not_there_or_is_not_for_scheduler_is_refused(engine: Engine) -> None:
+    for arn in ("arn:aws:iam::000000000000:role/nosuch", role(engine, "events.amazonaws.com")):
         with pytest.raises(ClientError, match="must allow AWS EventBridge Scheduler to assume the role"):
-            enforcing.client("scheduler").create_schedule(
+            engine.client("scheduler").create_schedule(
                 Name="x", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=OFF,
                 Target={"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": arn},
             )  # fmt: skip
 
 
-def test_who_makes_a_schedule_needs_to_pass_its_role(enforcing: Engine) -> None:
+def test_who_makes_a_schedule_needs_to_pass_its_role(engine: Engine, schedules_of: Callable[..., Schedules]) -> None:
     """Scheduler itself is the caller: one schedule makes another, with a role it may pass or may not."""
     name = uuid.uuid4().hex[:8]
-    passed = role(enforcing, "scheduler.amazonaws.com")
+    passed = role(engine, "scheduler.amazonaws.com")
     made = f"arn:aws:scheduler:us-east-1:000000000000:schedule/default/{name}-*"
     makers = (
-        role(enforcing, "scheduler.amazonaws.com", ("scheduler:CreateSchedule", made), ("iam:PassRole", passed)),
-        role(enforcing, "scheduler.amazonaws.com", ("scheduler:CreateSchedule", made)),
+        role(engine, "scheduler.amazonaws.com", ("scheduler:CreateSchedule", made), ("iam:PassRole", passed)),
+        role(engine, "scheduler.amazonaws.com", ("scheduler:CreateSchedule", made)),
     )
-    schedules = Schedules(enforcing)
+    schedules = schedules_of()
     for number, maker in enumerate(makers):
         hour = schedules.clock.to_a_quiet_minute() + timedelta(hours=1)
         given = {
@@ -104,3 +112,4 @@ def test_who_makes_a_schedule_needs_to_pass_its_role(enforcing: Engine) -> None:
         schedules.make(f"at({hour:%Y-%m-%dT%H:%M:%S})", target | {"Input": json.dumps(given)})
         schedules.clock.to(hour)
     assert {one for one in schedules.names() if one.startswith(name)} == {f"{name}-0"}
+    schedules.api.delete_schedule(Name=f"{name}-0")

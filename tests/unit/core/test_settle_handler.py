@@ -260,3 +260,30 @@ def test_a_ledger_of_an_earlier_release_is_read_until_it_is_indexed(settle: Sett
     assert settle.is_read()
     settle.head = {"shards": 2, "complete": False}
     assert settle.is_read()
+
+
+def test_objects_expire_when_all_is_indexed_and_the_settings_say_after_how_many_days(
+    settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Any, ...]] = []
+
+    class Expiry:
+        def __init__(self, _client: Any, table: str, days: int, **options: Any) -> None:
+            made.append((table, days, options))
+
+        def run(self, hurry: Any) -> int:
+            assert hurry() is False
+            return 3
+
+    monkeypatch.setattr(settle._module, "Expiry", Expiry)
+    settle.run()
+    assert not made
+    monkeypatch.setenv("LEDGER_RETENTION_DAYS", "400")
+    monkeypatch.setenv("WAREHOUSE_ENABLED", "true")
+    monkeypatch.setenv("WAREHOUSE_LEFT_OUT", '["clicks"]')
+    settle.run()
+    [(_, days, options)] = made
+    assert (days, options) == (400, {"loaded": True, "left_out": ["clicks"]})
+    settle.head = {}
+    assert settle.is_read()
+    assert len(made) == 1

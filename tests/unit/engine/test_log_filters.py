@@ -64,6 +64,8 @@ def matched(pattern: str, message: str) -> bool:
         ("[w1 = ERROR, ...]", ["ERROR", "ERROR and more"], ["an ERROR"]),
         ("[w1 = %ERR%, w2]", ["xERRx 1"], ["x 1"]),
         ('[w1 != "INFO"]', ["WARN"], ["INFO"]),
+        # No page has it; recorded of AWS: PutSubscriptionFilter accepts it.
+        ("[]", [REQUEST, "one", ""], []),
     ],
 )
 def test_a_pattern_matches_what_awss_page_says(pattern: str, hits: list[str], misses: list[str]) -> None:
@@ -93,7 +95,8 @@ def test_a_pattern_matches_what_awss_page_says(pattern: str, hits: list[str], mi
         '{ $.a > "x" }',
         "{ $.a IS EMPTY }",
         "[a, b",
-        "[]",
+        "[a,]",
+        "[,]",
         "[a, , b]",
         "[..., ...]",
         "[a = 1 || b = 2]",

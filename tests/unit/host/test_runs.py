@@ -1,7 +1,7 @@
 """The ledger on screen: which objects, in which order, and one object with its chunks; reprocessing one."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -280,6 +280,22 @@ def test_requeue_takes_in_an_object_that_the_ledger_does_not_know(stack: FakeSta
     done = requeue(stack, "s3://bronze-b/bronze/shipments/lost é.jsonl")  # type: ignore[arg-type]
     assert done.origin.key == "bronze/shipments/lost é.jsonl"
     assert stack.s3.objects["bronze-b", done.copy][0].metadata["sluice-origin-key"].isascii()
+
+
+def test_requeue_of_an_object_that_has_expired_delivers_its_event(stack: FakeStack) -> None:
+    """Its record is over, so ingest plans it as one that returns; a copy would have come later than its rows."""
+    stack.outputs["ledger_retention_days"] = 40
+    key = "bronze/shipments/old é.jsonl"
+    stack.s3.put_object("bronze-b", key, b"{}\n")
+    stack.s3.modified[key] = datetime.now(UTC) - timedelta(days=41)
+    before = set(stack.s3.objects)
+    done = requeue(stack, key)  # type: ignore[arg-type]
+    assert (done.copy, done.run, done.how) == ("", 0, "its event, delivered again")
+    [ref] = Notification.from_json(stack.sqs.queues["http://sqs/ingest"][-1]).created
+    assert (ref.key, ref.version_id, ref.size, ref.as_origin().object_id) == (key, "v1", 3, done.object_id)
+    assert set(stack.s3.objects) == before
+    stack.s3.modified[key] = datetime.now(UTC) - timedelta(days=39)
+    assert requeue(stack, key).copy  # type: ignore[arg-type]
 
 
 def test_requeue_of_an_object_that_is_gone_says_so(stack: FakeStack, requeuer: FakeRequeuer) -> None:

@@ -2,16 +2,18 @@
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fixtures import formats, shipping
 from sluice import cli
-from sluice.commands.verify import _verdict
+from sluice.commands.verify import _show, _verdict
 from sluice.console import SluiceError
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.queues import Depth
+from sluice.pipeline.reconcile import Expired
 from sluice.pipeline.source import UncountableError, count_rows
 from sluice.pipeline.verify import Report, object_id, verify
 from sluice_pipeline.ledger.contents import pointer_item
@@ -49,6 +51,65 @@ def test_a_pipeline_that_worked_reconciles(stack: FakeStack) -> None:
     ]  # fmt: skip
     assert report.to_dict()["summary"]["rows_source"] == 22
     assert report.queues["chunks"] == Depth(0, 0, 0)
+
+
+@pytest.fixture
+def retention(stack: FakeStack) -> tuple[datetime, datetime]:
+    """A ledger of 40 days: a time before them, and one within."""
+    stack.outputs["ledger_retention_days"] = 40
+    return datetime.now(UTC) - timedelta(days=41), datetime.now(UTC) - timedelta(days=39)
+
+
+def came(stack: FakeStack, moment: datetime) -> None:
+    """All that is in the buckets came then."""
+    stack.s3.modified = {key: moment for _, key in stack.s3.objects}
+
+
+def test_what_is_older_than_the_ledgers_retention_has_expired_and_what_is_younger_is_missing(
+    stack: FakeStack, retention: tuple[datetime, datetime], capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, young = retention
+    stack.ingested(KEY, 5, 2, chunks=2)
+    stack.ingested("bronze/shipments/b.jsonl", 4)
+    stack.dynamodb.items.clear()
+    live = stack.ingested("bronze/shipments/c.jsonl", 3, 1)
+    came(stack, old)
+    report = run(stack)
+    assert report.ok
+    assert [row.object_id for row in report.objects] == [live], "also an old object that the ledger knows"
+    assert report.expired == Expired(objects=2, files=5)
+    assert report.to_dict()["expired"] == {"objects": 2, "files": 5}
+    assert report.to_dict()["summary"]["rows_silver"] == 3
+    _show(report)
+    assert "expired 2 objects in bronze, and 5 files" in " ".join(capsys.readouterr().err.split())
+    stack.s3.modified[KEY] = young
+    assert "in bronze, but not in the ledger" in only(run(stack))
+    stack.outputs["ledger_retention_days"] = None
+    assert len(run(stack).differences) == 2
+
+
+def test_files_of_objects_that_bronze_no_longer_has_expire_by_their_own_age(
+    stack: FakeStack, retention: tuple[datetime, datetime]
+) -> None:
+    old, young = retention
+    stack.ingested(KEY, 5)
+    stack.dynamodb.items.clear()
+    stack.ingested("bronze/shipments/c.jsonl", 3)
+    stack.s3.delete("bronze-b", KEY)
+    came(stack, old)
+    report = run(stack)
+    assert (report.ok, report.expired) == (True, Expired(objects=0, files=1))
+    came(stack, young)
+    assert "no object of the ledger wrote this file" in only(run(stack))
+
+
+def test_a_file_too_many_of_an_object_that_the_ledger_knows_is_a_difference_however_old(
+    stack: FakeStack, retention: tuple[datetime, datetime]
+) -> None:
+    name = stack.ingested(KEY, 5)
+    stack.put_silver(f"silver/shipments/dt=2024-01-01/{name}-00007.parquet", [f"{name}-1"])
+    came(stack, retention[0])
+    assert "the ledger does not know this file" in only(run(stack))
 
 
 class Encrypted(Stored):

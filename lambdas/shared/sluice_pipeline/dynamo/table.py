@@ -88,9 +88,10 @@ class Table:
                 if left:
                     retries.throttled()
 
-    def put_new(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Puts the items that do not exist yet."""
-        actions = [self.put_action(item, "attribute_not_exists(pk)") for item in items]
+    def put_new(self, items: Sequence[Mapping[str, Any]], replaced: str = "") -> None:
+        """Puts the items that do not exist yet, and those in whose place ``replaced``, a condition, holds."""
+        free = "attribute_not_exists(pk)" + (f" OR {replaced}" if replaced else "")
+        actions = [self.put_action(item, free) for item in items]
         for begin in range(0, len(actions), TRANSACTION_LIMIT):
             batch = actions[begin : begin + TRANSACTION_LIMIT]
             if not self.transact(batch):

@@ -4,11 +4,16 @@ Table: hash key ``pk`` = ``object#<object_id>``, range key ``sk`` = ``object`` o
 Only object items have the attributes of the indexes (shards.py), so chunks never show up in them.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, TypedDict, cast
+from typing import Any, Final, TypedDict, cast
 
 OBJECT_SK: Final = "object"
 CHUNK: Final = "chunk#"
+EXPIRED_AT: Final = "expired_at"
+"""Of an object's item: when it expired (Unix time, s). From then on no reader knows the object."""
+EXPIRES_AT: Final = "expires_at"
+"""The table's time to live (Unix time, s): DynamoDB deletes the item some days later. See expiry.py."""
 _FIVE_DIGITS: Final = 99_999
 
 
@@ -96,6 +101,7 @@ class ObjectItem(TypedDict, total=False):
     ``notice_due``: the failure is recorded, and its notice is not known to have been sent.
     ``gate_run``, ``gate_execution``: the last run that the quality gate took, and the execution that audits it.
     ``released``: the present run was withheld, and published by an operator.
+    ``expired_at``, ``expires_at``: it has expired, and all that belongs to it is marked, see expiry.py.
     ``open_in``, ``committed_in``, ``received_in``: in which indexes it is, see shards.py.
     """
 
@@ -142,11 +148,13 @@ class ObjectItem(TypedDict, total=False):
     open_in: str
     committed_in: str
     received_in: str
+    expired_at: int
+    expires_at: int
 
 
 class ChunkItem(TypedDict, total=False):
     """``staged``: ``outputs`` were written to the staging bucket, as `staged_key` says; silver has them once the
-    object's run is committed.
+    object's run is committed. ``content_id``, of the first chunk: which content item names the object, if one does.
     """
 
     pk: str
@@ -165,10 +173,17 @@ class ChunkItem(TypedDict, total=False):
     staged: bool
     done_at: str
     error: str
+    content_id: str
+    expires_at: int
 
 
 def object_pk(object_id: str) -> str:
     return f"object#{object_id}"
+
+
+def is_gone(item: Mapping[str, Any]) -> bool:
+    """Whether an item belongs to an object that has expired; DynamoDB may not have deleted it yet."""
+    return EXPIRED_AT in item or EXPIRES_AT in item
 
 
 def chunk_sk(index: int) -> str:

@@ -14,6 +14,7 @@ from sluice_pipeline.dynamo.table import TRANSACTION_LIMIT, Table
 from sluice_pipeline.ledger import contents, files, shards
 from sluice_pipeline.ledger.items import (
     CHUNK,
+    EXPIRES_AT,
     OBJECT_SK,
     ChunkItem,
     ChunkState,
@@ -24,9 +25,11 @@ from sluice_pipeline.ledger.items import (
     Resolved,
     State,
     chunk_sk,
+    is_gone,
     object_pk,
     present_run,
 )
+from sluice_pipeline.ledger.returning import Returning
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from sluice_pipeline.runtime.clock import now
@@ -34,7 +37,8 @@ from sluice_pipeline.runtime.clock import now
 ERROR_CHARACTERS = 1000
 _PAGES = ("files_run", "files_pages")
 FORMER_RUNS = 50  # some 10 KB of the 400 KB that an item may have
-_KEPT = ("outputs", "quarantine", *_PAGES, "staged")  # of a chunk when its next run begins
+_PRESENT = "attribute_exists(pk) AND attribute_not_exists(expired_at)"
+_KEPT = ("outputs", "quarantine", *_PAGES, "staged", "content_id")  # of a chunk when its next run begins
 
 
 class PagesMissing(TransientError):
@@ -61,6 +65,10 @@ class ChunkResult:
     @property
     def rows_quarantined(self) -> int:
         return sum(file["rows"] for file in self.quarantine)
+
+
+class Expiring(TransientError):
+    """The object's entry is expiring at this moment; tried again, it is planned as one that returns."""
 
 
 class BeingPublished(RuntimeError):
@@ -97,7 +105,8 @@ class Ledger:
         Raises:
             PagesMissing: the files of a chunk could not be read; the caller's retry finds them.
         """
-        return map(self._with_files, self._table.query(object_pk(object_id), CHUNK))
+        chunks = self._table.query(object_pk(object_id), CHUNK)
+        return (self._with_files(chunk) for chunk in chunks if not is_gone(chunk))
 
     def _with_files(self, item: dict[str, Any]) -> ChunkItem:
         for _ in range(2):  # a newer run that has ended meanwhile has other pages, and its own item
@@ -124,25 +133,30 @@ class Ledger:
         rules: RulesVersion,
         content_id: str = "",
         forgotten: Collection[str] = (),
+        returns: Returning | None = None,
     ) -> ObjectItem | None:
         """The first plan of an object, also of one that failed before it got a plan.
 
         None when there is a plan of it or of its content; ``planned`` has that one. ``content_id`` is empty where only
         the ETag identifies the bytes. ``rules``: the version that the run is judged by. ``forgotten``: what ``planned``
-        said, in whose place this object comes.
+        said, in whose place this object comes. ``returns``: it may have been here before, and have expired.
         """
         object_id = origin.object_id
         new = self._object_item(ref, origin, dataset, len(chunks)) | {"rules": rules.to_dict()}
+        new |= {"run": returns.run, "received_at": returns.received_at} if returns else {}
         # Its own id is one of them: then it is this object's content, and whether there is a plan its own item says.
         gone = {f":gone{number}": name for number, name in enumerate([object_id, *sorted(forgotten)])}
         among = " , ".join(gone)
         no_plan = f"chunk_count = :none AND ( attribute_not_exists(same_as) OR same_as IN ( {among} ) )"
-        heads = [self._table.put_action(new, f"attribute_not_exists(pk) OR ( {no_plan} )", {":none": 0} | gone)]
+        free = f"attribute_not_exists(pk) OR attribute_exists({EXPIRES_AT}) OR ( {no_plan} )"
+        heads = [self._table.put_action(new, free, {":none": 0} | gone)]
         if content_id:
             # Of two uploads with one content that are planned at once, one finds the other's item here.
             held = contents.content_item(content_id, object_id)
             heads.append(self._table.put_action(held, f"attribute_not_exists(pk) OR object_id IN ( {among} )", gone))
-        items = [_chunk_item(object_id, chunk, 1) for chunk in chunks]
+        items = [_chunk_item(object_id, chunk, new["run"]) for chunk in chunks]
+        if content_id and items:
+            items[0]["content_id"] = content_id  # the object's own item would pass 1 KB, and so cost more
         if len(heads) + len(items) <= TRANSACTION_LIMIT:
             made = self._table.transact([*heads, *map(self._table.put_action, items)])
         else:
@@ -150,42 +164,73 @@ class Ledger:
             # plan valid, and only those that are not there, for another planner may be ahead and its chunks done.
             if content_id and self._holder(content_id) not in (None, object_id, *forgotten):
                 return None
-            self._table.put_new(items)
+            self._table.put_new(items, f"attribute_exists({EXPIRES_AT})")
             made = self._table.transact(heads)
         return cast("ObjectItem", new) if made else None
 
     def planned(self, object_id: str, content_id: str) -> tuple[ObjectItem | None, set[str]]:
         """The object that has the plan for an upload: itself, or the one with its content; None when none has.
 
-        The ids are of objects that the ledger names for it and has no more (a time to live, an operator).
+        The ids are of objects that the ledger names for it and has no more (expired, or an operator's doing).
+
+        Raises:
+            Expiring: one of them is expiring at this moment; tried again, it has.
         """
-        own = self._table.get(object_pk(object_id), OBJECT_SK)
+        own = self._present(object_id)
         if own and int(own["chunk_count"]):
             return cast("ObjectItem", own), set()
         named = {own.get(contents.SAME_AS) if own else None, self._holder(content_id) if content_id else None}
         others = {name for name in named if name and name != object_id}
-        for item in self._items(others).values():
-            if int(item["chunk_count"]):
-                return item, set()
+        for name in others:
+            if (item := self._present(name)) and int(item["chunk_count"]):
+                return cast("ObjectItem", item), set()
         return None, others
 
+    def _present(self, object_id: str) -> dict[str, Any] | None:
+        """The object's item, None when it has expired. Raises Expiring while that is not complete."""
+        item = self._table.get(object_pk(object_id), OBJECT_SK)
+        if item is None or not is_gone(item):
+            return item
+        if EXPIRES_AT not in item:
+            raise Expiring(f"the ledger's entry of {object_id} is expiring")
+        return None
+
     def note_same(self, origin: Origin, ref: ObjectRef, same_as: str) -> None:
-        """From now on the object ``same_as`` stands for this upload; it changes nothing about one that has a plan."""
+        """From now on the object ``same_as`` stands for this upload; it changes nothing about one that has a plan.
+
+        Raises:
+            Expiring: ``same_as`` has just expired; tried again, the upload is planned.
+        """
         pointer = contents.pointer_item(origin, same_as)
+        free = f"attribute_not_exists(pk) OR attribute_exists({EXPIRES_AT}) OR chunk_count = :none"
         self._table.transact(
-            [self._table.put_action(pointer, "attribute_not_exists(pk) OR chunk_count = :none", {":none": 0})]
+            [
+                self._table.put_action(pointer, free, {":none": 0}),
+                self._table.put_action(contents.upload_item(origin.object_id, same_as)),
+                self._table.update_action(  # changes nothing: it is there, and has not expired
+                    object_pk(same_as), OBJECT_SK, "SET object_id = :id", _PRESENT, {":id": same_as}
+                ),
+            ]
         )
         self.note_newest(same_as, ref)
 
     def note_newest(self, object_id: str, ref: ObjectRef) -> None:
-        """Records the version that was announced last with the bytes of an object: it outlives the first one."""
-        self._table.update(
+        """Records the version that was announced last with the bytes of an object: it outlives the first one.
+
+        Raises:
+            Expiring: the object has just expired; tried again, the upload is planned.
+        """
+        noted = self._table.update(
             object_pk(object_id),
             OBJECT_SK,
             "SET newest = :newest",
-            "attribute_exists(pk) AND ( attribute_not_exists(newest) OR newest.since <= :since )",
+            f"{_PRESENT} AND ( attribute_not_exists(newest) OR newest.since <= :since )",
             {":newest": asdict(ref), ":since": ref.since},
         )
+        if noted is None:
+            item = self._table.get(object_pk(object_id), OBJECT_SK)
+            if item and is_gone(item):
+                raise Expiring(f"the ledger's entry of {object_id} has just expired")
 
     def _holder(self, content_id: str) -> str | None:
         item = self._table.get(contents.content_pk(content_id), contents.CONTENT_SK)
@@ -211,7 +256,7 @@ class Ledger:
             "#bucket = :bucket , #key = :key , version_id = :version , etag = :etag , #size = :size , "
             f"updated_at = :at REMOVE {move.removes} , #error , failed_reason , notice_due , committed_at , "
             "committing_chunk , #released",
-            "#run = :run AND attribute_not_exists(publishing)",
+            f"#run = :run AND attribute_not_exists(publishing) AND {_PRESENT}",
             {":rules": rules.to_dict(), ":former": _former_runs(old)}
             | move.values
             | {
@@ -417,7 +462,7 @@ class Ledger:
             OBJECT_SK,
             f"SET {move.sets} , failed_reason = :code , #error = :error , notice_due = :due , updated_at = :at , "
             f"{keep} REMOVE {move.removes}",
-            "attribute_not_exists(pk) OR ( attribute_not_exists(same_as) "
+            "attribute_not_exists(pk) OR ( attribute_not_exists(same_as) AND attribute_not_exists(expired_at) "
             "AND NOT #state IN (:committed, :committing, :staged, :withheld) "
             "AND ( #state <> :state OR failed_reason <> :code ) )",
             {f":{name}": value for name, value in defaults.items()}
@@ -426,7 +471,18 @@ class Ledger:
             | {":committed": State.COMMITTED, ":committing": State.COMMITTING}
             | {":staged": State.STAGED, ":withheld": State.WITHHELD},
         )
-        return changed is not None
+        if changed is not None:
+            return True
+        failure = {"state": state, "failed_reason": code, "error": error[:ERROR_CHARACTERS], "notice_due": True}
+        return self._fail_returned(item | failure | shards.keys(state, self._shards.of(origin.object_id)))
+
+    def _fail_returned(self, failed: dict[str, Any]) -> bool:
+        """Puts a failed object in the place of one that has expired; False when there is none."""
+        found = self._table.get(failed["pk"], OBJECT_SK)
+        if found is None or not is_gone(found):
+            return False
+        self._present(failed["object_id"])  # raises while it is expiring
+        return self._table.transact([self._table.put_action(failed, f"attribute_exists({EXPIRES_AT})")])
 
     def note_noticed(self, object_id: str, state: State, code: str) -> None:
         """The notice of this failure has been sent; that of another one is still due."""

@@ -7,13 +7,14 @@ earlier release may still have been at work; so the next one begins when no func
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.dynamo.values import plain, typed
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
 from sluice_pipeline.ledger.shards import COMMITTED, HEAD, OPEN, RECEIVED, Shards, move, received_key
+from sluice_pipeline.runtime import clock
 from sluice_pipeline.runtime.clock import now
 
 REST_SECONDS: Final = 15 * 60
@@ -102,12 +103,12 @@ class Reindex:
     def _end_pass(self, seen: int, changed: int) -> bool:
         """An empty ledger may be that of an earlier release, of which a function is still at work: it is read again."""
         done = seen > 0 and changed == 0
-        rest = datetime.now(UTC) + timedelta(seconds=REST_SECONDS if changed else 0)
+        rest = clock.present() + timedelta(seconds=REST_SECONDS if changed else 0)
         self._table.update(
             *HEAD,
             "SET #complete = :done , next_pass_at = :next REMOVE #position , #seen , #changed",
             "",
-            {":done": done, ":next": rest.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
+            {":done": done, ":next": clock.written(rest)},
         )
         return done
 

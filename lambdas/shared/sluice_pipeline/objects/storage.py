@@ -22,9 +22,13 @@ _NOT_FOUND: Final = "404"  # HEAD has no body, and so no code
 # Of GLACIER, DEEP_ARCHIVE and the archive tiers of INTELLIGENT_TIERING, unless a copy is restored:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _ARCHIVED: Final = "InvalidObjectState"
-# Checksums that identify content. One of 32 bits does not: of a key that is overwritten by files of one size, a new
-# one would be taken for the old one once in four billion times, and its rows would be lost.
+READ_BYTES: Final = 128 * 1024 * 1024
+"""An object up to so large whose checksum identifies nothing is read through: some seconds, and no more memory."""
+# Checksums that identify content, with the size: by chance, two of 10 million contents of one key and one size have the
+# same 64 bits once in 400,000 times, and the same 32 bits almost surely (n * n / 2 / 2 ** bits). The rows of the second
+# would be lost, so CRC32 and CRC32C identify nothing.
 _IDENTIFYING: Final = ("ChecksumCRC64NVME", "ChecksumSHA256", "ChecksumSHA1")
+_HASHES: Final = ("ChecksumSHA256", "ChecksumSHA1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,13 @@ class Head:
     """The first bytes of an object and the user metadata that it carries.
 
     ``sha256``: of all its bytes, in hexadecimal digits; empty for an object that is not read as a whole.
+    ``modified``: when the version came into the bucket.
     """
 
     data: bytes
     metadata: dict[str, str]
     sha256: str = ""
+    modified: datetime | None = None
 
 
 class Storage:
@@ -56,13 +62,13 @@ class Storage:
         """
         if ref.size > HASHED_BYTES:
             answer = self._call(self._client.get_object, ref, Range=f"bytes=0-{size - 1}")
-            return Head(answer["Body"].read(), answer["Metadata"])
+            return Head(answer["Body"].read(), answer["Metadata"], modified=answer.get("LastModified"))
         answer = self._call(self._client.get_object, ref)
         first, digest = b"", sha256()
         while block := answer["Body"].read(_BLOCK):
             first += block[: size - len(first)]
             digest.update(block)
-        return Head(first, answer["Metadata"], digest.hexdigest())
+        return Head(first, answer["Metadata"], digest.hexdigest(), answer.get("LastModified"))
 
     def read(self, ref: ObjectRef, start: int, end: int) -> bytes:
         """Bytes [start, end) of the version; raises ObjectMissing when it is gone."""
@@ -78,17 +84,27 @@ class Storage:
         yield from answer["Body"].iter_chunks(_BLOCK)
 
     def checksum(self, ref: ObjectRef) -> str:
-        """``CRC64NVME:<base64>`` or another checksum of all bytes that identifies them; empty when S3 has none.
+        """``CRC64NVME:<base64>`` or another checksum that identifies the bytes; empty when there is none.
 
         S3 stores CRC64NVME for an upload without a checksum, else the one of the upload. That of a multipart upload may
-        be COMPOSITE, made of its parts' checksums and so of their sizes: it is none of the bytes.
+        be COMPOSITE, a checksum of its parts' checksums, which ends with their number. Other parts of the same bytes
+        have another one, but one of hashes is of these bytes alone:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        Without any of them an object up to READ_BYTES is read through; that is its SHA-256, as of a smaller object.
         """
         answer = self._call(self._client.head_object, ref, ChecksumMode="ENABLED") or {}
-        if answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
-            return ""
-        found = [f"{name.removeprefix('Checksum')}:{answer[name]}" for name in _IDENTIFYING if answer.get(name)]
-        return found[0] if found and "-" not in found[0] else ""  # `-2` ends one of two parts, whatever its type says
+        composite = answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT"
+        for name in _IDENTIFYING:
+            # `-2` ends one of two parts, whatever the type says. Base64 has no hyphen.
+            if (value := answer.get(name)) and (name in _HASHES or not (composite or "-" in value)):
+                return f"{name.removeprefix('Checksum')}:{value}"
+        return f"SHA256:{self._sha256(ref)}" if ref.size <= READ_BYTES else ""
+
+    def _sha256(self, ref: ObjectRef) -> str:
+        digest = sha256()
+        for block in self.blocks(ref):
+            digest.update(block)
+        return digest.hexdigest()
 
     def exists(self, ref: ObjectRef) -> bool:
         """Whether this version can still be read.

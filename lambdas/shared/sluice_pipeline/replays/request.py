@@ -172,7 +172,7 @@ def outcome_of(entry: Entry, item: ObjectItem | None, gone: str | None) -> Outco
     if entry["reason"]:
         return Outcome("left out", entry["reason"])
     if item is None:
-        return Outcome("lost", "the ledger no longer knows it")
+        return Outcome("lost", "the ledger no longer knows it: it has expired, or was removed")
     if gone is not None:
         return Outcome("missing", gone)
     if int(item["run"]) <= entry["run"]:

@@ -46,6 +46,19 @@ def describe_time_to_live(backend: Any, body: Body) -> dict[str, Any]:
     return {"TimeToLiveDescription": found if enabled else {"TimeToLiveStatus": "DISABLED"}}
 
 
+def describe_contributor_insights(backend: Any, body: Body) -> dict[str, Any]:
+    """DescribeContributorInsights: nothing here can enable them.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeContributorInsights.html
+    """
+    check(body, "TableName")
+    table, index = _table(backend, body["TableName"]), body.get("IndexName")
+    if index and index not in {one.name for one in table.all_indexes()}:
+        raise not_found(f"Requested resource not found: Index: {index} not found")
+    about = {"TableName": table.name} | ({"IndexName": index} if index else {})
+    return about | {"ContributorInsightsStatus": "DISABLED"}
+
+
 def check_deletion(backend: Any, body: Body) -> None:
     """Names the table of a DeleteTable that is not there, as moto does not."""
     check(body, "TableName")

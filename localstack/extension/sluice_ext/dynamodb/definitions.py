@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.dynamodb.models.utilities import dynamo_json_dump
 
+from sluice_ext.dynamodb import descriptions, encryption
 from sluice_ext.dynamodb.errors import DynamoError, invalid, invalid_values, not_found
 from sluice_ext.dynamodb.requests import Body, check, constraint, violated
 
@@ -140,6 +141,15 @@ def _check_stream(given: Body | None) -> None:
         raise invalid_values("StreamViewType cannot be specified when StreamEnabled is false")
 
 
+def created(backend: Any, body: Body) -> dict[str, Any]:
+    """CreateTable's answer, after moto has made the table: with what moto does not store."""
+    table = backend.tables[body["TableName"]]
+    if body.get("TableClass"):
+        descriptions.set_class(table, body["TableClass"])
+    answer: dict[str, Any] = json.loads(dynamo_json_dump(table.describe()))
+    return answer
+
+
 def update_table(backend: Any, body: Body) -> dict[str, Any]:
     """UpdateTable. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
     check(body, "TableName")
@@ -158,6 +168,7 @@ def update_table(backend: Any, body: Body) -> dict[str, Any]:
     changes = body.get("GlobalSecondaryIndexUpdates")
     for change in changes or ():
         _check_index_change(change, table, defined | added)
+    encrypted = encryption.planned(table, body["SSESpecification"]) if body.get("SSESpecification") else None
     found = backend.update_table(
         name=name,
         attr_definitions=list((defined | added).values()) if added else None,
@@ -168,7 +179,19 @@ def update_table(backend: Any, body: Body) -> dict[str, Any]:
         deletion_protection_enabled=body.get("DeletionProtectionEnabled"),
         warm_throughput=body.get("WarmThroughput"),
     )
-    answer: dict[str, Any] = json.loads(dynamo_json_dump(found.describe()))
+    if body.get("TableClass"):
+        descriptions.set_class(found, body["TableClass"])
+    if encrypted:
+        found.sse_specification, _ = encrypted
+    answer: dict[str, Any] = json.loads(dynamo_json_dump(descriptions.as_updated(found)))
+    described = answer["TableDescription"]
+    if encrypted:
+        _, described["SSEDescription"] = encrypted
+    if body.get("WarmThroughput"):
+        described["WarmThroughput"]["Status"] = "UPDATING"
+    for one in described.get("GlobalSecondaryIndexes", ()):
+        if one["IndexName"] in {change["Create"]["IndexName"] for change in changes or () if "Create" in change}:
+            one["IndexStatus"] = "CREATING"
     return answer
 
 
@@ -207,9 +230,8 @@ def _check_index_change(change: Body, table: Any, defined: Body) -> None:
 
 def _check_here(body: Body) -> None:
     """Refuses what moto would store nothing of."""
-    if body.get("ReplicaUpdates") or body.get("TableClass") == "STANDARD_INFREQUENT_ACCESS":
-        message = "Replicas and infrequent access are not supported here"
-        raise DynamoError("NotImplementedException", message, status=501)
+    if body.get("ReplicaUpdates"):
+        raise DynamoError("NotImplementedException", "Replicas are not supported here", status=501)
 
 
 def not_here(_backend: Any, _body: Body) -> dict[str, Any]:

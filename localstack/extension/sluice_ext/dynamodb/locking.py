@@ -23,10 +23,14 @@ Operation = Callable[[Any, dict[str, Any]], str | dict[str, Any] | None]
 Handler = Callable[[RequestContext, ServiceRequest], Response]
 
 
-def answering(operation: Operation, otherwise: Callable[[RequestContext], Response] | None = None) -> Handler:
+def answering(
+    operation: Operation,
+    otherwise: Callable[[RequestContext], Response] | None = None,
+    afterwards: Operation | None = None,
+) -> Handler:
     """The handler of an operation, which is given moto's backend and the request's JSON.
 
-    An operation that returns None is carried out by ``otherwise``.
+    An operation that returns None is carried out by ``otherwise``; ``afterwards`` has the answer when that succeeded.
     """
 
     def call(context: RequestContext, _request: ServiceRequest) -> Response:
@@ -35,6 +39,9 @@ def answering(operation: Operation, otherwise: Callable[[RequestContext], Respon
             if response is None:
                 assert otherwise is not None
                 response = otherwise(context)
+                if afterwards is not None and response.status_code < 300:
+                    response = _carried_out(afterwards, context)
+                    assert response is not None
         if response.status_code < 300 and not context.is_internal_call:
             # Stops LocalStack from parsing this answer, which is passed on as it is.
             context.service_response = {"sluice": True}

@@ -32,6 +32,7 @@ _OPERATIONS: dict[str, Operation] = {
     "CreateTable": definitions.check_creation,
     "DeleteItem": writes.delete_item,
     "DeleteTable": administration.check_deletion,
+    "DescribeContributorInsights": administration.describe_contributor_insights,
     "DescribeExport": definitions.not_here,
     "DescribeImport": definitions.not_here,
     "DescribeTimeToLive": administration.describe_time_to_live,
@@ -65,7 +66,8 @@ def create_service() -> Service:
 
 
 def _handler(name: str) -> Handler:
-    return answering(_OPERATIONS.get(name, _nothing), otherwise=dispatch_to_moto)
+    afterwards = definitions.created if name == "CreateTable" else None
+    return answering(_OPERATIONS.get(name, _nothing), otherwise=dispatch_to_moto, afterwards=afterwards)
 
 
 def _nothing(_backend: Any, _body: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ _CHOICES = {
     "Select": ("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"),
     "ConditionalOperator": ("AND", "OR"),
     "BillingMode": ("PROVISIONED", "PAY_PER_REQUEST"),
+    "TableClass": ("STANDARD", "STANDARD_INFREQUENT_ACCESS"),
 }
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 _NAME_LENGTH, _ARN_LENGTH = 255, 1024

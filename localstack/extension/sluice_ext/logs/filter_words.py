@@ -22,20 +22,20 @@ class _Field:
 
 
 def word_pattern(text: str) -> Callable[[str], Mapping[str, Any] | None]:
-    """The filter of a space-delimited pattern. Raises InvalidFilter."""
+    """The filter of a space-delimited pattern; one without fields, ``[]``, matches all. Raises InvalidFilter."""
     tokens = Tokens(text)
     tokens.take("[")
     before: list[_Field] = []
-    after: list[_Field] | None = None
-    while True:
+    more = not tokens.next_is("]")
+    after: list[_Field] | None = None if more else []
+    while more:
         if tokens.take_if("..."):
             if after is not None:
                 raise InvalidFilter("Invalid filter pattern: more than one ellipsis")
             after = []
         else:
             (before if after is None else after).append(_field(tokens))
-        if not tokens.take_if(","):
-            break
+        more = tokens.take_if(",")
     tokens.take("]")
     tokens.finish()
 

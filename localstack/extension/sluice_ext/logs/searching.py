@@ -18,9 +18,11 @@ class InvalidSearch(ValueError):
 
 def search(group: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     """A page of the matching events, oldest first: events, searchedLogStreams and, if more follow, nextToken."""
-    limit = request.get("limit") or _MAX_EVENTS
-    if not 1 <= limit <= _MAX_EVENTS:
-        raise InvalidSearch(f"limit must be between 1 and {_MAX_EVENTS}")
+    limit = request.get("limit", _MAX_EVENTS)
+    if limit < 1:
+        raise _violated(limit, "limit", "have value greater than or equal to 1")
+    if limit > _MAX_EVENTS:
+        raise _violated(limit, "limit", f"have value less than or equal to {_MAX_EVENTS}")
     first = _offset(request.get("nextToken"))
     wanted = compile_filter(request.get("filterPattern") or "")
     start, end = request.get("startTime"), request.get("endTime")
@@ -44,6 +46,12 @@ def search(group: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def _violated(value: object, where: str, rule: str) -> InvalidSearch:
+    """A limit of AWS's that the request breaks, in AWS's words."""
+    problem = f"Value '{value}' at '{where}' failed to satisfy constraint: Member must {rule}"
+    return InvalidSearch(f"1 validation error detected: {problem}")
+
+
 def _offset(token: str | None) -> int:
     if not token:
         return 0
@@ -57,7 +65,8 @@ def _streams(group: Any, request: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if names and prefix:
         raise InvalidSearch("logStreamNames and logStreamNamePrefix are mutually exclusive")
     if len(names or ()) > _MAX_STREAMS:
-        raise InvalidSearch(f"at most {_MAX_STREAMS} logStreamNames")
+        shown = f"[{', '.join(names or ())}]"
+        raise _violated(shown, "logStreamNames", f"have length less than or equal to {_MAX_STREAMS}")
     return [
         (name, stream)
         for name, stream in list(group.streams.items())
