@@ -24,7 +24,6 @@ from typing import Any
 from sluice import console
 from sluice.console import SluiceError
 from sluice.paths import ENVS_DIR, HOST_ENV
-from sluice.promotion import adoption
 from sluice.tables import layout
 from sluice.terraform import varfile
 
@@ -94,9 +93,8 @@ class Rehearsal:
         """A verb for the account."""
         return [str(HOST_ENV / "bin/sluice"), verb, "--target", "aws", "--env", ENV, *words]
 
-    def sluice(self, verb: str, *words: str, code: int = 0, both: bool = False, **shell: str) -> str:
+    def sluice(self, verb: str, *words: str, code: int = 0, **shell: str) -> str:
         """Runs a verb for the account, and returns its output, or with another code than 0 what it said on stderr.
-        both: the output and what it said.
 
         Raises SluiceError when it ends with another code.
         """
@@ -107,11 +105,11 @@ class Rehearsal:
         if done.returncode != code:
             said = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise SluiceError(f"sluice {verb} {' '.join(words)} ended with {done.returncode}, not {code}: {said}")
-        return done.stdout + done.stderr if both else done.stdout if code == 0 else done.stderr
+        return done.stdout if code == 0 else done.stderr
 
-    def plan(self, *words: str) -> dict[str, Any]:
+    def plan(self) -> dict[str, Any]:
         """`sluice plan` of the variables as they are now."""
-        found: dict[str, Any] = json.loads(self.sluice("plan", "--var-file", str(self.var_file), "--json", *words))
+        found: dict[str, Any] = json.loads(self.sluice("plan", "--var-file", str(self.var_file), "--json"))
         expect(found["applicable"] is True, "the plan is not applicable")
         return found
 
@@ -279,8 +277,7 @@ def destroy(road: Rehearsal) -> str:
 
 
 def recreate(road: Rehearsal) -> str:
-    """A deployment that breaks off, because a name has an owner already, is continued by the next plan; the owner's is
-    imported only when its tags say that it is the stack's."""
+    """A deployment that breaks off, because a name has an owner already, is continued by the next plan."""
     planned = len(road.plan()["changes"])
     group = f"/aws/lambda/sluice-{ENV}-settle"
     road.client("logs").create_log_group(logGroupName=group)
@@ -288,31 +285,12 @@ def recreate(road: Rehearsal) -> str:
     expect("already exists" in failed and "what was made is in the state" in failed, failed)
     stale = road.sluice("deploy", "--untested", code=1)
     expect("the plan is stale" in stale, stale)
-    foreign = road.sluice("plan", "--var-file", str(road.var_file), "--adopt", code=1)
-    expect("its tags do not say that it is this stack's" in foreign, foreign)
-    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
-    road.client("logs").tag_resource(resourceArn=arn, tags={"project": "sluice", "env": ENV, "managed-by": "terraform"})
-    rest = len(road.plan("--adopt")["changes"])
+    road.client("logs").delete_log_group(logGroupName=group)
+    rest = len(road.plan()["changes"])
     expect(0 < rest < planned, f"{rest} of {planned} changes are left")
     road.deploy()
     expect(road.plan()["changes"] == [], "the next plan has changes")
     return f"broke off after {planned - rest} of {planned} changes; the next plan and deployment did the rest"
-
-
-def killed(road: Rehearsal) -> str:
-    """What was made and is in no state, as after a kill, is imported; nothing is made twice."""
-    bucket, key = f"sluice-{ENV}-state-{ACCOUNT}-{REGION}", f"sluice/{ENV}/terraform.tfstate"
-    state = json.loads(road.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
-    lost = [one for one in state["resources"] if one["type"] in adoption.KINDS]
-    count = sum(len(one["instances"]) for one in lost)
-    left = [one for one in state["resources"] if one not in lost]
-    body = json.dumps(state | {"resources": left, "serial": state["serial"] + 1}).encode()
-    road.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
-    said = road.sluice("plan", "--var-file", str(road.var_file), "--adopt", both=True)
-    expect(f"{count} resources that are there and in no state are imported" in said, said[-2000:])
-    road.deploy()
-    expect(road.plan()["changes"] == [], "the next plan has changes")
-    return f"{count} resources of {len({one['type'] for one in lost})} types were lost by the state and are imported"
 
 
 @dataclass(frozen=True)
@@ -327,7 +305,7 @@ STEPS = (
     Step("bootstrap", bootstrap), Step("plan", plan), Step("refusals", refusals), Step("deploy", deploy),
     Step("smoke", smoke), Step("change", change), Step("drift", drift),
     Step("gradual shift", canary), Step("destroy", destroy),
-    Step("re-create", recreate), Step("lost state", killed), Step("smoke again", smoke), Step("destroy again", destroy),
+    Step("re-create", recreate), Step("smoke again", smoke), Step("destroy again", destroy),
 )  # fmt: skip
 
 
