@@ -52,7 +52,7 @@ resource "aws_iam_role_policy" "plan" {
     Statement = concat(local.read_state, local.no_data, [{
       Sid      = "ReadSettings"
       Effect   = "Allow"
-      Action   = concat(flatten([for service in local.services : ["${service}:Describe*", "${service}:Get*", "${service}:List*"]]), ["apigateway:GET", "iam:Get*", "iam:List*", "sts:GetCallerIdentity"])
+      Action   = concat(flatten([for service in local.services : ["${service}:Describe*", "${service}:Get*", "${service}:List*"]]), ["apigateway:GET", "iam:Get*", "iam:List*", "sts:GetCallerIdentity", "wafv2:Get*"])
       Resource = "*" # a list names no resource; what it may not read is denied above
     }])
   })
@@ -93,6 +93,21 @@ resource "aws_iam_role_policy" "apply" {
           "iam:UpdateRoleDescription",
         ]
         Resource = local.roles
+      },
+      {
+        # The one policy of AWS's that the stack attaches: the role by which API Gateway writes access logs.
+        Sid       = "GatewayLogs"
+        Effect    = "Allow"
+        Action    = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
+        Resource  = local.roles
+        Condition = { ArnEquals = { "iam:PolicyARN" = "arn:${local.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs" } }
+      },
+      {
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awswafv2.html
+        Sid      = "WebAcl"
+        Effect   = "Allow"
+        Action   = ["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "wafv2:GetWebACL", "wafv2:GetWebACLForResource"]
+        Resource = "*" # the list is another's (api_waf_web_acl_arn), and the API's ARN has an id that AWS makes
       },
       {
         # AWS makes these for services that the stack uses; nothing else may be in them.

@@ -86,6 +86,10 @@ def folder(kind, given):
     return "{kind}/{prefix}/year={year}/month={month}/{batch}/".format(kind=kind, **given)
 
 
+def root_of(given):
+    return "s3://{bucket}/".format(**given)
+
+
 def report_key(job, given):
     return "reports/{job}/{year}-{month}/{batch}.json".format(job=job, **given)
 
@@ -193,8 +197,7 @@ def session():
 
 def written(spark, s3, given, kind):
     """The files of a folder as they can be read: key, rows and bytes of each that has rows."""
-    root = f"s3://{given['bucket']}/"
-    rows = spark.read.parquet(root + folder(kind, given)).selectExpr("_metadata.file_name AS name")
+    rows = spark.read.parquet(root_of(given) + folder(kind, given)).selectExpr("_metadata.file_name AS name")
     counts = {row["name"]: row["count"] for row in rows.groupBy("name").count().collect()}
     files = []
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=given["bucket"], Prefix=folder(kind, given))
@@ -213,7 +216,7 @@ def transform(given, spark, s3):
     ingested = read_json(s3, given["bucket"], report_key("ingest", given))
     if not ingested["published"]:
         raise TransformFailed("the month is not published: {source_url}".format(**ingested))
-    root = f"s3://{given['bucket']}/"
+    root = root_of(given)
     raw = spark.read.parquet(root + ingested["key"])
     rows = judged(raw, given)
     clean_of(rows, given, ingested["key"]).write.mode("overwrite").parquet(root + folder("clean", given))

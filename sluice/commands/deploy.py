@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sluice.terraform.runner import Cause
 
 PANEL, ORDER = "Deployment", 22
+_NAMED = 3  # functions, of those whose versions were removed
 
 
 def deploy(
@@ -78,10 +79,11 @@ def deploy(
         done = terraform.apply(place, *given, cause=cause)
     else:
         done = terraform.apply(place, *given, targets=_built(place, function, quiet=json), cause=cause)
+    endpoint = None if isinstance(place, terraform.Account) else place.endpoint_url
+    _prune(endpoint, done, quiet=json)
     if json:
         console.print_json(as_json(done))
         return
-    endpoint = None if isinstance(place, terraform.Account) else place.endpoint_url
     shell = "" if shutil.which("sluice") else paths.shell_line()
     for name, text in summary_of(done, endpoint, time.monotonic() - began, shell, env):
         print(f"{name:<9} {text}")
@@ -101,6 +103,21 @@ def _apply(place: Place, env: str, plan: Path | None, confirm: str | None, cause
     if of_account:
         ask_for_name(env, confirm, f"Deploy {len(found.changes)} changes to {found.made_for}", found.facts.protected)
     return plans.apply(place, found, file, again, report, cause)
+
+
+def _prune(endpoint: str | None, done: Applied, *, quiet: bool) -> None:
+    """Removes versions of functions that nothing needs any more, and says so."""
+    from sluice.engine.instance import region
+    from sluice.pipeline.stack import Stack
+    from sluice.release import prune
+
+    stack = Stack(endpoint, str(done.outputs.get("region") or region()), done.outputs)
+    gone = prune.prune(stack, lambda line: console.note(f"deploy  {line}"))
+    count = sum(len(one.versions) for one in gone)
+    if count and not quiet:
+        more = ", ..." if len(gone) > _NAMED else ""
+        named = ", ".join(f"{one.function} {one.versions[0]} to {one.versions[-1]}" for one in gone[:_NAMED])
+        console.note(f"deploy  {count} old versions of functions removed ({named}{more})")
 
 
 def _built(place: Place, function: str, *, quiet: bool) -> list[str]:

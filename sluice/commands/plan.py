@@ -31,6 +31,9 @@ def plan(
     gradual: Annotated[
         bool, typer.Option("--gradual", help="New versions of functions wait for `sluice shift`; the old ones serve.")
     ] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Import what a killed deployment has made in the account and no state has.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 when there are changes.")] = False,
     json: Json = False,
 ) -> None:
@@ -40,6 +43,8 @@ def plan(
     from sluice import terraform
     from sluice.promotion import plans, record
 
+    if adopt and is_local(target):
+        console.fail("--adopt is for an account: on this machine, `make clean` and `make deploy` make all of it again")
     place, given = place_of(target, env), input_of(env, var_file, var)
     if gradual:
         given[1]["held_versions"] = _in_service(target, env)
@@ -49,7 +54,8 @@ def plan(
         found = terraform.plan(place, *given)
         changes, attributes, seconds, written = found.changes, {}, found.seconds, None
     else:
-        written, stored = plans.make(place, env, *given, file, console.silent if json else console.note)
+        report = console.silent if json else console.note
+        written, stored = plans.make(place, env, *given, file, report, adopt=adopt)
         changes, attributes, seconds = stored.changes, dict(stored.attributes), stored.seconds
     if json:
         listed = [asdict(c) | {"attributes": list(attributes.get(c.address, ()))} for c in changes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +14,9 @@ from sluice.build.archive import file_sha256
 from sluice.console import SluiceError, fail
 from sluice.engine.instance import Instance
 from sluice.paths import STACK_DIR
-from sluice.promotion import lock, preflight, record
+from sluice.promotion import adoption, lock, preflight, record
 from sluice.promotion.lock import Lock
+from sluice.promotion.preflight import Question
 from sluice.promotion.record import ENGINE, Record
 from sluice.terraform import Account, Applied, Change, Target, api, identity, planned, variables
 from sluice.terraform.aws import rescue
@@ -24,13 +26,22 @@ from sluice.terraform.settings import Workspace
 from sluice.terraform.variables import Known
 
 Report = Callable[[str], None]
+# What the services answer to the second creation of a name.
+_THERE = re.compile(r"[Aa]lready ?[Ee]xist|AlreadyOwnedByYou|InUseException|ConflictException")
 
 
 def make(
-    target: Target, env: str, var_file: Path, extra: Mapping[str, Any], out: Path, report: Report
+    target: Target,
+    env: str,
+    var_file: Path,
+    extra: Mapping[str, Any],
+    out: Path,
+    report: Report,
+    *,
+    adopt: bool = False,
 ) -> tuple[Record, Stored]:
     """Plans into `out`, with its record. An account without credentials is not contacted; the plan is then one of a
-    first deployment, and not applicable.
+    first deployment, and not applicable. adopt: import what an account has of it and no state has.
 
     Raises SluiceError: code 2 when variables are wrong, 1 when the account is not the right one, or Terraform fails.
     """
@@ -48,6 +59,12 @@ def make(
             fail(f"environment: the tfvars file is of {known.env or 'no environment'}, --env says {env}", 1)
     with planned.opened(target, report, offline=offline) as space:
         stored = planned.make(space, var_file, extra, out, report)
+        if adopt and account:
+
+            def again() -> Stored:
+                return planned.make(space, var_file, extra, out, report)
+
+            stored = _adopted(space, stored, asked, again, out, report)
         document = planned.text(space, out)
     written = Record(
         env=env, account=account, region=known.region, address=address, revision=source.revision(),
@@ -61,6 +78,35 @@ def make(
     shown.write_text(document)
     record.save(written, out)
     return written, stored
+
+
+def _adopted(
+    space: Workspace, stored: Stored, asked: Question, again: Callable[[], Stored], out: Path, report: Report
+) -> Stored:
+    """The plan with imports of what the account has. Planned `again` as long as that makes more names known: what is
+    imported has an ARN, which others are asked by."""
+    region = asked.known.region
+    partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    place = adoption.Place(partition, region, asked.account)
+    those: dict[str, adoption.Found] = {}
+    file = space.stack / adoption.FILE
+    try:
+        while more := [one for one in adoption.found(stored.document, place, asked.clients)
+                       if one.address not in those]:  # fmt: skip
+            those |= {one.address: one for one in more}
+            file.write_text(adoption.blocks(list(those.values())))
+            stored = again()
+            try:
+                adoption.require_ours(stored.document, asked.account)
+            except SluiceError:
+                out.unlink()  # it has every value, and is not to be applied
+                raise
+    finally:
+        file.unlink(missing_ok=True)
+    report(f"adopt   {len(those) or 'no'} resources that are there and in no state are imported by this plan")
+    for arn in adoption.left(stored.document, asked.known, asked.clients):
+        report(f"adopt   {arn} has this stack's tags and is in no state: remove it by hand, it is made again")
+    return stored
 
 
 def ready(target: Target, env: str, plan: Path, make_plan: str, report: Report) -> Record:
@@ -95,6 +141,8 @@ def _nothing_lost(target: Target, space: Workspace, hint: str) -> Iterator[None]
     try:
         yield
     except SluiceError as error:
+        if isinstance(target, Account) and _THERE.search(str(error)):
+            hint += " (with ARGS=--adopt it imports what is this stack's and in no state)"
         raise SluiceError(f"{error}; {hint}", error.code) from error
     finally:
         if isinstance(target, Account):

@@ -120,7 +120,8 @@ def buckets(asked: Question) -> Finding:
             return _wrong("buckets", f"the bucket name {name} is taken by another account: set bucket_suffix")
         if owners[name] == "ours" and action == "create":
             return _wrong(
-                "buckets", f"the bucket {name} is this account's, but not in the state: import it, or set bucket_suffix"
+                "buckets",
+                f"the bucket {name} is this account's, but not in the state: `sluice plan --adopt`, or bucket_suffix",
             )
     new = sum(action == "create" for action in wanted.values())
     return _right("buckets", f"{new} names are free, {len(wanted) - new} are ours")

@@ -22,7 +22,7 @@ def rollback(stack: Stack, keys: Sequence[str] = ()) -> list[Moved]:
 
     keys: the functions. Without any: all that the last release has moved or begun to move. A weight that a shift has
     left is removed, and the function stays at the version that it had. Raises SluiceError (code 1) when there is no
-    version to go back to, or another changes an alias at the same time.
+    version to go back to, or it was deleted (then nothing was moved), or another changes an alias at the same time.
     """
     functions = aliases.read(stack, keys)
     chosen = functions if keys else _last_release(functions)
@@ -33,6 +33,8 @@ def rollback(stack: Stack, keys: Sequence[str] = ()) -> list[Moved]:
             aliases.point(client, live, version, {}, record)
         except ChangedMeanwhile as error:
             raise SluiceError(f"the alias of {live.key} was changed by another: run it again", FAILED) from error
+        except client.exceptions.ResourceNotFoundException as error:  # a deployment has removed it meanwhile
+            raise SluiceError(_gone(live, version), FAILED) from error
         done.append(Moved(live.key, record.other, version))
     return done
 
@@ -54,8 +56,14 @@ def _back(live: Live, *, named: bool) -> tuple[Live, str, Record] | None:
         return live, live.version, Record(live.version, Move.BACK, max(live.weights, key=int), release)
     if live.record is not None and live.record.move is not Move.AFTER:
         return None  # it is back already, or its shift had not begun
-    if live.before is None or live.before not in live.versions:
+    if live.before is None:
         if named:
             fail(f"{live.key} has no version before {live.version}", FAILED)
         return None
+    if live.before not in live.versions:
+        fail(_gone(live, live.before), FAILED)
     return live, live.before, Record(live.before, Move.BACK, live.version, release)
+
+
+def _gone(live: Live, version: str) -> str:
+    return f"version {version} of {live.key}, the one before {live.version}, was deleted: deploy its source again"

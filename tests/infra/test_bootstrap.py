@@ -149,6 +149,58 @@ def test_the_boundary_holds_whatever_else_the_apply_role_gets(planned: dict[str,
     assert not apply_as_admin.may("iam:CreateUser", f"{IAM}:user/x")
 
 
+# Terraform's types by their beginning, the longest first, and the service whose calls make them.
+SERVICES = {
+    "api_gateway": "apigateway", "cloudwatch_event": "events", "cloudwatch_log": "logs", "cloudwatch": "cloudwatch",
+    "db": "rds", "rds": "rds", "redshiftserverless": "redshift-serverless", "sfn": "states", "athena": "athena",
+    "dynamodb": "dynamodb", "glue": "glue", "lambda": "lambda", "s3": "s3", "scheduler": "scheduler",
+    "secretsmanager": "secretsmanager", "sns": "sns", "sqs": "sqs", "default_security": "ec2", "route_table": "ec2",
+    "security_group": "ec2", "subnet": "ec2", "vpc": "ec2",
+}  # fmt: skip
+# Types whose calls the apply role has one by one: what makes, reads and removes them.
+CALLS = {
+    "aws_iam_role": ["CreateRole", "GetRole", "DeleteRole", "TagRole", "UpdateAssumeRolePolicy", "PassRole",
+                     "ListInstanceProfilesForRole", "ListRolePolicies", "ListAttachedRolePolicies"],
+    "aws_iam_role_policy": ["PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy"],
+    "aws_iam_role_policy_attachment": ["AttachRolePolicy", "ListAttachedRolePolicies", "DetachRolePolicy"],
+    "aws_wafv2_web_acl_association": ["AssociateWebACL", "GetWebACLForResource", "DisassociateWebACL"],
+}  # fmt: skip
+
+
+def test_the_apply_role_makes_every_type_of_resource_of_every_branch(apply: Role, plan: Role) -> None:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html"""
+    types = {
+        found
+        for path in INFRA.rglob("*.tf")
+        if "bootstrap" not in path.parts and ".terraform" not in path.parts
+        for found in re.findall(r'^resource "(aws_\w+)"', path.read_text(), re.M)
+    }
+    assert len(types) > 60
+    role = f"{IAM}:role/sluice-prod-api-gateway-logs"
+    logs = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+    keys = {"iam__permissionsboundary": BOUNDARY, "iam__policyarn": logs}
+    for one in sorted(types):
+        if one in CALLS:
+            service = one.split("_")[1]
+            wanted = [f"{service}:{call}" for call in CALLS[one]]
+        else:
+            begins = next((name for name in SERVICES if one.startswith(f"aws_{name}")), "")
+            assert begins, f"{one}: which service makes it?"
+            wanted = [f"{SERVICES[begins]}:{verb}Something" for verb in ("Create", "Describe", "Delete", "Tag")]
+        for action in wanted:
+            assert apply.may(action, role if action.startswith("iam:") else "*", **keys), (one, action)
+            if re.match(r"\w+:(Get|List|Describe)", action):
+                assert plan.may(action, role if action.startswith("iam:") else "*"), (one, action)
+
+
+def test_the_apply_role_attaches_no_other_policy(apply: Role) -> None:
+    role, keys = f"{IAM}:role/sluice-prod-api-gateway-logs", {"iam__permissionsboundary": BOUNDARY}
+    for policy in ("arn:aws:iam::aws:policy/AdministratorAccess", f"{IAM}:policy/mine"):
+        assert not apply.may("iam:AttachRolePolicy", role, iam__policyarn=policy, **keys)
+    for name in ("wafv2:DeleteWebACL", "wafv2:UpdateWebACL"):
+        assert not apply.may(name, "*")
+
+
 def test_plan_reads_settings_and_no_data(plan: Role) -> None:
     state = f"{STATE}/sluice/prod/terraform.tfstate"
     assert plan.may("s3:GetObject", state)

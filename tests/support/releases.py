@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 PREFIX = "sluice-x"
 
@@ -40,6 +43,13 @@ class Account:
     alias: str | None = "live"
     region: str = "us-east-1"
     exceptions: Any = Exceptions
+    others: dict[str, str] = field(default_factory=dict)
+    """The version that a second alias of a function names, by key."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """What DeleteFunction answers for a version ("ingest 1"): a code of an error."""
+    dies_after: int | None = None
+    """The DeleteFunction after which the process is gone, counted from 0."""
+    deleted: int = 0
     _revisions: Any = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -88,13 +98,30 @@ class Account:
         assert Name == self.alias
         return dict(self.aliases[FunctionName.removeprefix(f"{PREFIX}-")])
 
-    def get_paginator(self, operation: str) -> Account:
-        assert operation == "list_versions_by_function"
-        return self
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, f"_{operation}"))
 
-    def paginate(self, FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803
+    def _list_versions_by_function(self, FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803
         versions = self.versions[FunctionName.removeprefix(f"{PREFIX}-")]
         return [{"Versions": [{"Version": "$LATEST"}]}, {"Versions": [{"Version": str(one)} for one in versions]}]
+
+    def _list_aliases(self, FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803
+        key = FunctionName.removeprefix(f"{PREFIX}-")
+        others = [{"Name": "other", "FunctionVersion": self.others[key]}] if key in self.others else []
+        return [{"Aliases": [self.aliases[key] | {"Name": self.alias}]}, {"Aliases": others}]
+
+    def delete_function(self, FunctionName: str, Qualifier: str) -> None:  # noqa: N803
+        """As Lambda: never a version that an alias names."""
+        key = FunctionName.removeprefix(f"{PREFIX}-")
+        if code := self.refused.get(f"{key} {Qualifier}"):
+            raise ClientError({"Error": {"Code": code, "Message": code}}, "DeleteFunction")
+        version, weights = self.in_service(key)
+        if Qualifier in {version, *weights, self.others.get(key)}:
+            raise AssertionError(f"{key} {Qualifier} is in service")
+        self.versions[key].remove(int(Qualifier))
+        self.deleted += 1
+        if self.dies_after is not None and self.deleted > self.dies_after:
+            raise KeyboardInterrupt
 
     def update_alias(self, FunctionName: str, Name: str, RevisionId: str, **changes: Any) -> dict[str, Any]:  # noqa: N803
         key, number = FunctionName.removeprefix(f"{PREFIX}-"), len(self.calls)

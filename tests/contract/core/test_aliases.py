@@ -110,6 +110,24 @@ def test_a_stale_revision_is_refused(aliased: Aliased) -> None:
         aliased.client.update_alias(FunctionName=aliased.name, Name="live", FunctionVersion="2", RevisionId=revision)
 
 
+def test_a_version_that_an_alias_names_is_not_deleted(aliased: Aliased) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html"""
+
+    def delete(version: str) -> None:
+        aliased.client.delete_function(FunctionName=aliased.name, Qualifier=version)
+
+    aliased.move("1", v2=0.5)
+    for version in ("1", "2"):
+        with pytest.raises(aliased.client.exceptions.ResourceConflictException):
+            delete(version)
+    assert set(aliased.invoked(20)) == {"1", "2"}
+    aliased.move("2")
+    delete("1")
+    listed = aliased.client.list_versions_by_function(FunctionName=aliased.name)["Versions"]
+    assert [one["Version"] for one in listed] == ["$LATEST", "2"]
+    assert aliased.invoked(2) == {"2": 2}
+
+
 def test_a_mapping_of_an_alias_follows_it(aliased: Aliased, queue: Make) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html (FunctionName: an alias's ARN)"""
     source, client = queue(), aliased.client

@@ -9,6 +9,7 @@ import pytest
 
 from sluice.console import SluiceError
 from sluice.release import aliases
+from sluice.release.prune import Pruned, prune
 from sluice.release.rollback import rollback
 from sluice.release.shift import Moved, shift
 from tests.support.engine_harness import Engine, zipped
@@ -100,4 +101,19 @@ def test_a_change_by_another_ends_the_shift(deployed: Any) -> None:
         shift(deployed, (), [50, 100], 0, report=change)
     assert deployed.alias == ("1", {"2": 0.3})
     assert rollback(deployed) == [Moved("ingest", "2", "1")]
+    assert deployed.alias == ("1", {})
+
+
+def test_old_versions_are_deleted_and_those_of_aliases_stay(deployed: Any) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html"""
+    client, name, said = deployed.client("lambda"), f"{deployed.prefix}-ingest", []
+    client.create_alias(FunctionName=name, Name="another", FunctionVersion="2")
+    for number in range(3, 10):
+        client.update_function_code(FunctionName=name, ZipFile=zipped({"handler.py": f"{CODE}# {number}\n"}))
+        client.get_waiter("function_updated_v2").wait(FunctionName=name)
+        client.publish_version(FunctionName=name)
+    assert prune(deployed, said.append) == [Pruned("ingest", ("3", "4"))]
+    assert prune(deployed, said.append) == said == []
+    listed = client.list_versions_by_function(FunctionName=name)["Versions"]
+    assert [one["Version"] for one in listed] == ["$LATEST", "1", "2", "5", "6", "7", "8", "9"]
     assert deployed.alias == ("1", {})

@@ -40,7 +40,14 @@ elif words[0] == "plan":
         print(json.dumps({{"type": "planned_change", "change": change}}))
     sys.exit(2 if "-detailed-exitcode" in words else 0)
 elif words[:2] == ["show", "-json"]:
-    print((home / "document.json").read_text())
+    document, adopted = json.loads((home / "document.json").read_text()), pathlib.Path("adopted.tf")
+    imports = adopted.read_text() if adopted.exists() else ""
+    there = json.loads((home / "there.json").read_text()) if imports else {{}}
+    for one in document["resource_changes"]:
+        if "to = " + one["address"] + "\\n" in imports:
+            before = there[one["address"]]
+            one["change"] |= {{"actions": ["no-op"], "before": before, "importing": {{"id": one["address"]}}}}
+    print(json.dumps(document))
 elif words[:2] == ["state", "pull"]:
     print(state.read_text() if state.exists() else "")
 elif words[:2] == ["state", "push"]:
@@ -117,6 +124,8 @@ class Cloud:
     objects: set[str] = field(default_factory=set)
     aliases: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of functions by name: FunctionVersion and Description."""
+    tagged: list[str] = field(default_factory=list)
+    """ARNs of what carries the stack's tags."""
     fault: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -180,6 +189,9 @@ class Cloud:
         if given["FunctionName"] not in self.aliases:
             raise error("ResourceNotFoundException", "GetAlias")
         return self.aliases[given["FunctionName"]]
+
+    def _get_resources(self, given: dict[str, Any]) -> Any:
+        return {"ResourceTagMappingList": [{"ResourceARN": arn} for arn in self.tagged]}
 
     def _get_account_settings(self, given: dict[str, Any]) -> Any:
         return {"AccountLimit": {"ConcurrentExecutions": self.quota}}

@@ -1,6 +1,8 @@
-"""UpdateAlias: LocalStack fails on weights, and takes versions that do not exist.
+"""UpdateAlias: LocalStack fails on weights, and takes versions that do not exist. DeleteFunction: it deletes a version
+that an alias names, which is then an alias of nothing.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_UpdateAlias.html
+https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html
 https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html: two published versions at most, with the
 same execution role.
 """
@@ -8,9 +10,10 @@ same execution role.
 import functools
 from typing import Any
 
-from localstack.aws.api.lambda_ import InvalidParameterValueException
+from localstack.aws.api.lambda_ import InvalidParameterValueException, ResourceConflictException
 from localstack.services.lambda_ import api_utils
 from localstack.services.lambda_.invocation.lambda_models import AliasRoutingConfig
+from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.lambda_.provider import LambdaProvider
 from localstack.services.lambda_.provider_utils import get_function_version
 
@@ -49,6 +52,16 @@ def install() -> None:
         "(self, context, function_name, name, function_version, description, routing_config, revision_id, **kwargs)"
     )
     replace(LambdaProvider, "update_alias", update_alias, expect=signature)
+    delete = LambdaProvider.delete_function
+
+    @functools.wraps(delete)
+    def delete_function(self: Any, context: Any, function_name: str, qualifier: Any = None, **kwargs: Any) -> Any:
+        _refuse_named(context, function_name, qualifier)
+        return delete(self, context, function_name, qualifier, **kwargs)
+
+    replace(
+        LambdaProvider, "delete_function", delete_function, expect="(self, context, function_name, qualifier, **kwargs)"
+    )
 
 
 def _check(provider: Any, context: Any, function_name: str, name: str, changes: dict[str, Any]) -> None:
@@ -68,3 +81,18 @@ def _check(provider: Any, context: Any, function_name: str, name: str, changes: 
         weights = routing.get("AdditionalVersionWeights") or {}
     if weights:
         provider._create_routing_config_model(weights, target)
+
+
+def _refuse_named(context: Any, function_name: str, qualifier: Any) -> None:
+    """Refuse to delete a version that an alias names, with its weights, too."""
+    account, region = api_utils.get_account_and_region(function_name, context)
+    name, version = api_utils.get_name_and_qualifier(function_name, qualifier, context)
+    function = lambda_stores[account][region].functions.get(name)
+    if function is None or not version:
+        return
+    for alias in function.aliases.values():
+        routing = alias.routing_configuration
+        if version == alias.function_version or version in (routing.version_weights if routing else {}):
+            raise ResourceConflictException(
+                f"Unable to delete version {version}: the alias {alias.name} references it", Type="User"
+            )
