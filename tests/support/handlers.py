@@ -44,6 +44,7 @@ _VALUES = {
     "DATABASE_PORT": "5432",
     "HARD_TESTING": "",
     "INGEST_DLQ_URL": "http://sqs/ingest-dlq",
+    "LEDGER_RETENTION_DAYS": "0",
     "LEDGER_TABLE": "ledger",
     "MAX_RECEIVES": "5",
     "PASSED_OVER_KEYS": '["*/", "*/_SUCCESS", "*_$folder$"]',

@@ -19,8 +19,9 @@ from sluice_pipeline.catalog.datasets import Catalog
 from sluice_pipeline.catalog.deployed import DeployedDatasets
 from sluice_pipeline.events.announcements import Announcements
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.items import ChunkItem, ChunkState, ObjectItem, Output, QuarantineFile
-from sluice_pipeline.ledger.ledger import ChunkResult, Ledger
+from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.notices.ending import RunEnd
 from sluice_pipeline.objects.fencing import RunFiles, Superseded
 from sluice_pipeline.objects.storage import Storage

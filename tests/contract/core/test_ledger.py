@@ -13,8 +13,11 @@ from sluice.pipeline.ledger import LedgerView
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger import files
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.items import OBJECT_SK, Output, State, chunk_sk, object_pk
-from sluice_pipeline.ledger.ledger import FORMER_RUNS, BeingPublished, ChunkResult, Ledger, PagesMissing
+from sluice_pipeline.ledger.ledger import Ledger
+from sluice_pipeline.ledger.planning import FORMER_RUNS, BeingPublished
+from sluice_pipeline.ledger.reading import PagesMissing
 from sluice_pipeline.ledger.staged import StagedRuns
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef

@@ -18,8 +18,9 @@ from sluice.bench import scale
 from sluice_ext.dynamodb.values import size_of
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.ledger.contents import CONTENT_SK, content_pk
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.items import OBJECT_SK, Output, chunk_sk, object_pk
-from sluice_pipeline.ledger.ledger import ChunkResult, Ledger
+from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.shards import COMMITTED, OPEN
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef

@@ -17,9 +17,10 @@ from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger import shards
 from sluice_pipeline.ledger.contents import CONTENT_SK, content_pk
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.expiry import Expiry
 from sluice_pipeline.ledger.items import EXPIRES_AT, OBJECT_SK, object_pk
-from sluice_pipeline.ledger.ledger import ChunkResult, Ledger
+from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.returning import Returning
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef
@@ -60,7 +61,7 @@ def test_an_object_expires_with_its_chunks_and_what_is_younger_stays(
 ) -> None:
     """One in one transaction, and one that needs two; both can be planned again, in newer runs."""
     ledger, view = Ledger(db, table.name), LedgerView(db, table.name)
-    for module in ("ledger.ledger", "ledger.expiry", "dynamo.table"):
+    for module in ("ledger.planning", "ledger.expiry", "dynamo.table"):
         monkeypatch.setattr(f"sluice_pipeline.{module}.TRANSACTION_LIMIT", 4)
     with monkeypatch.context() as then:
         then.setattr(clock, "present", lambda: datetime.now(UTC) - timedelta(days=DAYS, hours=1))

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from sluice.pipeline.ledger import LedgerView
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.values import plain
-from sluice_pipeline.ledger import ledger as ledgers
-from sluice_pipeline.ledger import reindex, staged
+from sluice_pipeline.ledger import counting, failing, ledger, planning, reindex, staged
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.indexes import Indexes, of_state
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
-from sluice_pipeline.ledger.ledger import BeingPublished, ChunkResult, Ledger
+from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.listing import ANY, LedgerList, Window
+from sluice_pipeline.ledger.planning import BeingPublished
 from sluice_pipeline.ledger.reindex import Reindex, is_right
 from sluice_pipeline.ledger.shards import COMMITTED, HEAD, OPEN, RECEIVED
 from sluice_pipeline.ledger.staged import StagedRuns
@@ -49,7 +50,7 @@ def table(db: Any) -> Iterator[str]:
 def moments(monkeypatch: pytest.MonkeyPatch) -> None:
     """No two changes come at one time, so that there is one right order."""
     ticks = count()
-    for module in (ledgers, staged):
+    for module in (planning, counting, failing, ledger, staged):
         monkeypatch.setattr(module, "now", lambda: f"2026-11-27T12:00:{next(ticks):09d}Z")
 
 

@@ -190,7 +190,7 @@ MUTATIONS = {
         Point(Call("transform", "s3", "PutObject", 2), "kill-after"),
     ),
     SPLIT: (
-        "sluice_pipeline/ledger/ledger.py",
+        "sluice_pipeline/ledger/counting.py",
         "return self._table.transact([chunk_update, object_update])",
         "return self._table.transact([object_update]) and self._table.transact([chunk_update])",
         Point(Call("transform", "dynamodb", "TransactWriteItems", 1), "kill-after"),

@@ -19,10 +19,11 @@ from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.dynamo.values import plain, typed
 from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.ledger import shards
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.expiry import EXPIRED, HEAD, REST, Expiry
 from sluice_pipeline.ledger.items import EXPIRED_AT, EXPIRES_AT, OBJECT_SK, State, object_pk
-from sluice_pipeline.ledger.ledger import ChunkResult, Expiring
 from sluice_pipeline.ledger.listing import ANY, Window
+from sluice_pipeline.ledger.planning import Expiring
 from sluice_pipeline.ledger.reindex import Reindex
 from sluice_pipeline.objects.identity import ObjectRef
 from sluice_pipeline.replays.request import entry_of, finished, outcome_of
@@ -422,7 +423,7 @@ OPERATIONS = st.one_of(
 def limit(request: pytest.FixtureRequest) -> Iterator[None]:
     """How many items one transaction holds."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("ledger.ledger", "ledger.expiry", "dynamo.table"):
+        for module in ("ledger.planning", "ledger.expiry", "dynamo.table"):
             patch.setattr(f"sluice_pipeline.{module}.TRANSACTION_LIMIT", request.param)
         yield
 

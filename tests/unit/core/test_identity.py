@@ -29,8 +29,9 @@ from sluice_pipeline.dynamo.retries import TransientError
 from sluice_pipeline.dynamo.values import plain
 from sluice_pipeline.events.chunk_queue import ChunkQueue
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
-from sluice_pipeline.ledger.ledger import ChunkResult, Ledger
+from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.listing import LedgerList
 from sluice_pipeline.objects import storage
 from sluice_pipeline.objects.failures import Failure

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from core.transform.chunk import Buckets, ChunkProcessor, NotPlanned, Overwritten
 from fixtures import formats, shipping
 from sluice_pipeline.events.messages import ChunkMessage
+from sluice_pipeline.ledger.counting import ChunkResult
 from sluice_pipeline.ledger.items import ChunkState
-from sluice_pipeline.ledger.ledger import ChunkResult
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.fencing import RUN, RunFiles, Superseded
 from sluice_pipeline.objects.identity import ObjectRef

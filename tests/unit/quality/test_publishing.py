@@ -20,7 +20,7 @@ from quality.staged_run import NotStaged
 from quality.verdict import NoVerdict, verdict_key
 from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.ledger.items import State
-from sluice_pipeline.ledger.ledger import BeingPublished
+from sluice_pipeline.ledger.planning import BeingPublished
 from sluice_pipeline.notices.ending import RunEnd
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.fencing import RunFiles, Superseded

@@ -15,6 +15,8 @@ from typing import Any, Final, cast
 from sluice_pipeline.ledger.items import ChunkItem, Output, QuarantineFile, chunk_number
 
 PAGES: Final = "files#"
+PAGE_FIELDS: Final = ("files_run", "files_pages")
+"""Of a chunk's item: of which run its pages are, and how many."""
 PAGE_BYTES: Final = 200_000  # of the 400 KB, as JSON; DynamoDB's own form has the same text and shorter numbers
 _KINDS: Final = ("outputs", "quarantine")
 

@@ -14,6 +14,8 @@ EXPIRED_AT: Final = "expired_at"
 """Of an object's item: when it expired (Unix time, s). From then on no reader knows the object."""
 EXPIRES_AT: Final = "expires_at"
 """The table's time to live (Unix time, s): DynamoDB deletes the item some days later. See expiry.py."""
+ERROR_CHARACTERS: Final = 1000
+"""Of an error's text in an item."""
 _FIVE_DIGITS: Final = 99_999
 
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 from sluice_pipeline.dynamo.table import Table
-from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
-from sluice_pipeline.ledger.ledger import ERROR_CHARACTERS
+from sluice_pipeline.ledger.items import ERROR_CHARACTERS, OBJECT_SK, State, object_pk
 from sluice_pipeline.ledger.shards import Shards
 from sluice_pipeline.runtime.clock import now
 
