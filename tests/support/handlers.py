@@ -43,6 +43,7 @@ _VALUES = {
     "DATABASE_NAME": "warehouse",
     "DATABASE_PORT": "5432",
     "HARD_TESTING": "",
+    "INVENTORY_PREFIX": "",  # the bucket is listed
     "INGEST_DLQ_URL": "http://sqs/ingest-dlq",
     "LEDGER_RETENTION_DAYS": "0",
     "LEDGER_TABLE": "ledger",

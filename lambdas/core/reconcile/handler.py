@@ -14,7 +14,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from core.reconcile.announcing import Announcer
-from core.reconcile.listing import listed
+from core.reconcile.deliveries import Deliveries, InventoryRefusedError
+from core.reconcile.inventory import Inventory
+from core.reconcile.listing import Listing
 from core.reconcile.progress import Progress, ProgressStore
 from core.reconcile.unannounced import Finder
 from core.reconcile.window import Settings, window
@@ -43,41 +45,56 @@ settings = Settings(
     int(os.environ["ABORT_MULTIPART_DAYS"]) * DAYS,
     int(os.environ["LEDGER_RETENTION_DAYS"]) * DAYS or None,
 )
+source: Listing | Inventory = Listing(s3, bucket, store)
+if inventory_prefix := os.environ["INVENTORY_PREFIX"]:
+    deliveries = Deliveries(s3, os.environ["INVENTORY_BUCKET"], inventory_prefix, bucket)
+    source = Inventory(deliveries, store)
 
 
 @traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(_event: dict[str, Any], context: LambdaContext) -> None:
     """Goes on with the pass that the last run did not end, or begins one."""
-    progress = store.claim(datetime.now(UTC))
+    now = datetime.now(UTC)
+    progress = store.claim(now)
     if progress is None:
         logger.info("another run is under way, or died and its lease is not over")
         return
     try:
-        reconcile(progress, context)
+        if source.open(progress, now):
+            reconcile(progress, now, context)
+        else:
+            logger.info("no list has come since the last pass")
+    except InventoryRefusedError:
+        report(progress)
+        store.refuse(progress.manifest)
+        raise
     finally:
         store.release()
 
 
-def reconcile(progress: Progress, context: LambdaContext) -> None:
-    done_until = datetime.fromisoformat(progress.done_until) if progress.done_until else None
-    judged = window(progress.began, done_until, settings)
+def reconcile(progress: Progress, now: datetime, context: LambdaContext) -> None:
+    judged = window(progress.began or now, progress.done_until, settings, now)
     whole = True
-    for page in listed(s3, bucket, progress.position):
+    for page in source.pages(progress, judged):
         found = announcer.new(finder.find(page.objects, judged))
         announcer.send(found)
         store.advance(progress, page.position, [one.ref.key for one in found])
         announcer.record(found)
-        measure(ObjectsCompared=len(page.objects), ObjectsUnannounced=len(found))
+        measure(ObjectsCompared=page.seen, ObjectsUnannounced=len(found))
         if context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
             whole = False
             break
+    report(progress)
+    if whole:
+        store.end(progress, judged.until)
+    logger.info("compared", extra={"until": judged.until, "position": progress.position, "whole": whole})
+
+
+def report(progress: Progress) -> None:
     if progress.found:
         notify(progress)
         store.notified(progress)
-    if whole:
-        store.end(judged.until)
-    logger.info("compared", extra={"until": judged.until, "position": progress.position, "whole": whole})
 
 
 def notify(progress: Progress) -> None:

@@ -1,53 +1,38 @@
 """What is in bronze, page by page in the order of the keys; a pass goes on after the last key of a page."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
+from core.reconcile.listed import Listed, Page, stamp
+from core.reconcile.progress import Progress, ProgressStore
+from core.reconcile.window import Window
 from sluice_pipeline.objects.keys import BRONZE
 
-_PARTS: Final = "-"  # and their number end the ETag of a multipart upload
 
+class Listing:
+    """The list that S3 answers now: a pass begins whenever none is under way."""
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A current version as a list shows it: size in bytes, ``modified`` as the ledger writes times."""
+    def __init__(self, s3: Any, bucket: str, store: ProgressStore) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._store = store
 
-    key: str
-    etag: str
-    size: int
-    modified: str
+    def open(self, progress: Progress, now: datetime) -> bool:
+        if progress.began is None or progress.manifest:
+            self._store.begin(progress, now)
+        return True
 
-    @property
-    def is_multipart(self) -> bool:
-        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html"""
-        return _PARTS in self.etag
+    def pages(self, progress: Progress, _window: Window) -> Iterator[Page]:
+        """Objects under ``bronze/``, up to 1,000 a page, after the key at which the pass is.
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """``position``: from where a later run goes on once this page is done."""
-
-    objects: list[Listed]
-    position: str
-
-
-def listed(s3: Any, bucket: str, position: str = "") -> Iterator[Page]:
-    """Objects under ``bronze/``, up to 1,000 a page, after the key ``position``.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-    """
-    after = {"StartAfter": position} if position else {}
-    for answer in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=BRONZE, **after):
-        if entries := answer.get("Contents"):
-            yield Page([_listed(entry) for entry in entries], str(entries[-1]["Key"]))
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        after = {"StartAfter": progress.position} if progress.position else {}
+        for answer in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=BRONZE, **after):
+            if entries := answer.get("Contents"):
+                yield Page([_listed(entry) for entry in entries], str(entries[-1]["Key"]), len(entries))
 
 
 def _listed(entry: dict[str, Any]) -> Listed:
     return Listed(entry["Key"], entry["ETag"].strip('"'), int(entry["Size"]), stamp(entry["LastModified"]))
-
-
-def stamp(moment: datetime) -> str:
-    """A time as the ledger writes it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from core.reconcile.listing import stamp
+from core.reconcile.listed import stamp
 from sluice_pipeline.dynamo.table import Table
 
 HEAD: Final = ("ledger#reconcile", "head")
@@ -18,14 +18,20 @@ _SAMPLES: Final = 20  # keys in a notice
 
 @dataclass(slots=True)
 class Progress:
-    """``position``: the last key that is done; ``done_until``: of the last whole pass, empty before the first.
+    """``began``: the moment of the pass under way, None between two; ``manifest``: of the inventory that it reads.
 
+    A pass without a manifest lists the bucket itself. ``position``: what of the list is done, as its pages say;
+    ``done_until``: of the last whole pass, None before the first. ``closed``: the manifest of the last inventory that
+    was compared or refused: no pass begins with it again. ``waiting_since``: when the first run found no inventory.
     ``found``, ``samples``: what was found and not notified yet: how many objects, and the first of their keys.
     """
 
-    began: datetime
+    began: datetime | None = None
+    manifest: str = ""
     position: str = ""
-    done_until: str = ""
+    done_until: datetime | None = None
+    closed: str = ""
+    waiting_since: datetime | None = None
     found: int = 0
     samples: list[str] = field(default_factory=list)
 
@@ -36,7 +42,7 @@ class ProgressStore:
         self._lease = lease
 
     def claim(self, now: datetime) -> Progress | None:
-        """The pass to go on with, or a new one; None while another run has the lease."""
+        """How far the last run came; None while another run has the lease."""
         item = self._update(
             "SET lease_until = :until",
             {":until": stamp(now + self._lease), ":now": stamp(now)},
@@ -44,16 +50,22 @@ class ProgressStore:
         )
         if item is None:
             return None
-        began = item.get("began") or stamp(now)
-        if "began" not in item:
-            self._update("SET began = :began", {":began": began})
         return Progress(
-            datetime.fromisoformat(began).astimezone(UTC),
+            _moment(item.get("began")),
+            str(item.get("manifest", "")),
             str(item.get("after_key", "")),
-            str(item.get("done_until", "")),
+            _moment(item.get("done_until")),
+            str(item.get("closed", "")),
+            _moment(item.get("waiting_since")),
             int(item.get("found_count", 0)),
             list(item.get("found_keys", ())),
         )
+
+    def begin(self, progress: Progress, moment: datetime, manifest: str = "") -> None:
+        """A new pass; one that was under way over another kind of list is given up."""
+        progress.began, progress.manifest, progress.position = moment, manifest, ""
+        values = {":began": stamp(moment), ":manifest": manifest}
+        self._update("SET began = :began, manifest = :manifest REMOVE after_key, waiting_since", values)
 
     def advance(self, progress: Progress, position: str, keys: Sequence[str]) -> None:
         """A page is done, and these objects of it were sent."""
@@ -67,12 +79,27 @@ class ProgressStore:
         progress.found, progress.samples = 0, []
         self._update("REMOVE found_count, found_keys", {})
 
-    def end(self, until: str) -> None:
+    def end(self, progress: Progress, until: str) -> None:
         """The pass is whole: the next one begins where its window ends."""
-        self._update("SET done_until = :until REMOVE began, after_key", {":until": until})
+        closed = {":closed": progress.manifest} if progress.manifest else {}
+        also = ", closed = :closed" if closed else ""
+        self._update(f"SET done_until = :until{also} REMOVE began, manifest, after_key", {":until": until} | closed)
+
+    def refuse(self, manifest: str) -> None:
+        """What this inventory says is not believed: the pass over it is given up, and none begins with it again."""
+        self._update("SET closed = :closed REMOVE began, manifest, after_key", {":closed": manifest})
+
+    def wait(self, progress: Progress, now: datetime) -> None:
+        """There is no inventory yet."""
+        progress.waiting_since = now
+        self._update("SET waiting_since = :now", {":now": stamp(now)})
 
     def release(self) -> None:
         self._update("REMOVE lease_until", {})
 
     def _update(self, update: str, values: dict[str, Any], condition: str = "") -> dict[str, Any] | None:
         return self._table.update(*HEAD, update, condition, values)
+
+
+def _moment(written: Any) -> datetime | None:
+    return datetime.fromisoformat(written).astimezone(UTC) if written else None

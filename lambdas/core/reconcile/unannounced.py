@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from core.reconcile.listing import Listed, stamp
+from core.reconcile.listed import Listed, stamp
 from core.reconcile.window import Window
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk

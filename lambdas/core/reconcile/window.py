@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.reconcile.listing import Listed, stamp
+from core.reconcile.listed import Listed, stamp
 
-OVERLAP: Final = timedelta(days=2)  # of a pass with the one before it: uploads that took long
+OVERLAP: Final = timedelta(days=2)  # of a pass with the one before it: uploads that took long, lists that lag behind
+_RUN: Final = timedelta(hours=1)  # for which entries of the ledger must not expire: longer than a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class Settings:
     margin: timedelta
     longest_upload: timedelta
     retention: timedelta | None
+
+    def until(self, moment: datetime) -> datetime:
+        """The end of the window of a list of that moment."""
+        return moment - self.margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +42,16 @@ class Window:
         return (self.since_multipart if one.is_multipart else self.since) <= one.modified < self.until
 
 
-def window(began: datetime, done_until: datetime | None, settings: Settings) -> Window:
-    """What a pass that began then judges; ``done_until``: the end of the window of the last whole pass.
+def window(moment: datetime, done_until: datetime | None, settings: Settings, now: datetime) -> Window:
+    """What a run at ``now`` judges of a list of that moment; ``done_until``: the end of the last whole pass's window.
 
     An entry of the ledger ends later than its object begins, so one of an object that is younger than the retention
     cannot have expired.
     """
-    forgotten = began - settings.retention if settings.retention else None
+    forgotten = now + _RUN - settings.retention if settings.retention else None
 
     def since(overlap: timedelta) -> str:
-        bounds = [moment for moment in (done_until and done_until - overlap, forgotten) if moment]
+        bounds = [bound for bound in (done_until and done_until - overlap, forgotten) if bound]
         return stamp(max(bounds)) if bounds else ""
 
-    return Window(since(OVERLAP), since(OVERLAP + settings.longest_upload), stamp(began - settings.margin))
+    return Window(since(OVERLAP), since(OVERLAP + settings.longest_upload), stamp(settings.until(moment)))

@@ -2,199 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.reconcile.listing import Listed, stamp
+from core.reconcile.listed import Listed, stamp
 from core.reconcile.window import OVERLAP, Settings, window
-from sluice_pipeline.dynamo.values import plain, typed
-from sluice_pipeline.events.notifications import Notification
 from sluice_pipeline.objects.identity import ObjectRef, Origin
-from tests.support.handlers import Context, loaded, metrics
-from tests.support.memory_dynamo import MemoryDynamo
-
-NOW = datetime.now(UTC)
-OLD = NOW - timedelta(hours=5)
-BUCKET = "bronze-b"
-SETTINGS = {"MARGIN_MINUTES": "60", "ABORT_MULTIPART_DAYS": "7", "LEDGER_RETENTION_DAYS": "0", "TIMEOUT_SECONDS": "900",
-            "LEDGER_TABLE": "ledger", "IDEMPOTENCY_TABLE": "records", "BRONZE_BUCKET": BUCKET}  # fmt: skip
-PROGRESS = ("ledger#reconcile", "head")
-
-
-class Died(BaseException):
-    """The process is gone: nothing of the function's runs after it."""
-
-
-@dataclass
-class Version:
-    etag: str
-    version_id: str = "v1"
-    modified: datetime = OLD
-    size: int = 10
-    metadata: dict[str, str] = field(default_factory=dict)
-    refused: str = ""  # HEAD's error
-
-
-class Records:
-    """The table of processed events: items by ``id``."""
-
-    def __init__(self) -> None:
-        self.items: dict[str, dict[str, Any]] = {}
-
-    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
-        ((table, request),) = RequestItems.items()
-        found = [self.items[key["id"]["S"]] for key in request["Keys"] if key["id"]["S"] in self.items]
-        return {"Responses": {table: found}}
-
-    def batch_write_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
-        for request in next(iter(RequestItems.values())):
-            item = request["PutRequest"]["Item"]
-            self.items[item["id"]["S"]] = item
-        return {}
-
-
-class World:
-    """A bucket, the two tables, ingest's queue and the topic. ``die``: before or after which call the function dies."""
-
-    def __init__(self) -> None:
-        self.bucket: dict[str, Version] = {}
-        self.ledger, self.records = MemoryDynamo(), Records()
-        self.sent: list[ObjectRef] = []
-        self.notices: list[dict[str, Any]] = []
-        self.calls = 0
-        self.die: tuple[int, str] | None = None
-        self.page = 1000
-        self.after_listing: Callable[[], None] = lambda: None
-        self.exceptions = None
-
-    # -- the services
-
-    def _call(self, work: Callable[[], Any]) -> Any:
-        number, self.calls = self.calls, self.calls + 1
-        if self.die == (number, "before"):
-            raise Died
-        answer = work()
-        if self.die == (number, "after"):
-            raise Died
-        return answer
-
-    def _table(self, request: dict[str, Any]) -> Any:
-        return self.records if "records" in request else self.ledger
-
-    def batch_get_item(self, **request: Any) -> Any:
-        return self._call(lambda: self._table(request["RequestItems"]).batch_get_item(**request))
-
-    def batch_write_item(self, **request: Any) -> Any:
-        return self._call(lambda: self._table(request["RequestItems"]).batch_write_item(**request))
-
-    def update_item(self, **request: Any) -> Any:
-        assert request["TableName"] == "ledger"
-        return self._call(lambda: self.ledger.update_item(**request))
-
-    def get_paginator(self, operation: str) -> World:
-        assert operation == "list_objects_v2"
-        return self
-
-    def paginate(self, Bucket: str, Prefix: str, StartAfter: str = "") -> Iterator[dict[str, Any]]:  # noqa: N803
-        assert Bucket == BUCKET
-        keys = sorted(key for key in self.bucket if key.startswith(Prefix) and key > StartAfter)
-        for at in range(0, len(keys), self.page):
-            found = [(key, self.bucket[key]) for key in keys[at : at + self.page]]
-            yield self._call(lambda found=found: {"Contents": [_entry(*one) for one in found]})  # type: ignore[misc]
-        if not keys:
-            yield self._call(lambda: {"KeyCount": 0})
-
-    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-        assert Bucket == BUCKET
-        self.after_listing()
-        found = self.bucket.get(Key)
-        if found is None or found.refused:
-            raise ClientError({"Error": {"Code": found.refused if found else "404"}}, "HeadObject")
-        return {"ETag": f'"{found.etag}"', "VersionId": found.version_id, "ContentLength": found.size,
-                "LastModified": found.modified, "Metadata": found.metadata}  # fmt: skip
-
-    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        assert (QueueUrl, len(Entries) <= 10) == ("http://sqs/ingest", True)
-
-        def send() -> dict[str, Any]:
-            for entry in Entries:
-                self.sent += Notification.from_json(entry["MessageBody"]).objects
-            return {"Successful": Entries}
-
-        found: dict[str, Any] = self._call(send)
-        return found
-
-    def publish(self, **request: Any) -> None:
-        self._call(lambda: self.notices.append(json.loads(request["Message"])))
-
-    # -- what tests do
-
-    def put(self, *names: str, **values: Any) -> None:
-        for name in names:
-            self.bucket[_key(name)] = Version(**{"etag": f"e.{name}"} | values)
-
-    def know(self, name: str, etag: str = "", **item: Any) -> None:
-        origin = Origin(BUCKET, _key(name), etag or f"e.{name}")
-        known = {"pk": f"object#{origin.object_id}", "sk": "object", "object_id": origin.object_id} | item
-        self.ledger.items[known["pk"], "object"] = typed({"state": "committed", "version_id": "v1"} | known)
-
-    def ingest(self) -> None:
-        """Ingest gets to its queue."""
-        for ref in self.sent:
-            self.know(ref.key.split("/", 2)[2], ref.etag, version_id=ref.version_id)
-
-    @contextmanager
-    def deployed(self, **settings: str) -> Iterator[Callable[[int], bool]]:
-        """The function over this world."""
-        clients = {"s3": self, "dynamodb": self, "sqs": self, "sns": self}
-        with loaded("core.reconcile.handler", settings=SETTINGS | settings, **clients) as module:
-            yield lambda seconds: self._invoke(module, seconds)
-
-    def _invoke(self, module: Any, seconds: int) -> bool:
-        try:
-            module.handler({}, Context(remaining_milliseconds=seconds * 1000))
-        except Died:
-            self.die = None
-            self.ledger.items.get(PROGRESS, {}).pop("lease_until", None)
-            return False
-        return True
-
-    def run(self, *, seconds: int = 900, **settings: str) -> bool:
-        """A run of the function with so many seconds; False when it died, which also ends its lease."""
-        with self.deployed(**settings) as invoke:
-            return invoke(seconds)
-
-    def clear(self) -> None:
-        """As new, under the function that is deployed over it."""
-        for one in (self.bucket, self.ledger.items, self.records.items):
-            one.clear()
-        self.sent, self.notices, self.calls = [], [], 0
-
-    @property
-    def progress(self) -> dict[str, Any]:
-        return plain(self.ledger.items[PROGRESS])
-
-    @property
-    def names(self) -> list[str]:
-        return [ref.key.split("/", 2)[2] for ref in self.sent]
-
-
-def _key(name: str) -> str:
-    return f"bronze/shipments/{name}"
-
-
-def _entry(key: str, one: Version) -> dict[str, Any]:
-    return {"Key": key, "ETag": f'"{one.etag}"', "Size": one.size, "LastModified": one.modified}
+from tests.support.handlers import metrics
+from tests.support.reconcile_world import BUCKET, NOW, OLD, Version, World, key_of
 
 
 @pytest.fixture
@@ -208,13 +28,13 @@ def test_an_object_that_no_event_announced_is_announced_as_s3_does(
     world.put("a b+c.jsonl", "known.jsonl", version_id="v7", size=12)
     world.know("known.jsonl")
     world.run()
-    assert world.sent == [ObjectRef(BUCKET, _key("a b+c.jsonl"), "v7", "e.a b+c.jsonl", 12)]
+    assert world.sent == [ObjectRef(BUCKET, key_of("a b+c.jsonl"), "v7", "e.a b+c.jsonl", 12)]
     assert world.sent[0].since == stamp(OLD)
     found = metrics(capsys.readouterr().out)
     assert (found["ObjectsCompared"], found["ObjectsUnannounced"]) == (2, 1)
     [notice] = world.notices
     assert (notice["kind"], notice["count"], notice["dataset"]) == ("object.unannounced", 1, "shipments")
-    assert notice["keys"] == [_key("a b+c.jsonl")]
+    assert notice["keys"] == [key_of("a b+c.jsonl")]
 
 
 def test_an_empty_bucket_and_one_that_is_in_the_ledger_are_quiet(world: World) -> None:
@@ -297,7 +117,7 @@ def test_of_an_object_that_was_replaced_meanwhile_the_new_one_counts(
 
 
 def test_a_copy_that_a_replay_made_is_known_by_its_origin(world: World) -> None:
-    origin = Origin(BUCKET, _key("first"), "e.first", "v1")
+    origin = Origin(BUCKET, key_of("first"), "e.first", "v1")
     world.put("copy", etag="another-2", metadata=origin.to_metadata())
     world.know("first")
     world.run()
@@ -325,14 +145,14 @@ def test_an_object_that_s3_does_not_show_is_announced_as_it_was_listed(world: Wo
     """S3 answers 400 to a HEAD without the sender's own key (SSE-C); ingest records what it could not read."""
     world.put("a", refused="400")
     world.run()
-    assert [(ref.key, ref.version_id) for ref in world.sent] == [(_key("a"), "")]
+    assert [(ref.key, ref.version_id) for ref in world.sent] == [(key_of("a"), "")]
 
 
 def test_a_missing_permission_announces_nothing_and_frees_the_lease(world: World) -> None:
     world.put("a", refused="403")
     with pytest.raises(ClientError):
         world.run()
-    world.bucket[_key("a")].refused = ""
+    world.bucket[key_of("a")].refused = ""
     world.run()
     assert world.names == ["a"]
 
@@ -414,9 +234,9 @@ def test_no_object_falls_between_two_passes(
     if visible_after > (OVERLAP + settings.longest_upload if multipart else OVERLAP):
         return  # S3 aborts such an upload
     one = Listed("bronze/a/b", "e-2" if multipart else "e", 1, stamp(written))
-    before = window(first, None, settings)
+    before = window(first, None, settings, first)
     judged = before.holds(one) and written + visible_after <= first
     second = first + gap
-    after = window(second, datetime.fromisoformat(before.until), settings)
+    after = window(second, datetime.fromisoformat(before.until), settings, second)
     old_enough = stamp(written) < after.until and written + visible_after <= second
     assert judged or not old_enough or after.holds(one)
