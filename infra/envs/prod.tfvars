@@ -19,7 +19,8 @@ event_archive_days      = 30
 
 notice_gather_seconds = 300 # a bad batch is one mail
 
-reconcile_schedule = "cron(30 2 * * ? *)" # once a day: objects whose event never came
+reconcile_source   = "inventory"        # objects whose event never came: bronze by its daily list
+reconcile_schedule = "rate(15 minutes)" # one run goes on after the other until the list is compared
 
 chunk_bytes              = 16777216 # 16 MiB
 single_chunk_limit_bytes = 67108864 # 64 MiB

@@ -15,9 +15,13 @@ locals {
   }
 
   # Days after which files below a prefix of the artifacts bucket are deleted: plans and results of replays, results of
-  # analytics jobs. Ledger, table and notices record their outcome. A bucket has one lifecycle setting, so the core makes
-  # it, also for what a branch left there before it was switched off.
-  artifacts_expire_days = { "replays/" = var.replay_keep_days, "analytics/" = var.api_job_keep_days }
+  # analytics jobs, inventories of bronze. Ledger, table and notices record their outcome. A bucket has one lifecycle
+  # setting, so the core makes it, also for what a branch left there before it was switched off.
+  artifacts_expire_days = {
+    "replays/"               = var.replay_keep_days
+    "analytics/"             = var.api_job_keep_days
+    (local.inventory_prefix) = 14 # of which the last is read, and one pass may take days
+  }
 
   # What observability watches. It is a branch too, and watches itself.
   branches = { for name, branch in local.branch_outputs : name => branch if branch != null }

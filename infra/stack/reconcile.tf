@@ -1,8 +1,15 @@
 # The net under the events: on a schedule, `reconcile` compares bronze with the ledger, and announces to ingest what no event
-# has announced.
+# has announced. What bronze has, S3 says when it is asked (listing), or once a day in files (inventory).
 
 locals {
-  reconciled = var.reconcile_schedule != null
+  reconciled  = var.reconcile_schedule != null
+  inventoried = local.reconciled && var.reconcile_source == "inventory"
+
+  # S3 writes below <prefix><source bucket>/<id>/:
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
+  inventory_prefix = "inventory/"
+  inventory_id     = "reconcile"
+  inventory_path   = "${local.inventory_prefix}${local.bucket_names["bronze"]}/${local.inventory_id}/"
 
   reconcile_timeout_seconds = 900 # Lambda's limit; a pass that takes longer is gone on with by the next run
 }
@@ -20,7 +27,7 @@ module "reconcile" {
   artifacts_dir      = var.artifacts_dir
   release            = local.release
   layers             = [module.layer["base"].arn]
-  memory_mb          = 512
+  memory_mb          = local.inventoried ? 1769 : 512 # one whole processor, for hundreds of millions of rows
   timeout_seconds    = local.reconcile_timeout_seconds
   tracing_mode       = var.tracing_mode
   log_retention_days = var.log_retention_days
@@ -37,10 +44,13 @@ module "reconcile" {
     ABORT_MULTIPART_DAYS    = tostring(var.abort_multipart_days)
     LEDGER_RETENTION_DAYS   = tostring(coalesce(var.ledger_retention_days, 0)) # 0: for ever
     TIMEOUT_SECONDS         = tostring(local.reconcile_timeout_seconds)
+    INVENTORY_BUCKET        = module.bucket["artifacts"].name
+    INVENTORY_PREFIX        = local.inventoried ? local.inventory_path : "" # empty: bronze is listed
   })
 
   permissions = concat([
     {
+      # Without it, S3 answers 403 to the HEAD of what is gone.
       sid       = "ListBronze"
       actions   = ["s3:ListBucket"]
       resources = [module.bucket["bronze"].arn]
@@ -72,7 +82,56 @@ module "reconcile" {
       actions   = ["sns:Publish"]
       resources = [module.notifications.arn]
     },
-  ], local.kms_permissions)
+    ], [for permission in [
+      {
+        sid       = "FindInventory"
+        actions   = ["s3:ListBucket"]
+        resources = [module.bucket["artifacts"].arn]
+        prefixes  = ["${local.inventory_path}*"]
+      },
+      {
+        sid       = "ReadInventory"
+        actions   = ["s3:GetObject"]
+        resources = ["${module.bucket["artifacts"].arn}/${local.inventory_path}*"]
+        prefixes  = []
+      },
+  ] : permission if local.inventoried], local.kms_permissions)
+}
+
+# CSV, because it is read row by row in constant memory; current versions, because others are in the ledger or replaced.
+resource "aws_s3_bucket_inventory" "reconcile" {
+  count = local.inventoried ? 1 : 0
+
+  bucket                   = module.bucket["bronze"].name
+  name                     = local.inventory_id
+  included_object_versions = "Current"
+  optional_fields          = ["ETag", "LastModifiedDate", "Size"]
+
+  filter {
+    prefix = "bronze/"
+  }
+
+  schedule {
+    frequency = "Daily"
+  }
+
+  destination {
+    bucket {
+      bucket_arn = module.bucket["artifacts"].arn
+      format     = "CSV"
+      prefix     = trimsuffix(local.inventory_prefix, "/")
+
+      dynamic "encryption" {
+        for_each = var.kms_key_arn[*]
+
+        content {
+          sse_kms {
+            key_id = encryption.value
+          }
+        }
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_event_rule" "reconcile" {
@@ -115,6 +174,22 @@ variable "reconcile_schedule" {
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
     condition     = var.reconcile_schedule == null ? true : can(regex("^(rate|cron)\\(.+\\)$", var.reconcile_schedule))
     error_message = "reconcile_schedule must be rate(...) or cron(...), or null."
+  }
+}
+
+variable "reconcile_source" {
+  description = <<-EOT
+    What says which objects bronze has: listing (S3's answers, 1,000 keys a call) or inventory (S3 Inventory, a list in
+    files once a day, the first within 48 hours), for buckets whose listing takes hours. With inventory each scheduled run
+    goes on for 15 minutes, and does nothing between a whole comparison and the next list, so the schedule is to be
+    rate(15 minutes).
+  EOT
+  type        = string
+  default     = "listing"
+
+  validation {
+    condition     = contains(["listing", "inventory"], var.reconcile_source)
+    error_message = "reconcile_source must be listing or inventory."
   }
 }
 

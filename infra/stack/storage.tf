@@ -27,6 +27,7 @@ module "bucket" {
   # Runs name versions of the datasets (config/), so those never expire.
   noncurrent_prefixes = each.key == "artifacts" ? concat(["functions/", "layers/"], keys(local.artifacts_expire_days)) : [""]
   expire_days         = lookup(local.expire_days, each.key, {})
+  inventory_of        = each.key == "artifacts" && local.inventoried ? { bucket = local.bucket_names["bronze"], account_id = module.notifications.account.id, prefix = local.inventory_prefix } : null
   transitions         = each.key == "bronze" && var.bronze_transition != null ? { "bronze/" = var.bronze_transition } : {}
 }
 

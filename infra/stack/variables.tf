@@ -113,7 +113,9 @@ variable "point_in_time_recovery" {
 variable "kms_key_arn" {
   description = <<-EOT
     ARN of a customer-managed KMS key for buckets and tables; null uses S3's own keys and the account's aws/dynamodb
-    key. The key's policy has to let this account's IAM policies decide.
+    key. The key's policy has to let this account's IAM policies decide, and with reconcile_source = "inventory" it lets
+    s3.amazonaws.com call kms:GenerateDataKey
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html).
   EOT
   type        = string
   default     = null

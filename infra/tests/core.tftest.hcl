@@ -497,7 +497,8 @@ variables {
   ledger_retention_days = 400
 
   notice_gather_seconds = 300
-  reconcile_schedule    = "rate(1 day)"
+  reconcile_schedule    = "rate(15 minutes)"
+  reconcile_source      = "inventory"
   observability_enabled = true
   warehouse_enabled     = true
   warehouse_ca_file     = "./tests/authority.pem"

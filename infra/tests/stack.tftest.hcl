@@ -51,6 +51,7 @@ run "bad_settings_are_refused" {
     quarantine_notice_ratio        = 1.1
     reconcile_margin_minutes       = 5
     reconcile_schedule             = "daily"
+    reconcile_source               = "table"
     region                         = "here"
     topic_kms_key_arn              = "alias/mine"
     tracing_mode                   = "On"
@@ -74,6 +75,7 @@ run "bad_settings_are_refused" {
     var.quarantine_notice_ratio,
     var.reconcile_margin_minutes,
     var.reconcile_schedule,
+    var.reconcile_source,
     var.log_level,
     var.log_retention_days,
     var.tracing_mode,

@@ -213,6 +213,7 @@ RECONCILED = {  # bronze compared with the ledger
     "aws_iam_role_policy": 1,
     "aws_lambda_function": 1,
     "aws_lambda_permission": 1,
+    "aws_s3_bucket_inventory": 1,
     "aws_s3_object": 1,
 }
 

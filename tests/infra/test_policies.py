@@ -53,6 +53,7 @@ CHECKS = "arn:aws:s3:::sluice-test-quarantine/checks/*"
 RESULTS = "arn:aws:s3:::sluice-test-artifacts/analytics/*"
 DATASETS = "arn:aws:s3:::sluice-test-artifacts/config/datasets.json"
 GLUE_LOGS = ":log-group:/aws-glue/jobs/*"
+INVENTORY = "arn:aws:s3:::sluice-test-artifacts/inventory/sluice-test-bronze/reconcile/*"
 REPLAYS = "arn:aws:s3:::sluice-test-artifacts/replays/*"
 
 
@@ -406,8 +407,8 @@ ALLOWED = {
         "dynamodb:UpdateItem": {LEDGER},
         "logs:CreateLogStream": {logs("reconcile")},
         "logs:PutLogEvents": {logs("reconcile")},
-        "s3:GetObject": {BRONZE},
-        "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze"},
+        "s3:GetObject": {BRONZE, INVENTORY},
+        "s3:ListBucket": {"arn:aws:s3:::sluice-test-bronze", "arn:aws:s3:::sluice-test-artifacts"},
         "sns:Publish": {TOPIC},
         "sqs:SendMessage": {INGEST},
     },
@@ -557,6 +558,42 @@ def test_no_principal_outside_the_account_is_let_in(mocked_resources: Resources)
     permission = mocked_resources["module.bronze_trigger.aws_lambda_permission.this"]["values"]
     assert permission["source_account"] == "123456789012"
     assert permission["source_arn"] == "arn:aws:s3:::sluice-test-bronze"
+
+
+def test_s3_may_write_the_inventory_of_bronze_and_reconcile_read_it(mocked_resources: Resources) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html"""
+    [(address, let_in)] = [
+        (address, one)
+        for address, one in statements(mocked_resources, "aws_s3_bucket_policy")
+        if one["Effect"] == "Allow"
+    ]
+    assert 'bucket["artifacts"]' in address
+    assert let_in == {
+        "Sid": "TakeInventory",
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::sluice-test-artifacts/inventory/*",
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": "arn:aws:s3:::sluice-test-bronze"},
+            "StringEquals": {"aws:SourceAccount": "123456789012"},
+        },
+    }
+    [finding] = [
+        one["Condition"]
+        for address, one in statements(mocked_resources, "aws_iam_role_policy")
+        if address.startswith("module.reconcile[0].") and one["Sid"] == "FindInventory"
+    ]
+    assert finding == {"StringLike": {"s3:prefix": ["inventory/sluice-test-bronze/reconcile/*"]}}
+    configuration = mocked_resources["aws_s3_bucket_inventory.reconcile[0]"]["values"]
+    assert (configuration["bucket"], configuration["name"]) == ("sluice-test-bronze", "reconcile")
+    assert set(configuration["optional_fields"]) == {"ETag", "LastModifiedDate", "Size"}
+    [destination] = configuration["destination"][0]["bucket"]
+    assert (destination["bucket_arn"], destination["format"], destination["prefix"]) == (
+        "arn:aws:s3:::sluice-test-artifacts", "CSV", "inventory"
+    )  # fmt: skip
+    expiring = mocked_resources['module.bucket["artifacts"].aws_s3_bucket_lifecycle_configuration.this']["values"]
+    assert {one["id"] for one in expiring["rule"]} >= {"expire-inventory", "expire-noncurrent-inventory"}
 
 
 def test_eventbridge_may_publish_to_the_topic_without_a_condition(mocked_resources: Resources) -> None:

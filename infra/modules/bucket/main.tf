@@ -52,7 +52,7 @@ resource "aws_s3_bucket_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid       = "DenyPlainHttp"
       Effect    = "Deny"
       Principal = "*"
@@ -61,7 +61,18 @@ resource "aws_s3_bucket_policy" "this" {
       Action    = "s3:*"
       Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+      }], [for source in var.inventory_of[*] : {
+      # https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html; ACLs are off, so none is demanded.
+      Sid       = "TakeInventory"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = "s3:PutObject"
+      Resource  = "${aws_s3_bucket.this.arn}/${source.prefix}*"
+      Condition = {
+        ArnEquals    = { "aws:SourceArn" = "arn:${split(":", aws_s3_bucket.this.arn)[1]}:s3:::${source.bucket}" }
+        StringEquals = { "aws:SourceAccount" = source.account_id }
+      }
+    }])
   })
 }
 

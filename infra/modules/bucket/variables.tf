@@ -69,3 +69,14 @@ variable "abort_multipart_days" {
     error_message = "abort_multipart_days must be a whole number of days, at least 1."
   }
 }
+
+variable "inventory_of" {
+  description = "Whose lists S3 may write into this bucket (S3 Inventory): a bucket, its account, and the prefix for them; null: none."
+  type        = object({ bucket = string, account_id = string, prefix = string })
+  default     = null
+
+  validation {
+    condition     = var.inventory_of == null ? true : endswith(var.inventory_of.prefix, "/")
+    error_message = "inventory_of.prefix must end in /."
+  }
+}

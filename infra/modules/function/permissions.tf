@@ -84,12 +84,14 @@ resource "aws_iam_role_policy" "this" {
       local.network_statements,
       local.on_failure_statements,
       local.any_statements,
-      [for statement in var.permissions : {
+      [for statement in var.permissions : merge({
         Sid      = statement.sid
         Effect   = "Allow"
         Action   = statement.actions
         Resource = statement.resources
-      }],
+        }, {
+        for key, value in { Condition = { StringLike = { "s3:prefix" = statement.prefixes } } } : key => value if length(statement.prefixes) > 0
+      })],
     )
   })
 }

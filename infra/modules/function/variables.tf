@@ -155,11 +155,12 @@ variable "searches_logs_of" {
 }
 
 variable "permissions" {
-  description = "What the function may call besides its own logs: actions on resources, each named in full."
+  description = "What the function may call besides its own logs: actions on resources, each named in full; `prefixes` are those that it may list of a bucket, all when left out."
   type = list(object({
     sid       = string
     actions   = list(string)
     resources = list(string)
+    prefixes  = optional(list(string), [])
   }))
   default = []
 

@@ -4,6 +4,7 @@ With SLUICE_IAM=enforce a delivery that no policy allows is refused; otherwise t
 A delivery with a role is the role's call, which `sluice_ext.iam.gateway` judges.
 
 S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+S3 Inventory: https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html
 EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 SNS to SQS: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
 CloudWatch to SNS: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
@@ -125,6 +126,10 @@ def _context(service: str, source: str, account: str, plain: bool, caller: princ
     }
     if not plain:
         context |= {"aws:sourcearn": source, "aws:sourceaccount": account}
+    if service == "s3":
+        # Of an inventory, which hands its files to the bucket's owner:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html
+        context["s3:x-amz-acl"] = "bucket-owner-full-control"
     if service == "cloudwatch":
         # The default policy of a topic asks for it, and alarms of the account arrive with that.
         context["aws:sourceowner"] = account

@@ -12,7 +12,7 @@ from localstack.services.s3.models import S3DeleteMarker
 from localstack.services.s3.provider import S3Provider
 
 from sluice_ext.patching import replace
-from sluice_ext.s3 import at_rest, etags, limits, listing, notifications, presigned, sequence
+from sluice_ext.s3 import at_rest, etags, inventory, limits, listing, notifications, presigned, sequence
 from sluice_ext.s3.sequence import SEQUENCE
 from sluice_ext.s3.storage import Store
 
@@ -57,6 +57,18 @@ class Provider(S3Provider):  # type: ignore[misc]
 
     def list_object_versions(self, context: Any, bucket: str, **request: Any) -> Any:
         return listing.list_object_versions(self._get_cross_account_bucket(context, bucket)[1], request)
+
+    def put_bucket_inventory_configuration(
+        self, context: Any, bucket: str, id: str, inventory_configuration: Any, **kwargs: Any
+    ) -> None:
+        self._get_cross_account_bucket(context, bucket)
+        inventory.check(id, inventory_configuration)
+        super().put_bucket_inventory_configuration(context, bucket, id, inventory_configuration, **kwargs)
+        inventory.set_up(bucket, id)
+
+    def delete_bucket_inventory_configuration(self, context: Any, bucket: str, id: str, **kwargs: Any) -> None:
+        super().delete_bucket_inventory_configuration(context, bucket, id, **kwargs)
+        inventory.cancel(bucket, id)
 
     def _demand(self, context: Any, bucket: str, key: str, condition: str) -> None:
         """Raises NoSuchKey, or PreconditionFailed when the current version has another ETag."""

@@ -28,6 +28,7 @@ _AFTER_SERVICES = {
     "events": ("sluice_ext.delivery.async_events", "QUEUES"),
     "event deliveries": ("sluice_ext.events.deliveries", "PENDING"),
     "schedules": ("sluice_ext.scheduler.firing", "SAVED"),
+    "inventories": ("sluice_ext.s3.inventory", "SAVED"),
     "crawlers": ("sluice_ext.glue.crawlers.schedules", "SAVED"),
 }
 
