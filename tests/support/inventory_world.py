@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
@@ -32,9 +31,7 @@ class InventoryWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.lists: dict[str, bytes] = {}
-
-    def deployed(self, **settings: str) -> AbstractContextManager[Any]:
-        return super().deployed(**{"INVENTORY_BUCKET": LISTS, "INVENTORY_PREFIX": PREFIX} | settings)
+        self.settings = {"INVENTORY_BUCKET": LISTS, "INVENTORY_PREFIX": PREFIX}
 
     def clear(self) -> None:
         super().clear()
@@ -42,9 +39,9 @@ class InventoryWorld(World):
 
     # -- S3
 
-    def paginate(self, Bucket: str, Prefix: str, **request: Any) -> Iterator[dict[str, Any]]:  # noqa: N803
+    def paginate(self, Bucket: str, Prefix: str, StartAfter: str = "", **request: Any) -> Iterator[dict[str, Any]]:  # noqa: N803
         if Bucket == BUCKET:
-            yield from super().paginate(Bucket, Prefix, **request)
+            yield from super().paginate(Bucket, Prefix, StartAfter)
             return
         assert (Bucket, Prefix, request) == (LISTS, PREFIX, {"Delimiter": "/"})
         names = {key.removeprefix(Prefix).split("/")[0] + "/" for key in self.lists if key.startswith(Prefix)}

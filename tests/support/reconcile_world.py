@@ -69,6 +69,7 @@ class World:
         self.die: tuple[int, str] | None = None
         self.page = 1000
         self.after_listing: Callable[[], None] = lambda: None
+        self.settings: dict[str, str] = {}
         self.exceptions = None
 
     # -- the services
@@ -99,7 +100,7 @@ class World:
         assert operation == "list_objects_v2"
         return self
 
-    def paginate(self, Bucket: str, Prefix: str, StartAfter: str = "") -> Iterator[dict[str, Any]]:  # noqa: N803
+    def paginate(self, Bucket: str, Prefix: str, StartAfter: str = "", **_: Any) -> Iterator[dict[str, Any]]:  # noqa: N803
         assert Bucket == BUCKET
         keys = sorted(key for key in self.bucket if key.startswith(Prefix) and key > StartAfter)
         for at in range(0, len(keys), self.page):
@@ -151,7 +152,7 @@ class World:
     def deployed(self, **settings: str) -> Iterator[Callable[[int], bool]]:
         """The function over this world."""
         clients = {"s3": self, "dynamodb": self, "sqs": self, "sns": self}
-        with loaded("core.reconcile.handler", settings=SETTINGS | settings, **clients) as module:
+        with loaded("core.reconcile.handler", settings=SETTINGS | self.settings | settings, **clients) as module:
             yield lambda seconds: self._invoke(module, seconds)
 
     def _invoke(self, module: Any, seconds: int) -> bool:

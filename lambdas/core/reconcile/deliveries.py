@@ -28,7 +28,7 @@ _NOT_A_MANIFEST: Final = (ValueError, KeyError, TypeError, AttributeError, Arith
 
 
 class InventoryRefusedError(Exception):
-    """The delivery is damaged, of another bucket, or in a form that is not read here: the pass over it is given up."""
+    """The delivery is damaged, of another bucket, or in a form that is not read here: the pass over it ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class ProgressStore:
         )
 
     def begin(self, progress: Progress, moment: datetime, manifest: str = "") -> None:
-        """A new pass; one that was under way over another kind of list is given up."""
+        """A new pass; one that was under way over another kind of list is dropped."""
         progress.began, progress.manifest, progress.position = moment, manifest, ""
         values = {":began": stamp(moment), ":manifest": manifest}
         self._update("SET began = :began, manifest = :manifest REMOVE after_key, waiting_since", values)
@@ -86,7 +86,7 @@ class ProgressStore:
         self._update(f"SET done_until = :until{also} REMOVE began, manifest, after_key", {":until": until} | closed)
 
     def refuse(self, manifest: str) -> None:
-        """What this inventory says is not believed: the pass over it is given up, and none begins with it again."""
+        """What this inventory says is not believed: the pass over it is dropped, and none begins with it again."""
         self._update("SET closed = :closed REMOVE began, manifest, after_key", {":closed": manifest})
 
     def wait(self, progress: Progress, now: datetime) -> None:
