@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from core.reconcile.deliveries import Deliveries
+from core.reconcile.deliveries import DataFile, Deliveries, InventoryRefusedError
 from core.reconcile.inventory import Inventory
 from core.reconcile.progress import Progress
 from core.reconcile.window import Window
+from tests.support.actor import Actor
 from tests.support.engine_harness import Engine
 from tests.support.schedules import Clock
 
@@ -163,6 +164,39 @@ def test_a_list_of_current_versions_is_delivered_at_midnight_and_reconcile_reads
     found = {one.key: (one.etag, one.size) for page in pages for one in page.objects}
     heads = {key: listed.s3.head_object(Bucket=listed.source, Key=key) for key in KEYS}
     assert found == {key: (head["ETag"].strip('"'), head["ContentLength"]) for key, head in heads.items()}
+
+    with pytest.raises(InventoryRefusedError, match="is gone"):
+        list(deliveries.blocks(DataFile(f"{listed.path}data/expired.csv.gz", 9, "")))
+
+
+def test_a_function_that_may_list_and_read_below_the_lists_only_finds_what_it_needs(
+    engine: Engine, night: Night
+) -> None:
+    """Its GET of what is gone is answered 403, for no GET meets a condition on a prefix; the list says that it is gone.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    listed = night.made["current"]
+    bucket = f"arn:aws:s3:::{listed.target}"
+    only = {"StringLike": {"s3:prefix": [f"{listed.path}*"]}}
+    actor = Actor(
+        engine,
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket, "Condition": only},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{bucket}/{listed.path}*"},
+    )
+    keys = listed.lists()
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("s3", "list_objects_v2", {"Bucket": listed.target, "Prefix": listed.path, "Delimiter": "/"}),
+        ("s3", "list_objects_v2", {"Bucket": listed.target, "Prefix": f"{listed.path}data/gone"}),
+        ("s3", "get_object", {"Bucket": listed.target, "Key": keys[0], "Range": "bytes=0-9"}),
+        ("s3", "get_object", {"Bucket": listed.target, "Key": f"{listed.path}data/gone", "Range": "bytes=0-9"}),
+        ("s3", "list_objects_v2", {"Bucket": listed.target}),
+        ("s3", "list_objects_v2", {"Bucket": listed.target, "Prefix": "functions/"}),
+        ("s3", "get_object", {"Bucket": listed.target, "Key": "functions/x.zip"}),
+    ]
+    answers = actor.does(*calls)
+    assert answers[:3] == ["ok"] * 3
+    assert [answer[:2] for answer in answers[3:]] == [["AccessDenied", 403]] * 4
 
 
 def test_a_list_of_all_versions_has_those_and_the_delete_markers(night: Night) -> None:

@@ -26,6 +26,24 @@ def received(keeper: Keeper, queue: Queue) -> list[str]:
     return found
 
 
+def inventory_of(keeper: Keeper, bucket: str) -> None:
+    """A daily inventory, which a midnight after the restart delivers, too."""
+    keeper.client("s3").create_bucket(Bucket=bucket)
+    policy = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "s3:PutObject",
+              "Resource": f"arn:aws:s3:::{bucket}/*"}  # fmt: skip
+    keeper.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [policy]}))
+    configuration = {
+        "Id": "daily",
+        "IsEnabled": True,
+        "IncludedObjectVersions": "Current",
+        "Schedule": {"Frequency": "Daily"},
+        "Destination": {"S3BucketDestination": {"Bucket": f"arn:aws:s3:::{bucket}", "Format": "CSV"}},
+    }
+    keeper.client("s3").put_bucket_inventory_configuration(
+        Bucket=bucket, Id="daily", InventoryConfiguration=configuration
+    )
+
+
 def test_schedules_groups_and_tokens_survive_with_their_next_time(keeper: Keeper) -> None:
     schedules, to = Schedules(keeper.engine), Queue(keeper.engine)
     arn = schedules.api.create_schedule_group(Name="g", Tags=[{"Key": "a", "Value": "b"}])["ScheduleGroupArn"]
@@ -35,6 +53,7 @@ def test_schedules_groups_and_tokens_survive_with_their_next_time(keeper: Keeper
     eventually(lambda: to.depth()[0] == 1, 10, "the rate's first")
     first = datetime.strptime(received(keeper, to)[0], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     before = schedules.api.get_schedule(Name="yearly", GroupName="g")
+    inventory_of(keeper, "listed")
     keeper.again()
     schedules = Schedules(keeper.engine)
     after = schedules.api.get_schedule(Name="yearly", GroupName="g")
@@ -44,6 +63,8 @@ def test_schedules_groups_and_tokens_survive_with_their_next_time(keeper: Keeper
     assert received(keeper, to) == []
     schedules.clock.to(first + timedelta(days=9))
     assert received(keeper, to) == [stamp(first + timedelta(days=5))]
+    lists = keeper.client("s3").list_objects_v2(Bucket="listed", Prefix="listed/daily/")["Contents"]
+    assert [one["Key"] for one in lists if one["Key"].endswith("/manifest.json")]
     year = schedules.clock.now().year + 1
     schedules.api.delete_schedule(Name="rate")
     schedules.clock.to(datetime(year, 1, 1, 0, 1, tzinfo=UTC))
