@@ -118,7 +118,7 @@ resource "aws_s3_bucket_inventory" "reconcile" {
   destination {
     bucket {
       bucket_arn = module.bucket["artifacts"].arn
-      account_id = module.notifications.account.id # so that nobody else's bucket of this name has the lists
+      account_id = module.notifications.account.id # a bucket of this name in another account gets no list
       format     = "CSV"
       prefix     = trimsuffix(local.inventory_prefix, "/")
 
