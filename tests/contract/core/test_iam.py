@@ -259,20 +259,19 @@ def test_who_gives_glue_a_role_must_be_allowed_to_pass_it(engine: Engine) -> Non
 
 
 def test_metrics_are_published_in_the_namespace_that_a_condition_names(engine: Engine) -> None:
-    own = {"StringEquals": {"cloudwatch:namespace": "own"}}
+    end = uuid.uuid4().hex[:8]
+    names = [f"{name}-{end}" for name in ("own", "Own", "other")]
+    own = {"StringEquals": {"cloudwatch:namespace": names[0]}}
     actor = Actor(engine, {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own})
     data = [{"MetricName": "m", "Value": 1.0}]
     answers = actor.does(
-        *(
-            ("cloudwatch", "put_metric_data", {"Namespace": name, "MetricData": data})
-            for name in ("own", "Own", "other")
-        )
+        *(("cloudwatch", "put_metric_data", {"Namespace": name, "MetricData": data}) for name in names)
     )
     assert answers[0] == "ok"
     assert [answer[0] for answer in answers[1:]] == ["AccessDeniedException"] * 2, answers
-    metrics = engine.client("cloudwatch").list_metrics()["Metrics"]
-    assert {one["Namespace"] for one in metrics} & {"own", "Own", "other"} == {"own"}
+    pages = engine.client("cloudwatch").get_paginator("list_metrics").paginate()
+    assert {one["Namespace"] for page in pages for one in page["Metrics"]} & set(names) == {names[0]}
     _, record = call(engine, "GET", "roles")
     uses = [use for use in record["roles"][actor.arn] if use["action"] == "cloudwatch:PutMetricData"]
     refused = {use["keys"]["cloudwatch:namespace"]: use["refused"] for use in uses}
-    assert refused == {"Own": 1, "other": 1, "own": 0}
+    assert refused == dict(zip(names, (0, 1, 1), strict=True))

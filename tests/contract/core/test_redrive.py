@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.engine_harness import Engine, Function, eventually
+from tests.support.engine_harness import ROLE, Engine, Function, eventually
 
-ROLE = "arn:aws:iam::000000000000:role/any"
 FLAKY = """
 import boto3, os
 def handler(event, context):

@@ -224,6 +224,8 @@ def test_a_command_of_the_documents_works(
     if "$OBJECT" in command:
         about = "withheld" if "sluice quality" in command else "broken"
         variables["OBJECT"] = request.getfixturevalue(about).object_id
+    if "$KEY" in command:
+        variables["KEY"] = request.getfixturevalue("broken").ref.key
     if "sluice checkins" in command:
         variables["RUN"] = request.getfixturevalue("checkin_run")
     if " dlq " in command:
@@ -276,7 +278,8 @@ def test_env_serves_any_client(stack: Stack, instance: Instance) -> None:
 def test_terraform_by_hand_shares_the_state_of_the_deployment(stack: Stack, instance: Instance) -> None:
     del stack  # deployed
     given = {} if RUNNING else TEST_VARS
-    session = " ".join(f"-var {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in given.items())
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    session = " ".join(f"-var {shlex.quote(f'{name}={text}')}" for name, text in texts.items())
     apply, plan = (command for command in commands("README.md") if command.startswith("tflocal"))
     done = shell(instance, f"cd infra/stack\n{apply} -auto-approve {session}\n{plan} {session}")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

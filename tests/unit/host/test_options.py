@@ -53,6 +53,7 @@ ONLY_WITH: dict[tuple[str, str], list[list[str]]] = {
     ("compact", "day"): [["--day", "2026-03-01", "--show", "x"]],
     ("quality docs", "limit"): [["docs", "x", "--limit", "3"]],
     ("quality docs", "run"): [["docs", "--run", "3"]],
+    ("plan", "adopt"): [["--adopt"]],
     ("taxi status", "limit"): [["status", "2024-09-1", "--limit", "3"]],
 }
 """Options that have an effect with others only: the calls that would ignore them, which are wrong use."""
