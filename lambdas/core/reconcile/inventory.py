@@ -52,9 +52,12 @@ class Inventory:
             return True
         newest = self._deliveries.newest(now)
         if newest is None:
-            if progress.waiting_since is None:
-                self._store.wait(progress, now)
-            return _late(now - (progress.waiting_since or now))
+            since = progress.waiting_since
+            if since is None:
+                # All that were read may have expired.
+                since = (progress.done_until if progress.closed else None) or now
+                self._store.wait(since)
+            return _late(now - since)
         if newest.manifest == progress.closed:
             return _late(now - newest.moment)
         progress.manifest = newest.manifest  # which is refused when it cannot be read

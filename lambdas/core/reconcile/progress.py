@@ -22,7 +22,7 @@ class Progress:
 
     A pass without a manifest lists the bucket itself. ``position``: what of the list is done, as its pages say;
     ``done_until``: of the last whole pass, None before the first. ``closed``: the manifest of the last inventory that
-    was compared or refused: no pass begins with it again. ``waiting_since``: when the first run found no inventory.
+    was compared or refused: no pass begins with it again. ``waiting_since``: since when there is no inventory.
     ``found``, ``samples``: what was found and not notified yet: how many objects, and the first of their keys.
     """
 
@@ -89,10 +89,9 @@ class ProgressStore:
         """What this inventory says is not believed: the pass over it is dropped, and none begins with it again."""
         self._update("SET closed = :closed REMOVE began, manifest, after_key", {":closed": manifest})
 
-    def wait(self, progress: Progress, now: datetime) -> None:
-        """There is no inventory yet."""
-        progress.waiting_since = now
-        self._update("SET waiting_since = :now", {":now": stamp(now)})
+    def wait(self, since: datetime) -> None:
+        """There is no inventory."""
+        self._update("SET waiting_since = :since", {":since": stamp(since)})
 
     def release(self) -> None:
         self._update("REMOVE lease_until", {})

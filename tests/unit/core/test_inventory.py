@@ -143,6 +143,16 @@ def test_a_list_that_is_late_is_compared_and_then_an_error(
     assert "lease_until" not in world.progress
 
 
+def test_lists_that_have_all_expired_are_late_by_the_last_one(world: InventoryWorld) -> None:
+    world.put("a", modified=NOW - timedelta(days=20))
+    world.deliver(created=CREATED - timedelta(days=15))
+    world.run()
+    world.lists.clear()
+    for _ in range(2):
+        with pytest.raises(Exception, match="for 15 days"):
+            world.run()
+
+
 def test_an_object_that_came_after_the_list_or_shortly_before_is_left_to_the_next_one(world: InventoryWorld) -> None:
     world.put("young", modified=CREATED - timedelta(minutes=30))
     world.put("a")
