@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import Any
 
-from tests.support.engine_harness import Engine, eventually
+from tests.support.engine_harness import ROLE, Engine, eventually
 
 DATA = {
     "one": [{"n": 1, "a b*": 7}],
@@ -42,7 +42,7 @@ def test_a_path_that_may_have_several_matches_gives_a_list_of_one_or_none_too(en
     }
     machine = states.create_state_machine(
         name=f"paths-{uuid.uuid4().hex[:8]}",
-        roleArn="arn:aws:iam::000000000000:role/any",
+        roleArn=ROLE,
         definition=json.dumps({"StartAt": "Paths", "States": {"Paths": task}}),
     )["stateMachineArn"]
     arn = states.start_execution(stateMachineArn=machine, input=json.dumps(DATA))["executionArn"]

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from tests.support.engine_harness import Engine, Function, Queue, eventually, throughout
+from tests.support.engine_harness import ROLE, Engine, Function, Queue, eventually, throughout
 
 SLOW = "import time\ndef handler(event, context):\n    time.sleep(6)\n    raise RuntimeError('too late')\n"
 
@@ -25,7 +25,7 @@ def test_an_execution_that_is_stopped_in_mid_task_is_aborted_at_once_and_for_goo
     }
     machine = states.create_state_machine(
         name=name,
-        roleArn="arn:aws:iam::000000000000:role/any",
+        roleArn=ROLE,
         definition=json.dumps({"StartAt": "Slow", "States": {"Slow": task}}),
     )["stateMachineArn"]
     pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [machine], "status": ["ABORTED", "FAILED"]}}
@@ -59,7 +59,7 @@ def test_an_execution_that_is_stopped_while_it_waits_for_a_token_has_the_abort_i
     }
     machine = states.create_state_machine(
         name=f"token-{uuid.uuid4().hex[:8]}",
-        roleArn="arn:aws:iam::000000000000:role/any",
+        roleArn=ROLE,
         definition=json.dumps({"StartAt": "Wait", "States": {"Wait": task}}),
     )["stateMachineArn"]
     arn = states.start_execution(stateMachineArn=machine)["executionArn"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.engine_harness import Engine, eventually
+from tests.support.engine_harness import ROLE, Engine, eventually
 from tests.support.state_keeper import Keeper
 
 ENDLESS = "select count(*) from unnest(sequence(1, 100000000)) as a(x) cross join unnest(sequence(1, 100000)) as b(y)"
@@ -296,10 +296,7 @@ def test_queries_and_work_groups_survive_a_restart_and_one_that_ran_has_failed(k
 
 
 def test_step_functions_wait_for_a_query_and_fail_with_it(athena: Athena) -> None:
-    states, iam = athena.engine.client("stepfunctions"), athena.engine.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName=athena.name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    states = athena.engine.client("stepfunctions")
     task = {
         "Type": "Task",
         "Resource": "arn:aws:states:::athena:startQueryExecution.sync",
@@ -310,7 +307,7 @@ def test_step_functions_wait_for_a_query_and_fail_with_it(athena: Athena) -> Non
         "End": True,
     }
     definition = json.dumps({"StartAt": "Ask", "States": {"Ask": task}})
-    machine = states.create_state_machine(name=athena.name, definition=definition, roleArn=role)["stateMachineArn"]
+    machine = states.create_state_machine(name=athena.name, definition=definition, roleArn=ROLE)["stateMachineArn"]
 
     def end(sql: str) -> Any:
         started = states.start_execution(stateMachineArn=machine, input=json.dumps({"sql": sql}))["executionArn"]
