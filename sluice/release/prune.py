@@ -85,10 +85,10 @@ def _pruned(client: Any, name: str, key: str, report: Report) -> list[str]:
             try:
                 client.delete_function(FunctionName=name, Qualifier=version)
             except ClientError as error:
-                if code_of(error) not in (_REFUSED, _GONE):
-                    raise
                 if code_of(error) == _REFUSED:
                     continue
+                if code_of(error) != _GONE:
+                    raise
             gone.append(version)
     except ClientError as error:
         if code_of(error) != _GONE:

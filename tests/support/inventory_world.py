@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 
 from botocore.exceptions import ClientError
 
-from core.reconcile.listed import stamp
+from sluice_pipeline.runtime.clock import written
 from tests.support.reconcile_world import BUCKET, NOW, World
 
 LISTS = "lists"
@@ -72,7 +72,7 @@ class InventoryWorld(World):
         """What a list of the bucket has now."""
         return [
             {"Bucket": BUCKET, "Key": quote_plus(key, safe="/"), "Size": str(one.size),
-             "LastModifiedDate": stamp(one.modified), "ETag": one.etag}
+             "LastModifiedDate": written(one.modified), "ETag": one.etag}
             for key, one in sorted(self.bucket.items())
         ]  # fmt: skip
 

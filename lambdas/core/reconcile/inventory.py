@@ -16,10 +16,11 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from core.reconcile.deliveries import DataFile, Deliveries, InventoryRefusedError
-from core.reconcile.listed import Listed, Page, stamp
+from core.reconcile.listed import Listed, Page
 from core.reconcile.progress import Progress, ProgressStore
 from core.reconcile.window import Window
 from sluice_pipeline.objects.keys import BRONZE
+from sluice_pipeline.runtime.clock import written
 from sluice_pipeline.runtime.telemetry import measure
 
 LATE: Final = timedelta(days=3)  # S3 delivers daily, the first time within 48 hours
@@ -130,7 +131,7 @@ class _Rows:
             raise ValueError(f"a row is not one of {self._width} fields about {self._source}")
         modified = row[self._modified]
         if not _STAMP.fullmatch(modified):
-            modified = stamp(datetime.fromisoformat(modified))
+            modified = written(datetime.fromisoformat(modified))
         if not self._window.since_multipart <= modified < self._window.until:
             return None
         if self._says(row, self._latest, "false") or self._says(row, self._deleted, "true"):

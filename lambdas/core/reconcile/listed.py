@@ -1,7 +1,6 @@
 """What lists of bronze say of its objects, in the form in which passes compare them with the ledger."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 _PARTS: Final = "-"  # and their number end the ETag of a multipart upload
@@ -29,8 +28,3 @@ class Page:
     objects: list[Listed]
     position: str
     seen: int
-
-
-def stamp(moment: datetime) -> str:
-    """A time as the ledger writes it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from core.reconcile.listed import Listed, Page, stamp
+from core.reconcile.listed import Listed, Page
 from core.reconcile.progress import Progress, ProgressStore
 from core.reconcile.window import Window
 from sluice_pipeline.objects.keys import BRONZE
+from sluice_pipeline.runtime.clock import written
 
 
 class Listing:
@@ -35,4 +36,4 @@ class Listing:
 
 
 def _listed(entry: dict[str, Any]) -> Listed:
-    return Listed(entry["Key"], entry["ETag"].strip('"'), int(entry["Size"]), stamp(entry["LastModified"]))
+    return Listed(entry["Key"], entry["ETag"].strip('"'), int(entry["Size"]), written(entry["LastModified"]))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from core.reconcile.listed import stamp
 from sluice_pipeline.dynamo.table import Table
+from sluice_pipeline.runtime.clock import written
 
 HEAD: Final = ("ledger#reconcile", "head")
 _SAMPLES: Final = 20  # keys in a notice
@@ -45,7 +45,7 @@ class ProgressStore:
         """How far the last run came; None while another run has the lease."""
         item = self._update(
             "SET lease_until = :until",
-            {":until": stamp(now + self._lease), ":now": stamp(now)},
+            {":until": written(now + self._lease), ":now": written(now)},
             "attribute_not_exists(lease_until) OR lease_until < :now",
         )
         if item is None:
@@ -64,7 +64,7 @@ class ProgressStore:
     def begin(self, progress: Progress, moment: datetime, manifest: str = "") -> None:
         """A new pass; one that was under way over another kind of list is dropped."""
         progress.began, progress.manifest, progress.position = moment, manifest, ""
-        values = {":began": stamp(moment), ":manifest": manifest}
+        values = {":began": written(moment), ":manifest": manifest}
         self._update("SET began = :began, manifest = :manifest REMOVE after_key, waiting_since", values)
 
     def advance(self, progress: Progress, position: str, keys: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ class ProgressStore:
 
     def wait(self, since: datetime) -> None:
         """There is no inventory."""
-        self._update("SET waiting_since = :since", {":since": stamp(since)})
+        self._update("SET waiting_since = :since", {":since": written(since)})
 
     def release(self) -> None:
         self._update("REMOVE lease_until", {})

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from core.reconcile.listed import Listed, stamp
+from core.reconcile.listed import Listed
 from core.reconcile.window import Window
 from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.ledger.items import OBJECT_SK, State, object_pk
 from sluice_pipeline.objects.identity import ObjectRef, Origin
 from sluice_pipeline.objects.passed_over import PassedOver
+from sluice_pipeline.runtime.clock import written
 from sluice_pipeline.runtime.errors import code_of
 
 _THREADS: Final = 8
@@ -72,7 +73,7 @@ class Finder:
                 raise
             ref = ObjectRef(self._bucket, one.key, "", one.etag, one.size, one.modified)
             return Unannounced(ref, ref.as_origin())
-        etag, modified = head["ETag"].strip('"'), stamp(head["LastModified"])
+        etag, modified = head["ETag"].strip('"'), written(head["LastModified"])
         ref = ObjectRef(self._bucket, one.key, head.get("VersionId", ""), etag, int(head["ContentLength"]), modified)
         return Unannounced(ref, Origin.from_metadata(head.get("Metadata", {})) or ref.as_origin())
 

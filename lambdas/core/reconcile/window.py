@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.reconcile.listed import Listed, stamp
+from core.reconcile.listed import Listed
+from sluice_pipeline.runtime.clock import written
 
 OVERLAP: Final = timedelta(days=2)  # of a pass with the one before it: uploads that took long, lists that lag behind
 _RUN: Final = timedelta(hours=1)  # for which entries of the ledger must not expire: longer than a run
@@ -52,6 +53,6 @@ def window(moment: datetime, done_until: datetime | None, settings: Settings, no
 
     def since(overlap: timedelta) -> str:
         bounds = [bound for bound in (done_until and done_until - overlap, forgotten) if bound]
-        return stamp(max(bounds)) if bounds else ""
+        return written(max(bounds)) if bounds else ""
 
-    return Window(since(OVERLAP), since(OVERLAP + settings.longest_upload), stamp(settings.until(moment)))
+    return Window(since(OVERLAP), since(OVERLAP + settings.longest_upload), written(settings.until(moment)))

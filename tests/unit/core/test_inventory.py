@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from core.reconcile import deliveries, inventory
 from core.reconcile.deliveries import DataFile, Deliveries
 from core.reconcile.inventory import Inventory
-from core.reconcile.listed import stamp
 from core.reconcile.progress import Progress
 from core.reconcile.window import Window
 from sluice_pipeline.objects.identity import ObjectRef
+from sluice_pipeline.runtime import clock
 from tests.support.handlers import metrics
 from tests.support.inventory_world import COLUMNS, CREATED, PREFIX, InventoryWorld, packed
 from tests.support.reconcile_world import BUCKET, NOW, OLD, key_of
@@ -62,7 +62,7 @@ def test_what_is_in_the_list_and_not_in_the_ledger_is_announced_as_s3_does(
     assert (found["ObjectsCompared"], found["ObjectsUnannounced"]) == (2, 1)
     assert 7200 <= found["InventoryAgeSeconds"] < 7200 + 600
     assert [(one["count"], one["keys"]) for one in world.notices] == [(1, [key_of(ODD)])]
-    assert world.progress["done_until"] == stamp(CREATED - timedelta(minutes=60))
+    assert world.progress["done_until"] == clock.written(CREATED - timedelta(minutes=60))
     world.ingest()
     world.run()
     assert len(world.sent) == 1
@@ -120,7 +120,7 @@ def test_nothing_is_judged_before_a_list_came_and_late_ones_are_an_error(
     world.run()
     assert (world.sent, world.progress["waiting_since"]) == ([], waiting)
     assert metrics(capsys.readouterr().out)["InventoryAgeSeconds"] < 600
-    world.ledger.items["ledger#reconcile", "head"]["waiting_since"] = {"S": stamp(NOW - timedelta(days=4))}
+    world.ledger.items["ledger#reconcile", "head"]["waiting_since"] = {"S": clock.written(NOW - timedelta(days=4))}
     with pytest.raises(Exception, match="no inventory that can be read for 4 days"):
         world.run()
     assert metrics(capsys.readouterr().out)["InventoryAgeSeconds"] >= 4 * 86_400
@@ -217,7 +217,7 @@ def test_an_empty_list_ends_the_pass(world: InventoryWorld) -> None:
         created = CREATED - timedelta(days=1) + timedelta(hours=hours)
         world.deliver(*(files or [[]]), created=created, **({} if files else {"files": []}))
         world.run()
-        assert world.progress["done_until"] == stamp(created - timedelta(minutes=60))
+        assert world.progress["done_until"] == clock.written(created - timedelta(minutes=60))
     assert (world.sent, world.notices) == ([], [])
 
 
@@ -338,7 +338,7 @@ def test_a_pass_goes_on_at_its_row_where_the_time_of_a_run_was_over(
         invoke(30)
     assert positions == ["0:2", "1:0", "1:2", "2:0"]
     assert "after_key" not in world.progress
-    assert world.progress["done_until"] == stamp(CREATED - timedelta(minutes=60))
+    assert world.progress["done_until"] == clock.written(CREATED - timedelta(minutes=60))
 
 
 def test_a_pass_ends_over_its_own_list_though_a_newer_one_has_come(
@@ -365,9 +365,9 @@ def test_a_change_between_the_sources_drops_the_pass_that_was_under_way(world: I
     world.deliver()
     world.run()
     assert world.names == ["a", "b", "c", "d", "e"]
-    assert world.progress["done_until"] == stamp(CREATED - timedelta(minutes=60))
+    assert world.progress["done_until"] == clock.written(CREATED - timedelta(minutes=60))
     world.run(INVENTORY_PREFIX="")
-    assert world.progress["done_until"] > stamp(CREATED)
+    assert world.progress["done_until"] > clock.written(CREATED)
 
 
 def test_two_runs_at_once_are_one(world: InventoryWorld) -> None:
@@ -408,7 +408,7 @@ def test_every_death_before_or_after_a_call_loses_nothing(
             assert set(world.names) == set("abde"), die
             assert max(Counter(world.names).values()) <= 2, die
             assert {notice["count"] for notice in world.notices} == {4}, die
-            assert world.progress["done_until"] == stamp(CREATED - timedelta(minutes=60)), die
+            assert world.progress["done_until"] == clock.written(CREATED - timedelta(minutes=60)), die
 
 
 def test_a_refusal_that_dies_is_repeated(world: InventoryWorld) -> None:
@@ -449,10 +449,10 @@ def test_a_pass_sees_each_row_once_wherever_it_goes_on(cut: list[int], rows: int
 def test_a_window_picks_rows_by_their_time_in_any_form(world: InventoryWorld) -> None:
     world.put("a", modified=OLD)
     written = OLD.astimezone(UTC)
-    forms = [stamp(written), written.isoformat(), f"{written:%Y-%m-%dT%H:%M:%S.%fZ}"]
+    forms = [clock.written(written), written.isoformat(), f"{written:%Y-%m-%dT%H:%M:%S.%fZ}"]
     [one] = world.rows()
     world.deliver([one | {"LastModifiedDate": form} for form in forms])
-    since, until = stamp(written), stamp(written + timedelta(milliseconds=1))
+    since, until = clock.written(written), clock.written(written + timedelta(milliseconds=1))
     assert len(objects(world, window=Window(since, since, until))) == 3
     assert objects(world, window=Window("", "", since)) == []
     assert objects(world, window=Window(until, until, "9999")) == []

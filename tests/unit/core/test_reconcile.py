@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.reconcile.listed import Listed, stamp
+from core.reconcile.listed import Listed
 from core.reconcile.window import OVERLAP, Settings, window
 from sluice_pipeline.objects.identity import ObjectRef, Origin
+from sluice_pipeline.runtime import clock
 from tests.support.handlers import metrics
 from tests.support.reconcile_world import BUCKET, NOW, OLD, Version, World, key_of
 
@@ -29,7 +30,7 @@ def test_an_object_that_no_event_announced_is_announced_as_s3_does(
     world.know("known.jsonl")
     world.run()
     assert world.sent == [ObjectRef(BUCKET, key_of("a b+c.jsonl"), "v7", "e.a b+c.jsonl", 12)]
-    assert world.sent[0].since == stamp(OLD)
+    assert world.sent[0].since == clock.written(OLD)
     found = metrics(capsys.readouterr().out)
     assert (found["ObjectsCompared"], found["ObjectsUnannounced"]) == (2, 1)
     [notice] = world.notices
@@ -177,7 +178,7 @@ def test_a_pass_goes_on_where_the_time_of_a_run_was_over(world: World) -> None:
     assert "done_until" not in world.progress
     world.run(seconds=30)  # and finds that nothing is left
     assert "after_key" not in world.progress
-    assert world.progress["done_until"] < stamp(NOW)
+    assert world.progress["done_until"] < clock.written(NOW)
     assert [notice["count"] for notice in world.notices] == [2, 2, 1]
 
 
@@ -233,10 +234,10 @@ def test_no_object_falls_between_two_passes(
     settings = Settings(timedelta(minutes=60), timedelta(days=7), None)
     if visible_after > (OVERLAP + settings.longest_upload if multipart else OVERLAP):
         return  # S3 aborts such an upload
-    one = Listed("bronze/a/b", "e-2" if multipart else "e", 1, stamp(written))
+    one = Listed("bronze/a/b", "e-2" if multipart else "e", 1, clock.written(written))
     before = window(first, None, settings, first)
     judged = before.holds(one) and written + visible_after <= first
     second = first + gap
     after = window(second, datetime.fromisoformat(before.until), settings, second)
-    old_enough = stamp(written) < after.until and written + visible_after <= second
+    old_enough = clock.written(written) < after.until and written + visible_after <= second
     assert judged or not old_enough or after.holds(one)
