@@ -163,9 +163,7 @@ class Existing:
 
     @property
     def _iam(self) -> str:
-        region = self.known.region
-        partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-        return f"arn:{partition}:iam::{self.account}"
+        return f"arn:{identity.partition_of(self.known.region)}:iam::{self.account}"
 
 
 def _exists(region: str, bucket: str, key: str) -> bool:

@@ -86,8 +86,7 @@ def _adopted(
     """The plan with imports of what the account has. Planned `again` as long as that makes more names known: what is
     imported has an ARN, which others are asked by."""
     region = asked.known.region
-    partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-    place = adoption.Place(partition, region, asked.account)
+    place = adoption.Place(identity.partition_of(region), region, asked.account)
     those: dict[str, adoption.Found] = {}
     file = space.stack / adoption.FILE
     try:

@@ -35,6 +35,11 @@ class Identity:
     arn: str
 
 
+def partition_of(region: str) -> str:
+    """What the ARNs of a region begin with: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html."""
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
 def address() -> str:
     """What a plan for an account is made for: "aws", or the address of the engine that stands for it in a rehearsal."""
     return os.environ.get("AWS_ENDPOINT_URL") or AWS

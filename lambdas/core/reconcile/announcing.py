@@ -3,15 +3,14 @@
 import json
 import time
 from collections.abc import Sequence
-from itertools import batched
 from typing import Any, Final
 
 from core.reconcile.unannounced import Unannounced
 from sluice_pipeline.dynamo.table import Table
+from sluice_pipeline.events.batches import send_all
 from sluice_pipeline.events.notifications import s3_event
 
 WAITING_SECONDS: Final = 24 * 60 * 60  # for which ingest may be behind; after it, an object is announced again
-_BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 
 
 class Announcer:
@@ -34,11 +33,7 @@ class Announcer:
 
     def send(self, found: Sequence[Unannounced]) -> None:
         """Raises RuntimeError when SQS rejects a message; what was sent with it is sent again then."""
-        for batch in batched(found, _BATCH, strict=False):
-            entries = [{"Id": str(n), "MessageBody": json.dumps(s3_event(one.ref))} for n, one in enumerate(batch)]
-            answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
-            if failed := answer.get("Failed"):
-                raise RuntimeError(f"SQS rejected {len(failed)} of {len(entries)} announcements: {json.dumps(failed)}")
+        send_all(self._sqs, self._url, (json.dumps(s3_event(one.ref)) for one in found), "announcements")
 
     def record(self, found: Sequence[Unannounced]) -> None:
         """That they were sent."""

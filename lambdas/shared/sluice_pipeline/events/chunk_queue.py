@@ -1,17 +1,14 @@
 """The queue of chunk pointers: a message counts as sent only when SQS says so."""
 
-import json
 from collections.abc import Sequence
-from itertools import batched
-from typing import Any, Final
+from typing import Any
 
 from sluice_pipeline.catalog.rules import RulesVersion
+from sluice_pipeline.events.batches import send_all
 from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.ledger.items import ObjectItem
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef, Origin
-
-_BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 
 
 class ChunkQueue:
@@ -33,10 +30,8 @@ class ChunkQueue:
         rules = RulesVersion.from_dict(item.get("rules"))
         # only its place in the object matters: the ledger knows that the chunk itself is done
         announcer = Chunk(int(item.get("committing_chunk", 0)), 0, 0, count)
-        for batch in batched(chunks or [announcer], _BATCH, strict=False):
-            messages = [ChunkMessage(ref, origin, item["dataset"], chunk, run, rules) for chunk in batch]
-            entries = [{"Id": str(i), "MessageBody": message.to_json()} for i, message in enumerate(messages)]
-            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-            if failed := answer.get("Failed"):
-                raise RuntimeError(f"SQS rejected {len(failed)} of {len(entries)} chunk messages: {json.dumps(failed)}")
+        messages = (
+            ChunkMessage(ref, origin, item["dataset"], chunk, run, rules).to_json() for chunk in chunks or [announcer]
+        )
+        send_all(self._client, self._url, messages, "chunk messages")
         return max(1, len(chunks))
