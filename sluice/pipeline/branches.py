@@ -42,6 +42,8 @@ class Queue:
     dlq_url: str
     label: str
     """As in "chunk dead-letter queue"."""
+    mails: bool = False
+    """Its messages are notices that wait for their mail: news of work that has ended, not work."""
 
     @property
     def dead_letters(self) -> str:
@@ -92,8 +94,8 @@ class Branches:
 
     @property
     def sources(self) -> dict[str, str]:
-        """URLs of the queues that functions consume, by key."""
-        return {key: queue.url for key, queue in self.queues.items() if queue.url is not None}
+        """URLs of the queues whose messages are work on objects, by key; all are empty when the work has ended."""
+        return {key: queue.url for key, queue in self.queues.items() if queue.url is not None and not queue.mails}
 
 
 def _typed[T](kind: Callable[..., T], group: str, output: Mapping[str, Any], names: list[str]) -> dict[str, T]:

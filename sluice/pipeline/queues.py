@@ -37,6 +37,11 @@ class Depth:
     def total(self) -> int:
         return self.waiting + self.in_flight + self.delayed
 
+    def __str__(self) -> str:
+        """Such as "2 waiting, 1 in flight"; the numbers that are not 0."""
+        parts = {"waiting": self.waiting, "in flight": self.in_flight, "delayed": self.delayed}
+        return ", ".join(f"{number} {name}" for name, number in parts.items() if number) or "empty"
+
 
 def depth(sqs: Any, url: str) -> Depth:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html"""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 
 
+type Depths = dict[str, queues.Depth]
+"""Of the queues that are not empty, by key."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a set of objects is."""
@@ -43,17 +47,17 @@ def wait_for(
     Raises SluiceError after ``deadline`` seconds, naming objects that are not finished and what to look at.
     """
     ledger, sqs = LedgerView.of(stack), stack.client("sqs")
-    urls = Branches.of(stack).sources.values()
+    urls = Branches.of(stack).sources
 
-    def queued() -> int:
-        return sum(queues.depth(sqs, url).total for url in urls)
+    def queued() -> Depths:
+        return {name: depth for name, url in urls.items() if (depth := queues.depth(sqs, url)).total}
 
     def look() -> tuple[dict[str, dict[str, Any]], bool]:
         items = ledger.objects(object_ids)
         finished = _finished(items) == len(object_ids)
         if report is None:  # a call for each queue: only once it decides
             return items, finished and not queued()
-        progress = _progress(object_ids, items, queued())
+        progress = _progress(object_ids, items, sum(depth.total for depth in queued().values()))
         report(progress)
         return items, finished and not progress.queued
 
@@ -75,13 +79,23 @@ def _progress(object_ids: Collection[str], items: dict[str, dict[str, Any]], que
     return Progress(len(object_ids), _finished(items), chunks, done, rows, queued)
 
 
-def _late(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: int, deadline: float) -> str:
+def _late(object_ids: Collection[str], items: dict[str, dict[str, Any]], queued: Depths, deadline: float) -> str:
     unknown = [name for name in object_ids if name not in items]
     open_ = [f"{item['key']} ({item['state']})" for item in items.values() if item["state"] not in FINAL]
+    waiting = _waiting(queued)
     if not unknown and not open_:
-        return f"after {deadline:.0f} s all objects are finished, but {queued} messages wait: look with `sluice status`"
+        return f"after {deadline:.0f} s all objects are finished, but {waiting}: look with `sluice status`"
     named = ", ".join([*open_, *(f"object {name} (not in the ledger)" for name in unknown)][:5])
     return (
         f"after {deadline:.0f} s {len(open_) + len(unknown)} of {len(object_ids)} objects are not finished and "
-        f"{queued} messages wait: {named}; look with `sluice runs` and `sluice logs`"
+        f"{waiting}: {named}; look with `sluice runs` and `sluice logs`"
     )
+
+
+def _waiting(queued: Depths) -> str:
+    """How many messages wait, and where: 3 messages wait (chunks 2 in flight, loads 1)."""
+    total = sum(depth.total for depth in queued.values())
+    if not total:
+        return "no message waits"
+    each = ", ".join(f"{name} {depth}" for name, depth in sorted(queued.items()))
+    return f"{total} message{'s wait' if total > 1 else ' waits'} ({each})"

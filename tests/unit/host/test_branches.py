@@ -45,6 +45,14 @@ def test_a_branch_is_known_from_the_output_alone_and_the_core_comes_first(stack:
     assert found.notices == {"core": ["dead.letter"], "a_lake": ["lake.done"]}
 
 
+def test_notices_that_wait_for_their_mail_are_no_work_on_objects(stack: FakeStack) -> None:
+    digest = LAKE["queues"]["lakes"] | {"url": "http://sqs/digest", "mails": True}
+    stack.outputs["branches"]["a_lake"] = LAKE | {"queues": LAKE["queues"] | {"digest": digest}}
+    found = Branches.of(stack)  # type: ignore[arg-type]
+    assert "digest" in found.queues
+    assert list(found.sources) == ["chunks", "ingest", "lakes"]
+
+
 def test_a_stack_without_the_output_says_what_to_do(stack: FakeStack) -> None:
     del stack.outputs["branches"]
     with pytest.raises(SluiceError, match="no output 'branches': deploy it") as error:

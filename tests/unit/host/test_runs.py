@@ -1,5 +1,6 @@
 """The ledger on screen: which objects, in which order, and one object with its chunks; reprocessing one."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -198,6 +199,20 @@ def test_waiting_too_long_names_what_is_not_finished(stack: FakeStack) -> None:
     ) as error:
         waiting.wait_for(stack, [*names, "f" * 32], deadline=0)  # type: ignore[arg-type]
     assert error.value.code == 1
+
+
+def test_waiting_too_long_names_the_queues_that_are_not_empty(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {"http://sqs/ingest": queues.Depth(0, 1, 0), "http://sqs/chunks": queues.Depth(2, 0, 1)}
+    monkeypatch.setattr(queues, "depth", lambda _sqs, url: held[url])
+    names = [item["object_id"] for item in runs.recent(ledger(stack))]
+    late = (
+        "after 0 s all objects are finished, but 4 messages wait (chunks 2 waiting, 1 delayed, ingest 1 in flight): "
+        "look with `sluice status`"
+    )
+    with pytest.raises(SluiceError, match=re.escape(late)):
+        waiting.wait_for(stack, names, deadline=0)  # type: ignore[arg-type]
 
 
 # -- dead-letter messages --------------------------------------------------------------------------------------------
