@@ -185,6 +185,11 @@ def assert_accounted(jobs: Jobs, month: str, attempt: int = 1) -> dict[str, Any]
     return report
 
 
+@pytest.mark.thorough(
+    "tests/e2e/taxi/test_taxi.py::test_a_month_is_the_same_however_often_it_is_loaded_and_a_corrected_file_replaces_it",
+    "tests/contract/taxi/test_taxi_jobs.py::test_months_of_each_schema_and_any_rows_are_what_plain_python_makes_of_them",
+    why="the deployed jobs load a month twice and a corrected file; rows are compared in the other",
+)
 def test_a_run_that_is_repeated_and_a_corrected_file(jobs: Jobs) -> None:
     folder = jobs.server.folder
     taxi.write_month(folder, 2024, 9, 800)
