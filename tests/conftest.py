@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "localstack" / "extension"))
 
 
-# A busy machine is no failing test: timings belong in benchmarks.
-hypothesis.settings.register_profile("sluice", deadline=None)
+# A busy machine is no failing test: timings belong in benchmarks. Examples are others each time.
+hypothesis.settings.register_profile("sluice", deadline=None, max_examples=100 if thorough.EVERYTHING else 40)
 hypothesis.settings.load_profile("sluice")
 
 
