@@ -27,7 +27,7 @@ BASELINE: Final = "base"  # as long as the names of the other copies, so that th
 FULL: Final = os.environ.get("SWEEP") == "full"
 """Every way for every call; otherwise each is broken in one way, in rotation, and a share of the points is tried."""
 
-DAY: Final = int(os.environ.get("SWEEP_DAY") or datetime.now(UTC).toordinal())
+TODAY: Final = int(os.environ.get("SWEEP_DAY") or datetime.now(UTC).toordinal())
 """Decides which share is tried, so that all have their turn; SWEEP_DAY tries the share of another day."""
 SHARES: Final = 2
 FEW: Final = 12
@@ -299,7 +299,7 @@ class Sweep:
         """The points that are tried in this session; the baseline run has told the calls."""
         scenario = self.scenario
         points = plan(self.calls, ways=scenario.number_of_ways, operations=scenario.operations)
-        return points if FULL else points.share(DAY)
+        return points if FULL else points.share(TODAY)
 
     def run(self, points: Plan) -> Result:
         """Breaks every point on a copy of its own."""

@@ -28,7 +28,7 @@ from sluice.polling import wait_until
 from sluice.processes import leftovers
 from tests.support.core_stack import CoreStack, counts, new_file, replaced
 from tests.support.kept import BUCKET, LAST, Kept, everywhere
-from tests.support.sweep import DAY, FULL
+from tests.support.sweep import FULL, TODAY
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("embedded_only")]
 
@@ -414,7 +414,7 @@ def _tried(steps: int) -> list[int]:
     if FULL:
         return list(range(1, steps + 1))
     half = steps // 2
-    return [1 + DAY % half, half + 1 + DAY % (steps - half)]
+    return [1 + TODAY % half, half + 1 + TODAY % (steps - half)]
 
 
 @pytest.mark.sweep

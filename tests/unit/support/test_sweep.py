@@ -93,7 +93,7 @@ def test_few_points_are_all_tried() -> None:
 def test_a_session_tries_the_share_of_its_day_and_all_when_it_is_asked_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = Sweep(FakeScenario(), Calls(Counter({READ: 20})))
     monkeypatch.setattr(sweep, "FULL", False)
-    monkeypatch.setattr(sweep, "DAY", 5)
+    monkeypatch.setattr(sweep, "TODAY", 5)
     assert begun.plan() == plan(begun.calls, ways=1).share(5)
     monkeypatch.setattr(sweep, "FULL", True)
     assert begun.plan() == plan(begun.calls)
