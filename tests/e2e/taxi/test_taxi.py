@@ -124,6 +124,7 @@ def test_the_monthly_schedule_starts_the_month_two_before_its_time_once(taxi: Ta
     taxi.move_clock(75)
     batch = f"{month}-1"
     until("the attempt", lambda: batch in taxi.attempts(month))
+    until("its first state", lambda: entered(taxi, batch))
     # The public file needs a network, and its job tries for minutes.
     stack.client("stepfunctions").stop_execution(executionArn=execution(taxi, batch))
     assert taxi.ended(batch).status in ("ABORTED", "SUCCEEDED", "FAILED")
