@@ -54,7 +54,7 @@ def with_keys(engine: Engine, service: str, keys: dict[str, str]) -> Any:
 
 
 def outcome(call: Callable[..., Any], **parameters: Any) -> str:
-    """"ok", or the code of the error and whether an explicit Deny was the reason."""
+    """The word ok, or the code of the error and whether an explicit Deny was the reason."""
     try:
         call(**parameters)
     except ClientError as error:

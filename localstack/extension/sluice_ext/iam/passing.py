@@ -45,7 +45,9 @@ def roles_of(prefix: str, operation: str, parameters: Parameters) -> Iterator[st
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
     if (prefix, operation) == ("apigateway", "UpdateAccount"):
         changes = parameters.get("patchOperations") or []
-        yield from (str(one["value"]) for one in changes if one.get("path") == "/cloudwatchRoleArn" and one.get("value"))
+        yield from (
+            str(one["value"]) for one in changes if one.get("path") == "/cloudwatchRoleArn" and one.get("value")
+        )
 
 
 def iam_resource(operation: str, parameters: Parameters, iam: str) -> str:
