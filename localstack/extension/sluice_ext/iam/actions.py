@@ -7,7 +7,7 @@ with. A resource that the call does not name is `UNKNOWN`: then only the action 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sluice_ext.iam import passing, s3_actions
@@ -67,7 +67,11 @@ def _sqs(operation: str, parameters: Parameters, where: Where) -> Iterator[Neede
     if parameters.get("SourceArn"):
         yield action, str(parameters["SourceArn"])
         return
-    name = parameters.get("QueueName") or str(parameters.get("QueueUrl", "")).rstrip("/").rsplit("/", 1)[-1]
+    path, _, name = str(parameters.get("QueueUrl", "")).rstrip("/").rpartition("/")
+    name = str(parameters.get("QueueName") or name)
+    owner = str(parameters.get("QueueOwnerAWSAccountId") or path.rpartition("/")[2])
+    if owner.isdecimal() and len(owner) == 12:  # another account's queue, too
+        where = replace(where, account=owner)
     if operation == "ListQueues":
         yield action, "*"
     elif operation == "CancelMessageMoveTask" or not name:
