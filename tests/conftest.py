@@ -20,7 +20,7 @@ sys.path.append(str(HERE.parent / "localstack" / "extension"))
 
 
 # A busy machine is no failing test: timings belong in benchmarks. Examples are others each time.
-hypothesis.settings.register_profile("sluice", deadline=None, max_examples=100 if thorough.EVERYTHING else 40)
+hypothesis.settings.register_profile("sluice", deadline=None, max_examples=thorough.examples(100))
 hypothesis.settings.load_profile("sluice")
 
 

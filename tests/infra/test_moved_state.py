@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.infra.planning import ARTIFACTS, ENVS, copy_infra, plan_in
 
 MOVED = Path(__file__).parent / "moved"
@@ -92,6 +94,10 @@ def test_a_deployed_stack_retains_every_resource(tmp_path: Path) -> None:
     assert len(setting["after"]["queue"]) == 1
 
 
+@pytest.mark.thorough(
+    "tests/infra/test_moved_state.py::test_a_deployed_stack_retains_every_resource",
+    why="it shows that the named test can fail",
+)
 def test_without_a_moved_block_a_resource_would_be_destroyed(tmp_path: Path) -> None:
     infra = copy_infra(tmp_path / "infra")
     moved = infra / "stack/moved.tf"

@@ -22,6 +22,7 @@ from sluice.pipeline.current_views import CurrentViews
 from sluice_pipeline.catalog.current import current_name
 from sluice_pipeline.catalog.datasets import Catalog, Dataset, parse_dataset
 from tests.support.postgres import own_server
+from tests.support.thorough import examples
 from warehouse.database import OBJECT_ID
 from warehouse.migrate import locks, tables, views
 
@@ -146,7 +147,10 @@ def in_duckdb(dataset: Dataset, rows: list[Row], arrived: dict[str, str]) -> set
 
 
 @settings(
-    deadline=None, max_examples=120, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(120),
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(objects=OBJECTS, by=st.sampled_from(ORDERS), backwards=st.booleans())
 @pytest.mark.timeout(300)

@@ -40,6 +40,7 @@ from sluice_pipeline.objects.storage import Storage
 from sluice_pipeline.replays.requeue import Requeuer
 from tests.support.handlers import ProjectDatasets
 from tests.support.memory_dynamo import MemoryDynamo
+from tests.support.thorough import examples
 
 CATALOG = parse_catalog(compile_catalog(Path(__file__).parents[3] / "datasets"))
 HASHED, READ = 100_000, 150_000
@@ -455,7 +456,7 @@ UPLOADS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(UPLOADS, st.sampled_from([0, HASHED + 1_000]))
 def test_every_content_of_a_key_is_ingested_once_in_whatever_order_it_comes(
     uploads: list[tuple[str, str, int | None]], size: int

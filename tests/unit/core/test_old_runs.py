@@ -23,6 +23,7 @@ from sluice_pipeline.objects.fencing import RUN, RunFiles, Superseded
 from sluice_pipeline.objects.identity import ObjectRef
 from tests.support.fakes import ConditionalS3
 from tests.support.handlers import project_catalog
+from tests.support.thorough import examples
 
 KEY = "bronze/shipments/a.jsonl"
 DAYS = 4
@@ -131,7 +132,7 @@ def alone(bodies: dict[int, bytes]) -> dict[str, dict[str, bytes]]:
     return world.files()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(old=BODIES, new=BODIES, at=st.integers(1, 16), dies=st.integers(0, 8))
 def test_an_old_run_that_goes_on_after_a_replay_leaves_the_replays_files(
     old: bytes, new: bytes, at: int, dies: int
@@ -161,7 +162,7 @@ def test_an_old_run_that_goes_on_after_a_replay_leaves_the_replays_files(
     assert world.files() == alone(bodies)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(old=BODIES, new=BODIES, at=st.integers(1, 20))
 def test_a_replay_that_finds_an_old_run_in_between_has_its_own_files(old: bytes, new: bytes, at: int) -> None:
     """Run 1, which stood still before its first write, does all its work between any two calls of run 2."""

@@ -15,6 +15,7 @@ from core.transform.rows import PartitionedRows, partition_mixed, partition_rows
 from sluice_pipeline.catalog.compiler import compile_catalog
 from sluice_pipeline.catalog.datasets import Catalog, parse_catalog
 from sluice_pipeline.objects.failures import Failure, ObjectFailed, Reason
+from tests.support.thorough import examples
 
 ROOT = Path(__file__).parents[3]
 CATALOG: Catalog = parse_catalog(compile_catalog(ROOT / "datasets"))
@@ -91,7 +92,7 @@ def test_a_bad_row_leaves_with_its_reason_and_its_neighbours_stay(bad: bytes, fi
 
 
 @given(st.lists(st.sampled_from([*GOOD, *(bad for bad, _, _ in BAD)]), max_size=25))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_a_rows_fate_does_not_depend_on_its_neighbours(rows: list[bytes]) -> None:
     result = shipments(*rows)
     assert result.rows_in == len(rows)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_ext.timeline.clock import Backwards, Clock
+from tests.support.thorough import examples
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -100,7 +101,7 @@ def test_without_a_move_the_thread_runs_what_is_due_and_what_a_sleep_missed_once
     assert clock.next("a") == BEGAN + timedelta(hours=3, minutes=10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=5), st.lists(st.integers(0, 300), min_size=1, max_size=6))
 def test_many_small_moves_are_one_large(periods: list[int], moves: list[int]) -> None:
     def ran(steps: list[int]) -> list[tuple[int, datetime]]:

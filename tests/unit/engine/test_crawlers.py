@@ -17,6 +17,7 @@ from sluice_ext.glue.crawlers.worker.samples import Sample
 from sluice_ext.glue.crawlers.worker.schemas import BIGINT, DOUBLE, INT, STRING, UNKNOWN
 from sluice_ext.glue.crawlers.worker.tables import Grouping
 from sluice_ext.glue.crawlers.worker.texts import CsvRules
+from tests.support.thorough import examples
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield made
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(start=st.sampled_from([b"", b"PAR1", b"\x1f\x8b", b"BZh", b"{", b"a,b\n"]), rest=st.binary(max_size=200))
 def test_any_bytes_are_something(
     tmp_path_factory: pytest.TempPathFactory, connection: duckdb.DuckDBPyConnection, start: bytes, rest: bytes

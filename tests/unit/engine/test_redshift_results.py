@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sluice_ext.redshift.data import results
 from sluice_ext.redshift.data.results import Result, TooLarge, as_csv, field_of
+from tests.support.thorough import examples
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), TEXT)
@@ -26,7 +27,7 @@ def tables(draw: st.DrawFn) -> list[list[Any]]:
 
 
 @given(tables(), st.integers(1, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_row_is_on_one_page_in_its_order(rows: list[list[Any]], page: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "PAGE_BYTES", page)
@@ -42,7 +43,7 @@ def test_every_row_is_on_one_page_in_its_order(rows: list[list[Any]], page: int)
 
 
 @given(st.lists(st.lists(TEXT, min_size=2, max_size=2), max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_csv_is_read_back_as_it_was(rows: list[list[str]]) -> None:
     text = as_csv([[field_of(value) for value in row] for row in rows])
     assert list(csv.reader(io.StringIO(text, newline=""))) == rows

@@ -21,6 +21,7 @@ from sluice_ext.redshift.sql.load_command import Copy, Unload
 from sluice_ext.redshift.sql.names import SYSTEM_VIEWS
 from sluice_ext.redshift.sql.types import column_metadata
 from tests.support.redshift_sql import Redshift, database
+from tests.support.thorough import examples
 
 
 @pytest.fixture(scope="module")
@@ -382,7 +383,7 @@ def test_unload_has_its_translated_query() -> None:
     )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
 def test_any_text_survives_as_a_literal_and_as_a_parameter(redshift: Redshift, value: str) -> None:
     literal = "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
@@ -393,7 +394,7 @@ def test_any_text_survives_as_a_literal_and_as_a_parameter(redshift: Redshift, v
 _MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)).map(lambda one: one.replace(microsecond=0))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=_MOMENTS, last=_MOMENTS)
 def test_datediff_counts_borders(redshift: Redshift, first: datetime, last: datetime) -> None:
     """By the definition: how often the part changes between the two."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sluice_ext.timeline import cron, expressions
 from sluice_ext.timeline.cron import Malformed
+from tests.support.thorough import examples
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -245,7 +246,7 @@ def week_days() -> st.SearchStrategy[tuple[str, Callable[[date], bool]]]:
 
 
 @pytest.mark.timeout(120)  # many examples, beside suites that use all processors
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.booleans(), month_days(), week_days(), number(1, 12), st.dates(date(2024, 1, 1), date(2030, 1, 1)))
 def test_days_are_those_of_a_calendar(
     by_month: bool,

@@ -22,6 +22,7 @@ from sluice.pipeline.duplicates import Duplicates, KeyColumns
 from sluice.pipeline.overview import Collector
 from sluice.pipeline.verify import verify
 from tests.support.fakes import OUTPUTS, FakeStack
+from tests.support.thorough import examples
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ KEYS = st.tuples(st.none() | st.sampled_from(["", "a", "b"]), st.none() | st.int
 
 
 @pytest.mark.timeout(120)  # many examples, beside suites that use all processors
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=examples(60), derandomize=True)
 @given(files=st.lists(st.lists(KEYS, min_size=1, max_size=8), min_size=1, max_size=4), older=st.integers(0, 3))
 def test_the_count_is_that_of_a_counter(files: list[list[Any]], older: int) -> None:
     """Files of before the second field was in the key have no value in it."""

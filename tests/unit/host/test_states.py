@@ -25,6 +25,7 @@ from sluice.engine.states.files import Damaged, Manifest, States
 from sluice.options import persists_state
 from sluice.terraform import ahead
 from sluice_ext.state import files as engine_files
+from tests.support.thorough import examples
 
 
 def _stored(objects: engine_files.Objects, content: bytes) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def test_only_what_is_listed_is_read_or_removed(states: States, tmp_path: Path, 
 
 
 @given(cut=st.integers(min_value=0), data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_manifest_that_is_cut_or_altered_is_refused(states: States, cut: int, data: st.DataObject) -> None:
     text = json.dumps(
         (values := manifest_of(states, {"stores": b"abc"}))
@@ -199,7 +200,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(
 
 
 @given(place=st.floats(0, 1, exclude_max=True))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_archive_that_is_cut_anywhere_is_refused(states: States, tmp_path: Path, place: float) -> None:
     make(states, "one", {"stores": b"abc" * 1000, "extension": b"de" * 300})
     archive.export(states, "one", tmp_path / "whole.tar")

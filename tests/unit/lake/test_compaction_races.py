@@ -23,6 +23,7 @@ from lake.register.register import Register
 from sluice_pipeline.dynamo.table import Table as DynamoTable
 from sluice_pipeline.events.committed import Committed
 from tests.support.compaction_world import TABLE, Actor, Died, Dynamo, Glue, Ports, World
+from tests.support.thorough import examples
 
 pytestmark = pytest.mark.timeout(300)
 DAYS = ("2026-03-01", "2026-03-02")
@@ -191,7 +192,7 @@ turn = st.tuples(
     st.integers(0, 5), st.integers(1, 14), st.sampled_from(("go",) * 8 + HOWS), st.sampled_from((0, 0, 0, 60))
 )
 schedule = st.lists(turn, min_size=4, max_size=40)
-thorough = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 
 
 def played(written: list[list[frozenset[str]]], turns: list[Turn], compactions: int, *, overlap: bool = False) -> Play:
@@ -230,7 +231,7 @@ CHANGES = {
 }
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=examples(300))
 @given(
     st.sampled_from(sorted(CHANGES)), st.booleans(), st.integers(0, 40), st.integers(0, 14), st.integers(0, 20),
     st.sampled_from(("die-before", "die-after", "error-before", "error-after", "go")), st.sampled_from((0, 60)),

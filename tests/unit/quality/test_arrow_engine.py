@@ -23,6 +23,7 @@ from tests.support.expected import (
     silver_of_rows,
     values_of,
 )
+from tests.support.thorough import examples
 
 
 def row_of(**values: Any) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def expected(one: Expectation, values: Sequence[Mapping[str, Any]]) -> tuple[boo
     return passed, len(judged), len(failed), tuple(failed[:5])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(expectations_of_rows(), values_of(), st.integers(1, 3), st.sampled_from([1, 3, 1000]))
 def test_it_judges_as_plain_python_does(
     expectations: dict[str, Any], values: list[dict[str, Any]], files: int, at_once: int
