@@ -167,9 +167,7 @@ def _read_alike(lines: Lines, fields: Sequence[Field]) -> tuple[list[Part], list
         return None
 
 
-def _read_groups(
-    groups: Sequence[Lines], fields: Sequence[Field], most_unlike: int
-) -> tuple[list[Part], list[Lines]]:
+def _read_groups(groups: Sequence[Lines], fields: Sequence[Field], most_unlike: int) -> tuple[list[Part], list[Lines]]:
     parts: list[Part] = []
     left: list[Lines] = []
     for group in groups:
@@ -237,9 +235,7 @@ def read(lines: Lines, shape: Shape, fields: Sequence[Field], most_unlike: int) 
     return Part(lines, typed, unnamed), others
 
 
-def _between_quotes(
-    lines: Lines, names: Sequence[str], values: Sequence[str], skip: Callable[[Any], str]
-) -> pa.Table:
+def _between_quotes(lines: Lines, names: Sequence[str], values: Sequence[str], skip: Callable[[Any], str]) -> pa.Table:
     """The parts of rows with so many names, those in ``values`` as columns; ``skip`` is asked about all other rows."""
     return pacsv.read_csv(
         pa.BufferReader(lines.joined()),

@@ -113,4 +113,4 @@ def _is_distinct(column: pa.ChunkedArray) -> bool:
 
 @lru_cache(maxsize=8)
 def _sample(rows: int) -> pa.Array:
-    return pa.array(Random(0).sample(range(rows), _SAMPLE), pa.int64())  # noqa: S311  nothing is kept secret by it
+    return pa.array(Random(0).sample(range(rows), _SAMPLE), pa.int64())

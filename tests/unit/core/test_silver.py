@@ -112,7 +112,7 @@ COLUMNS: dict[str, tuple[pa.Array, str]] = {
     "unique float64": (pa.array([n / 7 for n in range(ROWS)], pa.float64()), "PLAIN"),
     "unique decimal": (pa.array([Decimal(n) / 100 for n in range(ROWS)], pa.decimal128(12, 2)), "PLAIN"),
     "unique json": (pa.array([f"[{n}]" for n in range(ROWS)], pa.large_string()), "PLAIN"),
-    "each twice, in order": (pa.array([n // 2 for n in range(ROWS)], pa.int64()), "RLE_DICTIONARY"),
+    "each four times, in order": (pa.array([n // 4 for n in range(ROWS)], pa.int64()), "RLE_DICTIONARY"),
     "few": (pa.array([f"carrier {n % 11}" for n in range(ROWS)]), "RLE_DICTIONARY"),
     "null": (pa.nulls(ROWS, pa.string()), "RLE_DICTIONARY"),
     "bool": (pa.array([n % 2 == 0 for n in range(ROWS)]), "PLAIN"),
@@ -122,7 +122,9 @@ COLUMNS: dict[str, tuple[pa.Array, str]] = {
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_has_a_dictionary_where_values_come_again(name: str) -> None:
     values, encoding = COLUMNS[name]
-    table = pa.table({name: values, silver.OFFSET: pa.array(range(ROWS)), silver.RECORD_ID: pa.nulls(ROWS, pa.string())})
+    table = pa.table(
+        {name: values, silver.OFFSET: pa.array(range(ROWS)), silver.RECORD_ID: pa.nulls(ROWS, pa.string())}
+    )
     body = silver._parquet(table)
     file: Any = pq.ParquetFile(pa.BufferReader(body))
     column = file.metadata.row_group(0).column(0)
