@@ -123,13 +123,15 @@ def plain(lines: Lines) -> pa.BooleanArray | None:
     """
     data = lines.joined()
     octets = pa.UInt8Array.from_buffers(pa.uint8(), data.size, [None, data])
-    body = data.to_pybytes()
-    line_feeds = len(lines) - (not body.endswith(b"\n"))
+    line_feeds = len(lines) - (data.slice(max(0, data.size - 1)).to_pybytes() != b"\n")
     if pc.less(octets, pa.scalar(_SPACE, pa.uint8())).true_count != line_feeds:
         raise ValueError("rows have control characters")
-    if b"\\" not in body:
+    # in blocks, because a copy of all rows is memory that is not needed otherwise
+    blocks = (data.slice(at, min(_BLOCK, data.size - at)) for at in range(0, data.size, _BLOCK))
+    escapes = sum(block.to_pybytes().count(b"\\") for block in blocks)
+    if not escapes:
         return None
-    if body.count(b"\\") > len(lines):
+    if escapes > len(lines):
         raise ValueError("rows have many escapes")
     return pc.match_substring(lines.text, "\\")
 
