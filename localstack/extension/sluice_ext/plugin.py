@@ -208,11 +208,12 @@ def stepfunctions() -> Service:
 @hooks.on_infra_start()
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
-    from sluice_ext import control, loading, settings
+    from sluice_ext import control, loading, offline, settings
     from sluice_ext.gateway import headers, pausing, shortcuts
     from sluice_ext.redshift import model
 
     loading.install()
+    offline.install()
     model.install()
     control.install()
     shortcuts.install()
