@@ -100,6 +100,14 @@ def glue() -> Service:
     return create_service()
 
 
+@aws_provider(api="kms", name="sluice")
+def kms() -> Service:
+    """PROVIDER_OVERRIDE_KMS=sluice: LocalStack's own provider, with the keys that AWS manages."""
+    from sluice_ext.kms.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="lambda", name="sluice")
 def lambda_() -> Service:
     """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider with some parts replaced."""
