@@ -10,29 +10,39 @@ Replaced:
 """
 
 import functools
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from localstack.aws import skeleton
 from localstack.aws.catalog_exceptions import AwsServiceAvailabilityException
 from localstack.aws.handlers import service
 from localstack.packages.api import PLUGIN_NAMESPACE, MultiPackageInstaller, PackageInstaller
-from localstack.services.plugins import ServicePluginManager
+from localstack.services.plugins import SERVICE_PLUGINS, ServicePluginManager
 from localstack.utils.catalog.catalog_loader import AwsCatalogLoaderException, RemoteCatalogLoader
 
 from sluice_ext.patching import replace
 
 _SERVICES = "localstack.services."
 _NOT_SUPPORTED = 8  # LocalStack's own number for it
+_PARTS_OF_STREAMS: Final = {
+    "KinesisStreamSourceConfiguration": "kinesis",
+    "ElasticsearchDestinationConfiguration": "es",
+    "AmazonopensearchserviceDestinationConfiguration": "opensearch",
+}
 
 
 def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
 
     def load(self: Any, name: str) -> Any:
-        if self.get_active_provider(name) == self.get_default_provider() and name in services_that_install():
-            raise NotImplementedError(f"This engine has no {name}, whose software would have to be downloaded.")
-        return original(self, name)
+        if is_missing(name):
+            raise _missing(name)
+        plugin = original(self, name)
+        if name == "firehose":
+            table = plugin.service.skeleton.dispatch_table
+            table["CreateDeliveryStream"] = _stream_between_services_here(table["CreateDeliveryStream"])
+        return plugin
 
     for installer in (PackageInstaller, MultiPackageInstaller):
         replace(installer, "install", _refuse, expect="(self, target)")
@@ -43,11 +53,38 @@ def install() -> None:
     original = replace(ServicePluginManager, "_load_service_plugin", load, expect="(self, name)")
 
 
+def is_missing(name: str) -> bool:
+    """Whether a service is LocalStack's own, and has packages to install."""
+    return SERVICE_PLUGINS.get_active_provider(name) == SERVICE_PLUGINS.get_default_provider() and name in _installing()
+
+
+def demand(arn: str) -> None:
+    """Raises NotImplementedError when the engine has no such service: nothing could be delivered to the resource."""
+    name = arn.split(":", 3)[2] if arn.count(":") >= 5 else ""
+    if is_missing(name):
+        raise _missing(name)
+
+
 @functools.cache
-def services_that_install() -> frozenset[str]:
-    """The folders of LocalStack's services for which it has packages to install."""
+def _installing() -> frozenset[str]:
     homes = (point.module for point in entry_points(group=PLUGIN_NAMESPACE))
     return frozenset(home.removeprefix(_SERVICES).partition(".")[0] for home in homes if home.startswith(_SERVICES))
+
+
+def _missing(name: str) -> NotImplementedError:
+    return NotImplementedError(f"This engine has no {name}, whose software would have to be downloaded.")
+
+
+def _stream_between_services_here(call: Callable[..., Any]) -> Callable[..., Any]:
+    """LocalStack's streams from Kinesis fail after an answer of success, and those to OpenSearch at every record."""
+
+    def create(context: Any, request: Any) -> Any:
+        for part, name in _PARTS_OF_STREAMS.items():
+            if part in request and is_missing(name):
+                raise _missing(name)
+        return call(context, request)
+
+    return create
 
 
 def _refuse(self: Any, target: Any = None) -> NoReturn:
