@@ -1,8 +1,8 @@
 """Nothing is downloaded or installed while the engine runs: what would need it is refused in one line.
 
 Replaced:
-- `PackageInstaller.install` and that of several packages at once download software on first use (npm, Java, OpenSearch).
-  Every caller gets `NotImplementedError`, which a client sees as InternalFailure with the status 501.
+- `PackageInstaller.install`, and that of several packages at once, downloads software on first use (npm, Java). Every
+  caller gets `NotImplementedError`, which a client sees as InternalFailure with the status 501.
 - `ServicePluginManager._load_service_plugin` refuses a service whose provider needs such a package: some of them would
   install it in a thread, after an answer of success.
 - `RemoteCatalogLoader.get_remote_catalog` asks LocalStack's site what newer versions have, for each operation that is

@@ -1,7 +1,8 @@
 """Runs in the engine's interpreter: calls to every service that LocalStack can load, and what they would fetch.
 
 Prints as JSON: `answers`, one for each of LocalStack's services that the extension leaves as it is (`done`, or an
-error's code and words) and for some that nobody has; `outside`, what was asked of the network or started as a program meanwhile; `packages`, what each installer says.
+error's code and words) and for some that nobody has; `outside`, what was asked of the network or started as a program
+meanwhile; `packages`, what each installer says.
 """
 
 import json
@@ -79,7 +80,8 @@ def main() -> None:
     set_current_runtime(SimpleNamespace(components=SimpleNamespace(gateway=gateway)))  # LocalStack's own clients ask it
     botocore_in_memory_endpoint_patch.apply()
     sys.addaudithook(watch)
-    theirs = [name for name in SERVICE_PLUGINS.list_available() if SERVICE_PLUGINS.get_active_provider(name) != "sluice"]
+    available = SERVICE_PLUGINS.list_available()
+    theirs = [name for name in available if SERVICE_PLUGINS.get_active_provider(name) != "sluice"]
     names = [*theirs, *NOBODY_HAS]
     found: dict[str, Any] = {"answers": {name: answer(name) for name in names}}
     packages = [each for _, _, each in PackagesPluginManager().get_all_packages()]

@@ -103,6 +103,9 @@ def test_s3_and_dynamodb_encrypt_with_the_keys_of_their_aliases(client: Callable
     )["TableDescription"]
     key = kms.describe_key(KeyId=f"{PREFIX}dynamodb")["KeyMetadata"]
     assert made["SSEDescription"]["KMSMasterKeyArn"] == key["Arn"]
-    assert "dynamodb." in json.loads(kms.get_key_policy(KeyId=key["KeyId"])["Policy"])["Statement"][0]["Condition"][
-        "StringEquals"
-    ]["kms:ViaService"]
+    assert (
+        "dynamodb."
+        in json.loads(kms.get_key_policy(KeyId=key["KeyId"])["Policy"])["Statement"][0]["Condition"]["StringEquals"][
+            "kms:ViaService"
+        ]
+    )

@@ -62,7 +62,8 @@ def test_every_text_of_a_definition_is_what_its_json_means(run: Runner, write: C
         chain[name] = {"Type": "Choice", "Choices": [rule], "Default": f"Not{name}"}
         chain[f"Not{name}"] = {"Type": "Pass", "Result": text, "Next": name}
     ended = result(run, write, chain | {"Last": last}, "other")
-    entered = [event["stateEnteredEventDetails"]["name"] for event in ended.events if "stateEnteredEventDetails" in event]
+    details = [event["stateEnteredEventDetails"] for event in ended.events if "stateEnteredEventDetails" in event]
+    entered = [one["name"] for one in details]
     assert list(dict.fromkeys(entered)) == [each for name in names for each in (name, f"Not{name}")] + ["Last"]
 
 

@@ -9,8 +9,8 @@ once a minute what is due within the minute, and takes 1 for Monday in cron(...)
 
 Replaced: `EventsProvider._process_rules`, `create_rule_service`, `_delete_rule_services` and
 `_get_scheduled_rule_job_function`, and `RuleService.create_schedule_job`. Schedules are the clock's
-(`sluice_ext.timeline.clock`); LocalStack's own scheduler has none. `RuleService.add_targets` refuses targets of services
-that the engine does not have.
+(`sluice_ext.timeline.clock`); LocalStack's own scheduler has none. `RuleService.add_targets` refuses targets of
+services that the engine does not have.
 """
 
 import json

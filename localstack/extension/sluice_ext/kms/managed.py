@@ -1,4 +1,4 @@
-"""Keys that AWS manages: one for each service that encrypts with `alias/aws/<service>`, made when it is first asked for.
+"""Keys that AWS manages: one for each service that encrypts with `alias/aws/<service>`, made on first use.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key
 https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html ("predefined AWS alias")

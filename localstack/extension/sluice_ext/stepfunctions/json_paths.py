@@ -33,7 +33,11 @@ def escaped(path: str) -> str:
     """
     if "\\" not in path:
         return path
-    return _SINGLE.sub(lambda name: _ESCAPE.sub(lambda one: one[0] if one[1] in "\\'" else f"\\{one[0]}", name[0]), path)
+    return _SINGLE.sub(lambda name: _ESCAPE.sub(_double, name[0]), path)
+
+
+def _double(escape: re.Match[str]) -> str:
+    return escape[0] if escape[1] in "\\'" else f"\\{escape[0]}"
 
 
 def install() -> None:

@@ -1,4 +1,4 @@
-"""Texts of a definition are those that its JSON means: Terraform writes `<`, `>` and `&` as `\\u003c`, `\\u003e`, `\\u0026`.
+"""Texts of a definition are those that its JSON means: Terraform writes `<`, `>` and `&` as escapes of their numbers.
 
 LocalStack leaves the escapes of names, keys and assigned texts as they are written, and reads others as Python's.
 Replaced: the two functions that read a text.

@@ -25,10 +25,10 @@ from localstack.services.stepfunctions.asl.component.state.state_choice.comparis
     ConditionStringJSONata,
 )
 from localstack.services.stepfunctions.asl.component.state.state_execution.execute_state import ExecutionState
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.state_map import StateMap
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_parallel.state_parallel import (
     StateParallel,
 )
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.state_map import StateMap
 from localstack.services.stepfunctions.asl.eval.environment import Environment
 from localstack.services.stepfunctions.asl.eval.event.event_detail import EventDetails
 from localstack.services.stepfunctions.asl.utils.encoding import to_json_str
