@@ -1,7 +1,7 @@
 """Runs in the engine's interpreter: calls to every service that LocalStack can load, and what they would fetch.
 
 Prints as JSON: `answers`, one for each of LocalStack's services that the extension leaves as it is (`done`, or an
-error's code and words) and for some that nobody has; `outside`, what was asked of the network or started as a program
+error's code and words) and for some that LocalStack lacks; `outside`, what was asked of the network or started as a program
 meanwhile; `packages`, what each installer says.
 """
 
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 REACHES_OUT = {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"}
-NOBODY_HAS = ("bedrock", "cognito-idp", "ecs", "pipes", "sagemaker")
+LACKING = ("bedrock", "cognito-idp", "ecs", "pipes", "sagemaker")
 outside: list[str] = []
 
 
@@ -82,7 +82,7 @@ def main() -> None:
     sys.addaudithook(watch)
     available = SERVICE_PLUGINS.list_available()
     theirs = [name for name in available if SERVICE_PLUGINS.get_active_provider(name) != "sluice"]
-    names = [*theirs, *NOBODY_HAS]
+    names = [*theirs, *LACKING]
     found: dict[str, Any] = {"answers": {name: answer(name) for name in names}}
     packages = [each for _, _, each in PackagesPluginManager().get_all_packages()]
     installers = [each.get_installer(version) for each in packages for version in each.get_versions()]

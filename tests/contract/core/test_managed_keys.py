@@ -63,7 +63,7 @@ def test_every_predefined_alias_is_listed_and_has_a_key_of_aws_from_its_first_us
 
 
 @pytest.mark.parametrize("named", ["id", "arn", "alias", "alias arn"])
-def test_nobody_changes_or_uses_such_a_key_however_it_is_named(kms: Any, named: str) -> None:
+def test_no_caller_changes_or_uses_such_a_key_however_it_is_named(kms: Any, named: str) -> None:
     """https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying.html"""
     key = kms.describe_key(KeyId=f"{PREFIX}ebs")["KeyMetadata"]
     alias = f"{key['Arn'].partition(':key/')[0]}:{PREFIX}ebs"

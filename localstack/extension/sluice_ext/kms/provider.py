@@ -1,4 +1,4 @@
-"""LocalStack's KMS, where nobody but AWS's services changes or uses a key that AWS manages.
+"""LocalStack's KMS, where only AWS's services change or use a key that AWS manages.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key
 Replaced: `KmsProvider._create_alias_if_reserved_and_not_exists`, whose keys are a customer's and fewer.

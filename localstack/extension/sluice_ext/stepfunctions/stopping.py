@@ -1,7 +1,7 @@
 """A stopped execution is ABORTED at once, as on AWS, even while its task still runs.
 
 LocalStack lets the task end first, which may take minutes, and then reports the task's failure as the execution's. It
-lists an execution before its thread has begun; whoever stops it or asks for its history then waits for its first event.
+lists an execution before its thread has begun; a stop, or a request for its history, then waits for its first event.
 Replaced: `Execution.stop`, `Execution.to_history_output` and `BaseExecutionWorkerCommunication.terminated`.
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html
 """
