@@ -1,8 +1,8 @@
 """Runs in the engine's interpreter: calls to every service that LocalStack can load, and what they would fetch.
 
 Prints as JSON: `answers`, one for each of LocalStack's services that the extension leaves as it is (`done`, or an
-error's code and words) and for some that LocalStack lacks; `outside`, what was asked of the network or started as a program
-meanwhile; `packages`, what each installer says.
+error's code and words) and for some that LocalStack lacks; `outside`, what was asked of the network or started as a
+program meanwhile; `packages`, what each installer says.
 """
 
 import json
