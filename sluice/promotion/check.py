@@ -394,8 +394,8 @@ class Step:
 
 STEPS = (
     Step("bootstrap", bootstrap), Step("roles", roles), Step("plan", plan), Step("refusals", refusals),
-    Step("deploy", deploy), Step("smoke", smoke), Step("e2e of an account", end_to_end), Step("change", change), Step("drift", drift),
-    Step("gradual shift", canary), Step("destroy", destroy),
+    Step("deploy", deploy), Step("smoke", smoke), Step("e2e of an account", end_to_end), Step("change", change),
+    Step("drift", drift), Step("gradual shift", canary), Step("destroy", destroy),
     Step("re-create", recreate), Step("smoke again", smoke), Step("destroy again", destroy),
 )  # fmt: skip
 

@@ -296,7 +296,7 @@ class Sweep:
         return self._expected
 
     def plan(self) -> Plan:
-        """The points that are tried in this session; the baseline run has told the calls."""
+        """The points that are tried in this session; the baseline run comes first."""
         scenario = self.scenario
         points = plan(self.calls, ways=scenario.number_of_ways, operations=scenario.operations)
         return points if FULL else points.share(TODAY)

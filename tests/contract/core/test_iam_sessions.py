@@ -1,4 +1,4 @@
-"""Whoever assumes a role has its rights within its permissions boundary, and nothing else.
+"""A caller that assumes a role has its rights within its permissions boundary, and nothing else.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -40,7 +42,7 @@ def test_an_object_of_more_than_a_hundred_chunks_is_ingested_by_its_chunks(
     breakable: Pipeline, warehouse: Warehouse
 ) -> None:
     """The smallest chunks that the stack allows; on an engine of the tests' own, whose functions may be changed."""
-    with environment(breakable, "ingest", CHUNK_BYTES=str(64 * KIB)):
+    with environment(breakable, "ingest", CHUNK_BYTES=str(64 * KIB)), slow_loads(breakable):
         _ingested_by_its_chunks(breakable, warehouse, 7 * 1024 * KIB, 64 * KIB)
 
 
@@ -49,8 +51,15 @@ def test_an_object_of_more_than_a_hundred_chunks_is_ingested_by_its_chunks(
     why="there are as many chunks there, of 64 KiB instead of 2 MiB",
 )
 def test_a_210_mb_object_is_ingested_by_its_chunks(pipe: Pipeline, warehouse: Warehouse) -> None:
-    with timeouts(pipe, load=120), visibility(pipe, load_queue_url=6 * 120):
+    with slow_loads(pipe):
         _ingested_by_its_chunks(pipe, warehouse, 210 * 1024 * KIB, 2048 * KIB)
+
+
+@contextmanager
+def slow_loads(pipe: Pipeline) -> Iterator[None]:
+    """A load of many rows may take its time."""
+    with timeouts(pipe, load=120), visibility(pipe, load_queue_url=6 * 120):
+        yield
 
 
 def _ingested_by_its_chunks(pipe: Pipeline, warehouse: Warehouse, size: int, chunk: int) -> None:

@@ -1,8 +1,8 @@
 """Records which actions roles use and, with SLUICE_IAM=enforce, refuses those that their policies do not allow.
 
 This applies to calls with an access key that the engine itself gave: to a function, to a service that assumed a role,
-or to whoever assumed one; not to those of an account. The role's policies, its permissions boundary and the resource's
-own policy are evaluated:
+or to a caller that assumed one; not to those of an account. The role's policies, its permissions boundary and the
+resource's own policy are evaluated:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
 """
 
