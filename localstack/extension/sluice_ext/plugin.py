@@ -100,6 +100,14 @@ def glue() -> Service:
     return create_service()
 
 
+@aws_provider(api="kms", name="sluice")
+def kms() -> Service:
+    """PROVIDER_OVERRIDE_KMS=sluice: LocalStack's own provider, with the keys that AWS manages."""
+    from sluice_ext.kms.provider import create_service
+
+    return create_service()
+
+
 @aws_provider(api="lambda", name="sluice")
 def lambda_() -> Service:
     """PROVIDER_OVERRIDE_LAMBDA=sluice: LocalStack's own provider with some parts replaced."""
@@ -208,11 +216,12 @@ def stepfunctions() -> Service:
 @hooks.on_infra_start()
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
-    from sluice_ext import control, loading, settings
+    from sluice_ext import control, loading, offline, settings
     from sluice_ext.gateway import headers, pausing, shortcuts
     from sluice_ext.redshift import model
 
     loading.install()
+    offline.install()
     model.install()
     control.install()
     shortcuts.install()

@@ -55,6 +55,7 @@ ENGINE_DEFAULTS: dict[str, str] = {
     "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "sluice",
     "PROVIDER_OVERRIDE_EVENTS": "sluice",
     "PROVIDER_OVERRIDE_GLUE": "sluice",
+    "PROVIDER_OVERRIDE_KMS": "sluice",
     "PROVIDER_OVERRIDE_LAMBDA": "sluice",
     "PROVIDER_OVERRIDE_LOGS": "sluice",
     "PROVIDER_OVERRIDE_RDS": "sluice",

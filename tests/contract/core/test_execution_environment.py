@@ -174,18 +174,21 @@ def test_a_function_url_resolves_and_carries_the_request(client: Callable[..., A
     code = (
         "def handler(event, context):\n    http = event['requestContext']['http']\n"
         "    return [event['rawPath'], event['rawQueryString'], http['method'], event['headers']['host'],\n"
-        "            event['requestContext']['domainName'], event.get('body')]\n"
+        "            event['requestContext']['domainName'], event.get('body'), sorted(event['headers'])]\n"
     )
     made, functions = function(code), client("lambda")
     url = functions.create_function_url_config(FunctionName=made.name, AuthType="NONE")["FunctionUrl"]
     assert functions.get_function_url_config(FunctionName=made.name)["FunctionUrl"] == url
     with urlopen(url + "a/b?x=1&y=2", timeout=20) as answer:
-        path, query, method, host, domain, body = json.load(answer)
+        path, query, method, host, domain, body, headers = json.load(answer)
+    assert "remote-addr" not in headers
     assert (path, query, method, body) == ("/a/b", "x=1&y=2", "GET", None)
     assert host == domain
     assert host.endswith(".lambda-url.us-east-1.on.aws")
     with urlopen(url, data=b"hello", timeout=20) as answer:
         assert json.load(answer)[:3] == ["/", "", "POST"]
+    with urlopen(url + "/a//b?x=1", timeout=20) as answer:
+        assert json.load(answer)[:3] == ["/a/b", "x=1", "GET"]
     functions.update_function_url_config(FunctionName=made.name, AuthType="AWS_IAM")
     with pytest.raises(HTTPError, match="403"):
         urlopen(url, timeout=20)

@@ -108,6 +108,14 @@ def test_sizes_and_numbers_that_lambda_refuses(functions: Any) -> None:
     assert create(functions) == ("", "")
 
 
+@pytest.mark.parametrize("runtime", ["python3.7", "nodejs14.x", "java8", "go1.x"])
+def test_a_retired_runtime_is_refused(functions: Any, runtime: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtimes-deprecated"""
+    code, message = create(functions, Runtime=runtime)
+    assert code == "InvalidParameterValueException"
+    assert f"runtime parameter of {runtime} is no longer supported" in message
+
+
 def test_code_and_layers_together_have_250_mb_at_most(engine: Engine, functions: Any, function: Make) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/chapter-layers.html"""
 

@@ -4,9 +4,12 @@ https://www.rfc-editor.org/rfc/rfc9112#section-6.3
 """
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.support.engine_harness import Engine, in_engine
 
@@ -68,3 +71,44 @@ def test_a_service_is_loaded_again_after_a_failure_and_has_one_parser_however_ma
         "models": False, "parsers": True, "serializers": True, "services": False, "protocols": False,
         "deadlock": ["sqs:default", "sqs:default", "3"], "other": ["ValueError('once')", "sqs:default", "2"],
     }  # fmt: skip
+
+
+# A call without arguments of each service; some of them fail.
+CALLS = {
+    "apigateway": "get_account",
+    "athena": "list_work_groups",
+    "cloudwatch": "describe_alarms",
+    "dynamodb": "list_tables",
+    "dynamodbstreams": "list_streams",
+    "events": "list_rules",
+    "glue": "get_databases",
+    "iam": "list_roles",
+    "kms": "list_keys",
+    "lambda": "list_functions",
+    "logs": "describe_log_groups",
+    "rds": "describe_db_clusters",
+    "redshift-data": "list_statements",
+    "redshift-serverless": "list_namespaces",
+    "s3": "list_buckets",
+    "scheduler": "list_schedules",
+    "secretsmanager": "list_secrets",
+    "sns": "list_topics",
+    "sqs": "list_queues",
+    "stepfunctions": "list_state_machines",
+    "sts": "get_caller_identity",
+}
+
+
+def test_every_answer_has_the_id_of_its_request(client: Callable[..., Any]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html (x-amzn-RequestId);
+
+    without it a task of Step Functions cannot say which request failed.
+    """
+    ids = {name: getattr(client(name), call)()["ResponseMetadata"].get("RequestId") for name, call in CALLS.items()}
+    assert [name for name, found in ids.items() if not found] == []
+    assert len(set(ids.values())) == len(CALLS)
+    key: dict[str, Any] = {"TableName": "missing", "Key": {"k": {"S": "a"}}}
+    for call in ("get_item", "update_item", "delete_item"):
+        with pytest.raises(ClientError) as caught:
+            getattr(client("dynamodb"), call)(**key)
+        assert caught.value.response["ResponseMetadata"]["RequestId"]

@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.engine_harness import ROLE, Engine, Function, Queue, eventually, throughout
 
@@ -75,3 +76,29 @@ def test_an_execution_that_is_stopped_while_it_waits_for_a_token_has_the_abort_i
         return [event["type"] for event in events].count("ExecutionAborted") == 1
 
     throughout(is_whole, 1, "one end in the history")
+
+
+def test_executions_are_stopped_as_soon_as_they_are_listed(engine: Engine) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html"""
+    states, name = engine.client("stepfunctions"), f"soon-{uuid.uuid4().hex[:8]}"
+    many = {f"S{number}": {"Type": "Pass", "Next": f"S{number + 1}"} for number in range(60)}  # takes a while to read
+    definition = {"StartAt": "S0", "States": many | {"S60": {"Type": "Wait", "Seconds": 60, "End": True}}}
+    machine = states.create_state_machine(name=name, roleArn=ROLE, definition=json.dumps(definition))["stateMachineArn"]
+
+    def stop(number: int) -> list[str]:
+        running: list[dict[str, str]] = []
+        starting = pool.submit(states.start_execution, stateMachineArn=machine, name=f"{name}-{number}")
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}-{number}"
+        while not running:
+            listed = states.list_executions(stateMachineArn=machine)["executions"]
+            running = [one for one in listed if one["executionArn"] == arn]
+        states.stop_execution(executionArn=arn)
+        assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+        starting.result()
+        assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+        return [event["type"] for event in states.get_execution_history(executionArn=arn)["events"]]
+
+    with ThreadPoolExecutor(1) as pool:
+        histories = [stop(number) for number in range(8)]
+    assert {(history[0], history[-1]) for history in histories} == {("ExecutionStarted", "ExecutionAborted")}
+    assert all(history.count("ExecutionAborted") == 1 for history in histories)

@@ -175,6 +175,30 @@ def test_a_task_whose_output_fails_is_caught_with_its_error(run: Runner, kind: d
         assert ended.types.count("EvaluationFailed") == 1
 
 
+@pytest.mark.parametrize("items", [True, None, 1.5, "text", {"foo": ["bar"]}], ids=repr)
+def test_a_map_over_what_is_no_list_fails_once_with_its_value(run: Runner, items: Any) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/state-map.html: Items is an array, or gives one."""
+    kind = {str: "string", float: "number", bool: "boolean", dict: "object"}.get(type(items), "null")
+    value = json.dumps(items, separators=(",", ":"))
+    each = {"Type": "Map", "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, **SUB}, "End": True}
+    wrong = f"returned an unexpected result type. Expected 'array', but was '{kind}' for value: {value}"
+    field = "The JSONata expression '$states.input.list' specified for the field 'Items'"
+    give = {"Type": "Pass", "Output": "{% $states.input.list %}", "Next": "Each"}
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"Each": each | {"Items": "{% $states.input.list %}"}}, f"{field} {wrong}"),
+        ({"Give": give, "Each": each}, f"Map state input must be an array but was: {value}"),
+    )
+    for states, words in cases:
+        ended = run(states, {"list": items}, **JSONATA)
+        entered = ended.types.index("MapStateEntered") + 1
+        cause = f"An error occurred while executing the state 'Each' (entered at the event id #{entered}). {words}"
+        assert (ended.status, ended.error, ended.cause) == ("FAILED", "States.QueryEvaluationError", cause)
+        assert ended.types[entered:] == ["EvaluationFailed", "MapStateFailed", "ExecutionFailed"]
+        details = ended.events[entered]["evaluationFailedEventDetails"]
+        assert (details["cause"], details["state"]) == (cause, "Each")
+        assert details.get("location") == ("Items" if "Items" in states["Each"] else None)
+
+
 def test_a_condition_that_is_no_boolean_fails_with_its_place(run: Runner) -> None:
     states = {
         "Only": {

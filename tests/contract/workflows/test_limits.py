@@ -128,8 +128,9 @@ def test_a_token_is_used_once_with_json_and_an_unknown_one_is_invalid(run: Runne
     assert run.ended(arn).output == {"done": True}
     with pytest.raises(botocore.exceptions.ClientError, match="TaskTimedOut"):
         run.client.send_task_success(taskToken=token, output="{}")
-    with pytest.raises(botocore.exceptions.ClientError, match="InvalidToken"):
-        run.client.send_task_success(taskToken=f"token-{uuid.uuid4().hex}", output="{}")
+    for output in ("{}", "no json"):
+        with pytest.raises(botocore.exceptions.ClientError, match="InvalidToken"):
+            run.client.send_task_success(taskToken=f"token-{uuid.uuid4().hex}", output=output)
 
 
 def test_a_heartbeat_that_does_not_come_ends_the_task(run: Runner, queue: Any) -> None:

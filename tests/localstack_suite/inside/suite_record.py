@@ -21,8 +21,12 @@ _call = BaseClient._make_api_call
 
 
 def _api_call(client: Any, operation: str, given: dict[str, Any]) -> Any:
-    """The engine has an interpreter for python3.13 only: functions in older Python run with that one."""
-    if operation == "CreateFunction" and str(given.get("Runtime")).startswith("python3."):
+    """The engine has an interpreter for python3.13 only: functions in older Python run with that one.
+
+    Lambda's API tests do not run their functions, and compare the name of the runtime.
+    """
+    runs = "test_lambda_api" not in os.environ.get("PYTEST_CURRENT_TEST", "")
+    if operation == "CreateFunction" and runs and str(given.get("Runtime")).startswith("python3."):
         given = given | {"Runtime": "python3.13"}
     return _call(client, operation, given)
 

@@ -33,7 +33,8 @@ OF_RESOURCES = {
 NO_ROW = {"wafv2_web_acl_association"}  # the page says so below its table
 OF_PROVIDERS = {
     "apigateway": "API Gateway", "athena": "Athena", "cloudwatch": CLOUDWATCH, "dynamodb": "DynamoDB",
-    "dynamodbstreams": "DynamoDB", "events": "EventBridge", "glue": "Glue jobs", "lambda": "Lambda", "logs": LOGS,
+    "dynamodbstreams": "DynamoDB", "events": "EventBridge", "glue": "Glue jobs", "kms": "KMS", "lambda": "Lambda",
+    "logs": LOGS,
     "rds": "RDS (Aurora PostgreSQL)", "redshift-data": "Redshift Data API",
     "redshift-serverless": "Redshift Serverless", "s3": "S3", "scheduler": "EventBridge Scheduler",
     "secretsmanager": "Secrets Manager", "sns": "SNS", "sqs": "SQS", "stepfunctions": "Step Functions",

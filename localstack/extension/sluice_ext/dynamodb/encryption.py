@@ -7,16 +7,14 @@ moto makes the managed key among its own keys, where KMS does not find it.
 Replaced: `Table._get_default_encryption_key`.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from moto.dynamodb.models.table import Table
 
 from sluice_ext.dynamodb.errors import invalid_values
 from sluice_ext.dynamodb.requests import Body
+from sluice_ext.kms import managed
 from sluice_ext.patching import replace
-
-_ALIAS: Final = "alias/aws/dynamodb"
-_DESCRIPTION: Final = "Default key that protects my DynamoDB data when no other key is defined"
 
 
 def install() -> None:
@@ -29,14 +27,8 @@ def install() -> None:
 
 
 def managed_key(account: str, region: str) -> str:
-    """The ARN of the key that AWS manages for DynamoDB in this account and region; it is made when it is first used."""
-    from localstack.services.kms.provider import KmsProvider, set_key_managed
-
-    found = KmsProvider._get_kms_key(account, region, _ALIAS)
-    if found.metadata["KeyManager"] != "AWS":
-        set_key_managed(found.metadata["KeyId"], account, region)
-        found.metadata["Description"] = _DESCRIPTION
-    return str(found.metadata["Arn"])
+    """The ARN of the key that AWS manages for DynamoDB in this account and region."""
+    return managed.arn(account, region, "dynamodb")
 
 
 def planned(table: Any, wanted: Body) -> tuple[Body | None, Body]:

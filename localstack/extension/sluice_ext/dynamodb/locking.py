@@ -60,9 +60,12 @@ def _carried_out(operation: Operation, context: RequestContext) -> Response | No
     except DynamoError as error:
         text, status = encode(error.body()), error.status
     content = text.encode()
-    return Response(
-        content, status, {"Content-Type": "application/x-amz-json-1.0", "x-amz-crc32": str(zlib.crc32(content))}
-    )
+    headers = {
+        "Content-Type": "application/x-amz-json-1.0",
+        "x-amz-crc32": str(zlib.crc32(content)),
+        "x-amzn-RequestId": str(context.request_id),  # Step Functions quotes it in the cause of a task's failure
+    }
+    return Response(content, status, headers)
 
 
 def _body(context: RequestContext) -> dict[str, Any]:

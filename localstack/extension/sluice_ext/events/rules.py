@@ -9,7 +9,8 @@ once a minute what is due within the minute, and takes 1 for Monday in cron(...)
 
 Replaced: `EventsProvider._process_rules`, `create_rule_service`, `_delete_rule_services` and
 `_get_scheduled_rule_job_function`, and `RuleService.create_schedule_job`. Schedules are the clock's
-(`sluice_ext.timeline.clock`); LocalStack's own scheduler has none.
+(`sluice_ext.timeline.clock`); LocalStack's own scheduler has none. `RuleService.add_targets` refuses targets of
+services that the engine does not have.
 """
 
 import json
@@ -27,6 +28,7 @@ from localstack.services.events.rule import RuleService
 from localstack.utils.aws.arns import events_rule_arn
 from localstack.utils.xray.trace_header import TraceHeader
 
+from sluice_ext import offline
 from sluice_ext.events import patterns
 from sluice_ext.patching import replace
 from sluice_ext.pausing import GATE
@@ -80,6 +82,11 @@ def install() -> None:
             CLOCK.cancel(key(rule))
         original_delete(self, rules)
 
+    def add(self: Any, targets: Any) -> Any:
+        for target in targets:
+            offline.demand(str(target.get("Arn", "")))
+        return original_add(self, targets)
+
     event = "(self, rule, region, account_id, event_formatted, trace_header)"
     made_of = (
         "(self, name, region, account_id, schedule_expression, event_pattern, state, description, role_arn, tags, "
@@ -89,6 +96,7 @@ def install() -> None:
     original_create = replace(EventsProvider, "create_rule_service", create, expect=made_of)
     original_delete = replace(EventsProvider, "_delete_rule_services", delete, expect="(self, rules)")
     replace(EventsProvider, "_get_scheduled_rule_job_function", _sending, expect="(self, account_id, region, rule)")
+    original_add = replace(RuleService, "add_targets", add, expect="(self, targets)")
     replace(RuleService, "create_schedule_job", _schedule, expect="(self, schedule_job_sender_func)")
 
 

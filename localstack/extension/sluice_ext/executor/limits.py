@@ -17,6 +17,7 @@ from localstack.aws.handlers import serve_custom_service_request_handlers
 from localstack.http import Response
 from localstack.services.lambda_ import api_utils
 from localstack.services.lambda_.invocation.models import lambda_stores
+from localstack.services.lambda_.runtimes import DEPRECATED_RUNTIMES
 
 UNZIPPED_BYTES = 262_144_000
 _OPERATIONS = frozenset({"CreateFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode"})
@@ -63,6 +64,7 @@ def _on_request(_chain: Any, context: RequestContext, _response: Response) -> No
         _check_range(name, request.get(field), minimum, maximum)
     _check_range(_STORAGE[0], (request.get("EphemeralStorage") or {}).get("Size"), *_STORAGE[1:])
     _check_handler(request, context.operation.name)
+    _check_runtime(request.get("Runtime"))
     if len(request.get("Description") or "") > 256:
         _invalid(request["Description"], "description", "Member must have length less than or equal to 256")
     _check_variables((request.get("Environment") or {}).get("Variables") or {})
@@ -79,6 +81,16 @@ def _check_range(field: str, value: int | None, minimum: int, maximum: int) -> N
         _invalid(value, field, f"Member must have value greater than or equal to {minimum}")
     if value is not None and value > maximum:
         _invalid(value, field, f"Member must have value less than or equal to {maximum}")
+
+
+def _check_runtime(runtime: str | None) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html#runtimes-deprecated"""
+    if runtime in DEPRECATED_RUNTIMES:
+        raise InvalidParameterValueException(
+            f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. "
+            "We recommend you use a supported runtime while creating or updating functions.",
+            Type="User",
+        )
 
 
 def _check_handler(request: Any, operation: str) -> None:

@@ -5,10 +5,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
 
 import functools
+import re
 from typing import Any
 
 from localstack.http import Request, Response
 from localstack.services.edge import ROUTER
+from localstack.services.lambda_ import urlrouter
 from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.lambda_.provider import LambdaProvider
 from localstack.services.lambda_.urlrouter import FunctionUrlRouter
@@ -40,10 +42,17 @@ def install() -> None:
     def register(self: Any) -> None:
         if not self.registered:
             self.registered = True
-            for rest in ("/", "/<path:path>"):
-                ROUTER.add(f"{_PREFIX}/<region>/<api_id>{rest}", functools.partial(_serve, self))
+            for rest in ("/", "/<greedy_path:path>"):
+                path = f"{_PREFIX}/<region>/<api_id>{rest}"
+                ROUTER.add(path, functools.partial(_serve, self), merge_slashes=False)
+
+    def event(api_id: str, request: Request) -> Any:
+        found = original_event(api_id, request)
+        found["headers"].pop("remote-addr", None)  # where LocalStack looks for the client's address
+        return found
 
     replace(FunctionUrlRouter, "register_routes", register, expect="(self)")
+    original_event = replace(urlrouter, "event_for_lambda_url", event, expect="(api_id, request)")
 
 
 def _serve(router: Any, request: Request, region: str, api_id: str, **_path: str) -> Response:
@@ -60,14 +69,19 @@ def _serve(router: Any, request: Request, region: str, api_id: str, **_path: str
     headers["Remote-Addr"] = request.remote_addr or ""
     inner = Request(
         method=request.method,
-        path=request.path.removeprefix(prefix) or "/",
-        raw_path=request.environ["RAW_URI"].partition("?")[0].removeprefix(prefix) or "/",
+        path=_one_slash(request.path.removeprefix(prefix)),
+        raw_path=_one_slash(request.environ["RAW_URI"].partition("?")[0].removeprefix(prefix)),
         query_string=request.query_string.decode("latin-1"),
         headers=headers,
         body=request.get_data(),
     )
     served: Response = router.handle_lambda_url_invocation(inner, api_id=api_id, region=region)
     return served
+
+
+def _one_slash(path: str) -> str:
+    """A URL that ends with a slash and a path that begins with one are joined so; the function sees one slash."""
+    return re.sub("/{2,}", "/", path) or "/"
 
 
 def _configuration(region: str, api_id: str) -> Any:

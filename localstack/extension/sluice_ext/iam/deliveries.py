@@ -25,6 +25,7 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 from sluice_ext import settings
 from sluice_ext.iam import policy, principals, resources, trust
 from sluice_ext.iam.actions import Where, needed
+from sluice_ext.kms import managed
 
 LOG = logging.getLogger(__name__)
 INVOKE: Final = "lambda:InvokeFunction"
@@ -93,7 +94,7 @@ def _refused_key(service: str, source: str, account: str, target: str) -> str:
     if not key:
         return ""
     name = _principal(service, target)
-    if key.startswith(resources.MANAGED):
+    if managed.is_managed(account, target.split(":")[3], key):
         return f"{name} for {source}: {target} is encrypted with {key}, which only the target's own service may use"
     arn = resources.key_arn(key, account, target.split(":")[3])
     text = resources.policy_of(arn) if arn else None

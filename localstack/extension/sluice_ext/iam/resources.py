@@ -12,10 +12,6 @@ from localstack.constants import AWS_REGION_US_EAST_1, DEFAULT_AWS_ACCOUNT_ID
 
 from sluice_ext.iam import policy
 
-# Keys that AWS manages: no service but the one that they are named after may use them, whatever is set.
-# https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
-MANAGED: Final = "alias/aws/"
-
 
 def policy_of(arn: str) -> str | None:
     """The policy of the resource (or of the bucket that an object is in) with this ARN."""

@@ -3,14 +3,17 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 """
 
+import functools
 from collections import defaultdict
 from typing import Any
 
 from localstack.aws.api.s3 import Error, NoSuchKey, PreconditionFailed
 from localstack.services.plugins import Service
+from localstack.services.s3 import provider as theirs
 from localstack.services.s3.models import S3DeleteMarker
 from localstack.services.s3.provider import S3Provider
 
+from sluice_ext.kms import managed
 from sluice_ext.patching import replace
 from sluice_ext.s3 import at_rest, etags, inventory, limits, listing, notifications, presigned, sequence
 from sluice_ext.s3.sequence import SEQUENCE
@@ -90,6 +93,8 @@ def create_service() -> Service:
     notifications.install()
     limits.install()
     presigned.install()
+    make_key = functools.partial(managed.arn, service="s3")
+    replace(theirs, "create_s3_kms_managed_key_for_region", make_key, expect="(account_id, region_name)")
     provider = Provider(Store())
     replace(provider, "_preconditions_locks", defaultdict(at_rest.KeyLocks))
     return Service.for_provider(provider)

@@ -12,6 +12,7 @@ def install() -> None:
         intrinsics,
         json_paths,
         jsonata,
+        literals,
         maps,
         metrics,
         queries,
@@ -37,6 +38,7 @@ def install() -> None:
     maps.install()
     requests.install()
     callbacks.install()
+    literals.install()
 
 
 def shutdown() -> None:

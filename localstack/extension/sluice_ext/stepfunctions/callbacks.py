@@ -39,11 +39,12 @@ def send_task_success(
     self: Any, context: RequestContext, task_token: str, output: str, **_kwargs: Any
 ) -> SendTaskSuccessOutput:
     check_length("output", output)
+    waiting = _endpoint(self, context, task_token)  # a token that is none comes before an output that is none
     try:
         parsed(output)
     except ValueError as error:
         raise InvalidOutput(f"Invalid Output: '{error}'") from error
-    _endpoint(self, context, task_token).notify(CallbackOutcomeSuccess(callback_id=task_token, output=output))
+    waiting.notify(CallbackOutcomeSuccess(callback_id=task_token, output=output))
     return SendTaskSuccessOutput()
 
 

@@ -15,6 +15,8 @@ from localstack.services.stepfunctions.asl.utils import json_path
 from sluice_ext.patching import replace
 
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_SINGLE: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 # A wildcard, a descent, a filter, a slice, or several indexes.
 _SEVERAL: Final = re.compile(r"\*|\.\.|\[\s*\?|\[[^\]]*[:,][^\]]*\]")
 
@@ -24,10 +26,25 @@ def may_have_several(path: str) -> bool:
     return _SEVERAL.search(_QUOTED.sub("''", path)) is not None
 
 
+def escaped(path: str) -> str:
+    """The path for LocalStack's reader, which drops the backslash before any character of a name in single quotes.
+
+    AWS drops it before a backslash and a quote of that kind only.
+    """
+    if "\\" not in path:
+        return path
+    return _SINGLE.sub(lambda name: _ESCAPE.sub(_double, name[0]), path)
+
+
+def _double(escape: re.Match[str]) -> str:
+    return escape[0] if escape[1] in "\\'" else f"\\{escape[0]}"
+
+
 def install() -> None:
     """Replace them; raises UnexpectedEngine when LocalStack is not the version we know."""
 
     def extract_json(path: str, data: Any) -> Any:
+        path = escaped(path)
         if may_have_several(path):
             return [match.value for match in parse(path).find(data)]
         return original(path, data)

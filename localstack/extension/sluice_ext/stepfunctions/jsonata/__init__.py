@@ -2,7 +2,8 @@
 
 LocalStack writes the variables into the text of an expression (a quote in a string breaks it) and gives it to a Java
 machine that it downloads. Replaced: the evaluation of expressions, and of the Output of states that can catch errors:
-an Output that fails is retried and caught like the task. Errors are States.QueryEvaluationError, with their place.
+an Output that fails is retried and caught like the task. Errors are States.QueryEvaluationError, with their place, and
+have the same words in both of their events (LocalStack's own errors, too).
 https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 """
 
@@ -24,11 +25,13 @@ from localstack.services.stepfunctions.asl.component.state.state_choice.comparis
     ConditionStringJSONata,
 )
 from localstack.services.stepfunctions.asl.component.state.state_execution.execute_state import ExecutionState
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_map.state_map import StateMap
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_parallel.state_parallel import (
     StateParallel,
 )
 from localstack.services.stepfunctions.asl.eval.environment import Environment
 from localstack.services.stepfunctions.asl.eval.event.event_detail import EventDetails
+from localstack.services.stepfunctions.asl.utils.encoding import to_json_str
 
 from sluice_ext.patching import replace
 from sluice_ext.stepfunctions.jsonata import evaluation, places
@@ -67,11 +70,26 @@ def install() -> None:
             _record(env, error)
             raise
 
+    def made(self: Any, env: Environment, error_name: Any, event_type: Any, event_details: Any = None) -> None:
+        original_made(self, env, error_name, event_type, event_details)
+        if (details := (event_details or {}).get("evaluationFailedEventDetails")) is not None:
+            _name_state(env, details)
+
+    def in_evaluation(self: Any) -> Any:
+        return self.failure_event.event_details["evaluationFailedEventDetails"]
+
     def in_execution(self: Any) -> Any:
         details = (self.failure_event.event_details or {}).get("evaluationFailedEventDetails")
         if details is None:
             return original_details(self)
         return {name: details[name] for name in ("error", "cause")}
+
+    def of_map(self: Any, env: Environment) -> None:
+        # Without Items, a Map in JSONata has the state's input.
+        if not (self.items or self.items_path or self.item_reader) and not isinstance(env.stack[-1], list):
+            value = to_json_str(env.stack[-1], separators=(",", ":"))
+            raise failure(env, f"Map state input must be an array but was: {value}")
+        original_map(self, env)
 
     original_execution = replace(ExecutionState, "_evaluate_with_timeout", with_output, expect="(self, env)")
     original_output = replace(ExecutionState, "_eval_state_output", state_output, expect="(self, env)")
@@ -79,6 +97,10 @@ def install() -> None:
     original_details = replace(
         FailureEventException, "get_execution_failed_event_details", in_execution, expect="(self)"
     )
+    replace(FailureEventException, "get_evaluation_failed_event_details", in_evaluation, expect="(self)")
+    expect = "(self, env, error_name, event_type, event_details)"
+    original_made = replace(FailureEvent, "__init__", made, expect=expect)
+    original_map = replace(StateMap, "_eval_execution", of_map, expect="(self, env)")
 
 
 def _evaluate(self: Any, env: Environment) -> None:
@@ -111,23 +133,25 @@ def _condition(self: Any, env: Environment) -> None:
         )
 
 
-def failure(env: Environment, cause: str, place: str) -> FailureEventException:
-    """The error of an expression, whose cause names the state and the event of its begin."""
+def failure(env: Environment, cause: str, place: str = "") -> FailureEventException:
+    """The error of an expression, or of what it gives."""
     error = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
-    state = env.next_state_name
-    details = EvaluationFailedEventDetails(
-        error=error.error_name,
-        cause=f"An error occurred while executing the state '{state}' (entered at the event id "
-        f"#{_entered(env, state)}). {cause}",
-        location=place,
-        state=state,
-    )
+    details = EvaluationFailedEventDetails(error=error.error_name, cause=cause)
+    if place:
+        details["location"] = place
     event_details = EventDetails(evaluationFailedEventDetails=details)
     return FailureEventException(
         FailureEvent(
             env=env, error_name=error, event_type=HistoryEventType.EvaluationFailed, event_details=event_details
         )
     )
+
+
+def _name_state(env: Environment, details: EvaluationFailedEventDetails) -> None:
+    """The state, and a cause that names it and the event of its begin."""
+    state = env.next_state_name
+    begin = f"An error occurred while executing the state '{state}' (entered at the event id #{_entered(env, state)})."
+    details.update(state=state, cause=f"{begin} {details['cause']}")
 
 
 def _entered(env: Environment, state: str | None) -> int:

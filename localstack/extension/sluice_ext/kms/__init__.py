@@ -1,0 +1,1 @@
+"""KMS: LocalStack's own provider, with the keys that AWS manages."""
