@@ -209,13 +209,14 @@ def stepfunctions() -> Service:
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
     from sluice_ext import control, loading, settings
-    from sluice_ext.gateway import headers, pausing, shortcuts
+    from sluice_ext.gateway import headers, json_bodies, pausing, shortcuts
     from sluice_ext.redshift import model
 
     loading.install()
     model.install()
     control.install()
     shortcuts.install()
+    json_bodies.install()
     headers.install()
     pausing.install()
     control.restore()
