@@ -20,7 +20,7 @@ Otherwise = Callable[[Shape, Any], Any]
 """How LocalStack reads a value of a shape."""
 Reader = Callable[[Any, Otherwise], Any]
 """Reads a value that is not None. Any exception means: LocalStack is to read the whole request."""
-_CBOR = "application/x-amz-cbor"
+_CBOR, _JSON = "application/x-amz-cbor", ("application/x-amz-json", "application/json")
 _AS_IT_IS = ("string", "character", "boolean")
 
 
@@ -37,7 +37,7 @@ def install() -> None:
         readers = self.__dict__.setdefault("sluice_readers", Readers())
         try:
             return readers.of(shape)(
-                self._parse_body_as_json(request),
+                _body(self, request),
                 lambda inner, value: self._parse_shape(request, inner, value, uri_params),
             )
         except Exception:  # noqa: BLE001  (LocalStack's own error says what is wrong)
@@ -45,6 +45,13 @@ def install() -> None:
 
     expect = "(self, request, shape, uri_params)"
     original = replace(JSONRequestParser, "_handle_json_body", body_of, expect=expect)
+
+
+def _body(parser: Any, request: Any) -> Any:
+    # What LocalStack reads the body with looks for a form in it first.
+    if not request.mimetype.startswith(_JSON):
+        return parser._parse_body_as_json(request)
+    return request.get_json(force=True) if request.get_data() else {}
 
 
 class Readers:
