@@ -12,7 +12,9 @@ Replaced:
 - `ResponseSerializer._get_mime_type` compares the types that the client accepts with those that there are; the same
   headers come with each call.
 - `Headers.get` and ``in`` of werkzeug raise an exception with a page for a browser for each header that is not there, some
-  fifteen times a request.
+  fifteen times a request; `Headers.update` looks through both lists for each header.
+- `parse_to_aware_datetime` of the serializer guesses how a date is written; S3's answers have the one of HTTP.
+- `is_collect_metrics_mode` reads the environment three times a request.
 """
 
 import contextlib
@@ -35,7 +37,8 @@ from localstack import config, constants
 from sluice_ext.patching import replace
 
 _REMEMBERED = 1000
-"""Hosts and methods that no route matches; headers of clients."""
+"""Hosts and methods that no route matches; headers of clients; dates."""
+_DATE = len("Sun, 06 Nov 1994 08:49:37 GMT")
 
 
 def install() -> None:
@@ -56,6 +59,9 @@ def install() -> None:
     _install_unmatched_routes()
     _install_mime_types()
     _install_headers()
+    _install_dates()
+    mode = config.is_collect_metrics_mode()
+    replace(config, "is_collect_metrics_mode", lambda: mode, expect="()")
 
 
 @contextlib.contextmanager
@@ -144,8 +150,25 @@ def _install_headers() -> None:
         wanted = key.lower()
         return any(name.lower() == wanted for name, _ in self._list)
 
+    def update(self: Any, arg: Any = None, /, **kwargs: Any) -> None:
+        if arg.__class__ is not Headers or kwargs:
+            original_update(self, arg, **kwargs)
+            return
+        names = {name.lower() for name, _ in arg._list}
+        self._list = [known for known in self._list if known[0].lower() not in names] + arg._list
+
     original_get = replace(Headers, "get", get, expect="(self, key, default, type)")
     original_contains = replace(Headers, "__contains__", contains, expect="(self, key)")
+    original_update = replace(Headers, "update", update, expect="(self, arg, **kwargs)")
+
+
+def _install_dates() -> None:
+    def aware(value: Any) -> Any:
+        whole = isinstance(value, str) and len(value) == _DATE and value.endswith(" GMT")
+        return of_text(value) if whole else original(value)
+
+    original = replace(serializer, "parse_to_aware_datetime", aware, expect="(value)")
+    of_text = lru_cache(_REMEMBERED)(original)
 
 
 def _log_nothing(_self: Any, _chain: Any, _context: Any, _response: Any) -> None:
