@@ -15,20 +15,27 @@ Replaced:
   fifteen times a request; `Headers.update` looks through both lists for each header.
 - `parse_to_aware_datetime` of the serializer guesses how a date is written; S3's answers have the one of HTTP.
 - `is_collect_metrics_mode` reads the environment three times a request.
+- Ids of requests and traces come from the kernel; for each of these calls the thread lets go of the interpreter, and a
+  busy one may not be given back for 5 ms. They are names and no secrets, so Python's own numbers do.
 """
 
 import contextlib
 import inspect
+import random
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from botocore.model import ServiceModel
 from localstack.aws import skeleton
+from localstack.aws.api import core
 from localstack.aws.handlers import service
 from localstack.aws.handlers.internal import LocalstackResourceHandler
 from localstack.aws.handlers.logging import ResponseLogger
 from localstack.aws.protocol import parser, serializer
+from localstack.utils.xray.traceid import TraceId
 from rolo.routing import router
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
@@ -60,6 +67,7 @@ def install() -> None:
     _install_mime_types()
     _install_headers()
     _install_dates()
+    _install_ids()
     mode = config.is_collect_metrics_mode()
     replace(config, "is_collect_metrics_mode", lambda: mode, expect="()")
 
@@ -169,6 +177,18 @@ def _install_dates() -> None:
 
     original = replace(serializer, "parse_to_aware_datetime", aware, expect="(value)")
     of_text = lru_cache(_REMEMBERED)(original)
+
+
+def _install_ids() -> None:
+    def request_id() -> str:
+        return str(uuid.UUID(int=random.getrandbits(128), version=4))
+
+    def trace_id(self: Any) -> None:
+        self.start_time = int(time.time())
+        self._TraceId__number = f"{random.getrandbits(96):024x}"
+
+    replace(core, "long_uid", request_id, expect="()")
+    replace(TraceId, "__init__", trace_id, expect="(self)")
 
 
 def _log_nothing(_self: Any, _chain: Any, _context: Any, _response: Any) -> None:
