@@ -60,7 +60,8 @@ def of_types() -> list[str]:
     makers = [serializer.create_serializer(load_service(name)) for name in ("sqs", "s3", "lambda")]
     asked = [{"Accept": accept, "Content-Type": sent} for accept in TYPES for sent in TYPES]
     given = [Headers({name: value for name, value in one.items() if value is not None}) for one in asked]
-    return [outcome(lambda m=maker, h=headers: m._get_mime_type(h)) for maker in makers for headers in [*given, None] * 2]
+    twice: list[Any] = [*given, None] * 2
+    return [outcome(lambda m=maker, h=headers: m._get_mime_type(h)) for maker in makers for headers in twice]
 
 
 def of_routes() -> list[str]:
@@ -98,9 +99,8 @@ def main() -> None:
     ids = {RequestContext(Request()).request_id for _ in range(1000)}
     traces = {TraceId().to_id() for _ in range(1000)}
     shapes = {(len(one), one.count("-"), one[14]) for one in ids}, {(len(one), one.count("-")) for one in traces}
-    print(json.dumps(
-        {"differ": differ, "routes": after["routes"], "new": [len(ids), len(traces)], "shapes": [sorted(s) for s in shapes]}
-    ))  # fmt: skip
+    made = {"new": [len(ids), len(traces)], "shapes": [sorted(one) for one in shapes]}
+    print(json.dumps({"differ": differ, "routes": after["routes"]} | made))
 
 
 main()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -301,7 +302,7 @@ def test_the_objects_of_a_batch_are_judged_by_one_version_and_the_next_batch_loo
                 bench.plan()
         assert versions(3) == [f"rules-{1 + broken}"] * 3
     assert versions(2) == [f"rules-{2 + broken}", f"rules-{3 + broken}"]  # without a batch each object looks
-    with pytest.raises(RuntimeError, match="ends"), bench.planner.batch():
+    with suppress(ZeroDivisionError), bench.planner.batch():
         assert versions(2) == [f"rules-{4 + broken}"] * 2
-        raise RuntimeError("the batch ends")
+        _ = 1 / 0  # an invocation fails
     assert versions(1) == [f"rules-{5 + broken}"]

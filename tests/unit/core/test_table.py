@@ -257,8 +257,9 @@ def test_a_change_asks_for_no_attributes_and_says_whether_its_condition_held(cod
             return {"Attributes": {"a": {"S": "1"}}} if "ReturnValues" in request else {}
 
     table = Table(Updates(), "t")
-    both = (lambda: table.change("p", "s", "SET a = :a", "", {":a": "1"})), (
-        lambda: table.update("p", "s", "SET a = :a", "", {":a": "1"})
+    both = (
+        (lambda: table.change("p", "s", "SET a = :a", "", {":a": "1"})),
+        (lambda: table.update("p", "s", "SET a = :a", "", {":a": "1"})),
     )
     found = []
     for call in both:

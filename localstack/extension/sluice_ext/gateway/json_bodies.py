@@ -55,7 +55,7 @@ def _body(parser: Any, request: Any) -> Any:
 
 
 class Readers:
-    """The readers of one service's shapes. A shape may contain itself, so its members' are made when they are needed."""
+    """The readers of one service's shapes. A shape may contain itself, so those of members are made when needed."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], Reader] = {}

@@ -11,8 +11,8 @@ Replaced:
   matches is remembered until the routes change: LocalStack makes a new map of them then.
 - `ResponseSerializer._get_mime_type` compares the types that the client accepts with those that there are; the same
   headers come with each call.
-- `Headers.get` and ``in`` of werkzeug raise an exception with a page for a browser for each header that is not there, some
-  fifteen times a request; `Headers.update` looks through both lists for each header.
+- `Headers.get` and ``in`` of werkzeug raise an exception with a page for a browser for each header that is not there,
+  some fifteen times a request; `Headers.update` looks through both lists for each header.
 - `parse_to_aware_datetime` of the serializer guesses how a date is written; S3's answers have the one of HTTP.
 - `is_collect_metrics_mode` reads the environment three times a request.
 - Ids of requests and traces come from the kernel; for each of these calls the thread lets go of the interpreter, and a
@@ -140,7 +140,7 @@ def _install_mime_types() -> None:
 
 
 def _install_headers() -> None:
-    def get(self: Any, key: str, default: Any = None, type: Any = None) -> Any:  # noqa: A002
+    def get(self: Any, key: str, default: Any = None, type: Any = None) -> Any:
         if self.__class__ is not Headers:
             return original_get(self, key, default, type)
         wanted = key.lower()
