@@ -159,9 +159,10 @@ consumer = Consumer(
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | None:
     """A batch of the queue, or a notification itself: Lambda may hold some of before there was a queue."""
     once.register_lambda_context(context)
-    if is_batch(event):
-        return consumer.handle(event, context)
-    ingest(Notification.from_event(event))
+    with planner.batch():
+        if is_batch(event):
+            return consumer.handle(event, context)
+        ingest(Notification.from_event(event))
     return None
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from core.ingest.cut import Limits, cut
@@ -46,6 +47,26 @@ class Planner:
         self._datasets = datasets
         self._limits = limits
         self._scan_seconds = scan_seconds
+        self._rules_of_batch: Rules | None = None
+        self._in_batch = False
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """The objects that are planned in the block are judged by one version of the rules, which is read once.
+
+        For an invocation: its objects were announced before it began, so the version is no older than they are.
+        """
+        self._in_batch = True
+        try:
+            yield
+        finally:
+            self._in_batch, self._rules_of_batch = False, None
+
+    def _rules(self) -> Rules:
+        rules = self._rules_of_batch or self._datasets.current()
+        if self._in_batch:
+            self._rules_of_batch = rules
+        return rules
 
     def plan(self, ref: ObjectRef, scanned: int = 0) -> dict[str, Any]:
         """Plans an object and sends its open chunks; planning it again sends only what is not done.
@@ -55,7 +76,8 @@ class Planner:
 
         ``scanned``: how many bytes an earlier call has read through.
 
-        A run that begins here is judged by the rules that are in service now, whenever its chunks are processed.
+        A run that begins here is judged by the rules that are in service now (``batch``), whenever its chunks are
+        processed.
 
         Raises:
             DatasetsUnavailable, DatasetsUnreadable: there are no rules to judge it by.
@@ -63,7 +85,7 @@ class Planner:
             ObjectMissing: the version is gone.
             ScanUnfinished: it is too large to be read through in one invocation.
         """
-        rules = self._datasets.current()
+        rules = self._rules()
         head = self._storage.head(ref, formats.SNIFF_BYTES)
         replay_of = Origin.from_metadata(head.metadata)
         origin = replay_of or ref.as_origin()

@@ -216,8 +216,13 @@ def stepfunctions() -> Service:
 @hooks.on_infra_start()
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
+<<<<<<< HEAD
     from sluice_ext import control, loading, offline, settings
     from sluice_ext.gateway import headers, pausing, shortcuts
+=======
+    from sluice_ext import control, loading, settings
+    from sluice_ext.gateway import headers, json_bodies, pausing, shortcuts
+>>>>>>> 76e6ec939f753ec29af3df1c4180e3f8c2e14b4c
     from sluice_ext.redshift import model
 
     loading.install()
@@ -225,6 +230,7 @@ def install() -> None:
     model.install()
     control.install()
     shortcuts.install()
+    json_bodies.install()
     headers.install()
     pausing.install()
     control.restore()

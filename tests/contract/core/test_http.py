@@ -112,3 +112,23 @@ def test_every_answer_has_the_id_of_its_request(client: Callable[..., Any]) -> N
         with pytest.raises(ClientError) as caught:
             getattr(client("dynamodb"), call)(**key)
         assert caught.value.response["ResponseMetadata"]["RequestId"]
+
+
+def test_a_json_request_is_read_as_the_model_of_its_service_says() -> None:
+    """Of 2,000 requests of eight services, some of them wrong, each gives the same parameters or the same error.
+
+    https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
+    """
+    found = in_engine(Path(__file__).with_name("bodies_worker.py"))
+    assert (found["read"], found["differ"]) == (2000, [])
+    assert 100 < found["wrong"] < 1000
+
+
+def test_the_shorter_steps_of_a_request_give_what_the_longer_ones_give() -> None:
+    """https://www.rfc-editor.org/rfc/rfc9110.html#section-5.1"""
+    unmatched, of_endpoint = "The requested URL wa", "of the endpoint"
+    assert in_engine(Path(__file__).with_name("shortcuts_worker.py")) == {
+        "differ": {"headers": [], "dates": [], "types": [], "routes": []},
+        "routes": [unmatched] * 2 + [of_endpoint] * 2 + [unmatched] * 3 + ["200", of_endpoint, unmatched, "200"],
+        "new": [1000, 1000], "shapes": [[[36, 4, "4"]], [[35, 2]]],
+    }  # fmt: skip

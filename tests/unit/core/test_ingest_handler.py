@@ -12,9 +12,10 @@ from urllib.parse import quote_plus
 import pytest
 from botocore.exceptions import ClientError
 
+from fixtures import aws_events
 from sluice_pipeline.events.messages import ChunkMessage
 from sluice_pipeline.objects.identity import Origin
-from tests.support.handlers import Context, loaded, metrics, notices
+from tests.support.handlers import Context, ProjectDatasets, loaded, metrics, notices
 
 BODY = b'{"n": 1}\n' * 200  # 1,800 bytes: two chunks of at most 1,000
 
@@ -62,6 +63,24 @@ def test_an_object_is_planned_and_its_chunks_are_sent(function: Function) -> Non
     (plan,) = function.dynamodb.transact_write_items.call_args_list
     assert len(plan.kwargs["TransactItems"]) == 4  # the object, its content and two chunks
     assert notices(function.sns) == []
+
+
+def test_an_invocation_asks_once_for_the_rules_and_the_next_one_again(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    current = ProjectDatasets.current
+    monkeypatch.setattr(ProjectDatasets, "current", lambda self: looks.append("look") or current(self))
+    for number in (1, 2):
+        events = [
+            aws_events.object_created(
+                "bronze-b", f"bronze/shipments/{name}.jsonl", version_id="v1", etag="e1", size=len(BODY)
+            )
+            for name in "abc"
+        ]
+        function.send(aws_events.sqs_batch([json.dumps(event) for event in events], "arn:aws:sqs:us-east-1:1:ingest"))
+        assert len(function.chunks()) == 6 * number
+        assert len(looks) == number
 
 
 def test_the_test_event_of_s3_does_nothing(function: Function) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from core.ingest.cut import Limits
 from core.ingest.planner import Planner, ScanUnfinished
 from fixtures import aws_events, formats, shipping
 from sluice_pipeline.catalog.compiler import compile_catalog
-from sluice_pipeline.catalog.datasets import parse_catalog
+from sluice_pipeline.catalog.datasets import Catalog, parse_catalog
+from sluice_pipeline.catalog.deployed import DatasetsUnavailable, Rules
 from sluice_pipeline.catalog.rules import RulesVersion
 from sluice_pipeline.events.chunk_queue import ChunkQueue
 from sluice_pipeline.events.messages import ChunkMessage
@@ -263,3 +265,44 @@ def test_what_is_no_s3_event_is_refused(event: dict[str, Any]) -> None:
         Notification.from_event(event)
     with pytest.raises(UnknownEvent):
         Notification.from_json(json.dumps(event))
+
+
+class CountedDatasets(ProjectDatasets):
+    """Each look at what is in service finds a version of its own; ``broken`` looks find none."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(catalog)
+        self.looks, self.broken = 0, 0
+
+    def current(self) -> Rules:
+        self.looks += 1
+        if self.looks <= self.broken:
+            raise DatasetsUnavailable("not there")
+        return Rules(super().current().catalog, RulesVersion("0" * 64, f"rules-{self.looks}"))
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_the_objects_of_a_batch_are_judged_by_one_version_and_the_next_batch_looks_again(broken: int) -> None:
+    """A look that failed is not remembered: the next object looks again."""
+    bench, datasets = Bench(LINES), CountedDatasets(CATALOG)
+    datasets.broken = broken
+    queue = ChunkQueue(bench.sqs, "url")
+    bench.planner = Planner(bench.storage, bench.ledger, queue, datasets, LIMITS, 60)  # type: ignore[arg-type]
+
+    def versions(objects: int) -> list[str]:
+        found = []
+        for _ in range(objects):
+            bench.ledger.item = None
+            found.append({message.rules.version_id for message in bench.plan() if message.rules})
+        return [version for [version] in found]
+
+    with bench.planner.batch():
+        for _ in range(broken):
+            with pytest.raises(DatasetsUnavailable):
+                bench.plan()
+        assert versions(3) == [f"rules-{1 + broken}"] * 3
+    assert versions(2) == [f"rules-{2 + broken}", f"rules-{3 + broken}"]  # without a batch each object looks
+    with suppress(ZeroDivisionError), bench.planner.batch():
+        assert versions(2) == [f"rules-{4 + broken}"] * 2
+        _ = 1 / 0  # an invocation fails
+    assert versions(1) == [f"rules-{5 + broken}"]

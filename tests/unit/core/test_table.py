@@ -242,3 +242,32 @@ def test_a_batch_is_done_once_and_whole_whatever_is_left_out(left_out: list[int]
         patch.setattr(retries, "time", clock)
         answer = call(Table(client, "t"), count)
     assert sorted(answer or client.written) == sorted(item["pk"] for item in items(count))
+
+
+@pytest.mark.parametrize("code", ["ConditionalCheckFailedException", "ThrottlingException", ""])
+def test_a_change_asks_for_no_attributes_and_says_whether_its_condition_held(code: str) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html#DDB-UpdateItem-request-ReturnValues"""
+    asked: list[dict[str, Any]] = []
+
+    class Updates:
+        def update_item(self, **request: Any) -> dict[str, Any]:
+            asked.append(request)
+            if code:
+                raise failure(code)
+            return {"Attributes": {"a": {"S": "1"}}} if "ReturnValues" in request else {}
+
+    table = Table(Updates(), "t")
+    both = (
+        (lambda: table.change("p", "s", "SET a = :a", "", {":a": "1"})),
+        (lambda: table.update("p", "s", "SET a = :a", "", {":a": "1"})),
+    )
+    found = []
+    for call in both:
+        try:
+            found.append(call())
+        except ClientError as error:
+            found.append(error.response["Error"]["Code"])
+    expected = {"": [True, {"a": "1"}], "ConditionalCheckFailedException": [False, None]}
+    assert found == expected.get(code, [code, code])
+    assert [request.pop("ReturnValues", None) for request in asked] == [None, "ALL_NEW"]
+    assert asked[0] == asked[1]

@@ -104,12 +104,22 @@ class Table:
 
     def update(self, pk: str, sk: str, update: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Changes one item; its new attributes, or None when the condition failed."""
+        answer = self._update(pk, sk, update, condition, values, ReturnValues="ALL_NEW")
+        return None if answer is None else plain(answer["Attributes"])
+
+    def change(self, pk: str, sk: str, update: str, condition: str, values: Mapping[str, Any]) -> bool:
+        """As update, True when the condition held. To send and read the attributes takes a quarter of a call."""
+        return self._update(pk, sk, update, condition, values) is not None
+
+    def _update(
+        self, pk: str, sk: str, update: str, condition: str, values: Mapping[str, Any], **options: str
+    ) -> Any | None:
         try:
-            answer = self._client.update_item(
+            return self._client.update_item(
                 TableName=self.name,
                 Key=_key(pk, sk),
                 UpdateExpression=update,
-                ReturnValues="ALL_NEW",
+                **options,
                 **({"ExpressionAttributeValues": typed(values)} if values else {}),
                 **({"ConditionExpression": condition} if condition else {}),
                 **_names(update, condition),
@@ -118,7 +128,6 @@ class Table:
             if code_of(error) == "ConditionalCheckFailedException":
                 return None
             raise
-        return plain(answer["Attributes"])
 
     def put_action(
         self, item: Mapping[str, Any], condition: str = "", values: Mapping[str, Any] | None = None

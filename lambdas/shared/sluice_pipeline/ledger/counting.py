@@ -102,7 +102,7 @@ class Counting(Reading):
 
     def fail_chunk(self, object_id: str, chunk: Chunk, run: int, error: str) -> None:
         """Records why a chunk is not done; a chunk that is done, or belongs to a newer run, stays as it is."""
-        self._table.update(
+        self._table.change(
             object_pk(object_id),
             chunk_sk(chunk.index),
             "SET chunk_state = :failed , #error = :error",
@@ -148,7 +148,7 @@ class Counting(Reading):
         """
         extra = {":released": dict(released)} if released else {}
         move = self._shards.move(object_id, State.COMMITTED)
-        changed = self._table.update(
+        return self._table.change(
             object_pk(object_id),
             OBJECT_SK,
             f"SET {move.sets} , committed_at = :at , updated_at = :at "
@@ -157,16 +157,14 @@ class Counting(Reading):
             "#state = :former AND #run = :run",
             move.values | {":former": former, ":at": now(), ":run": run} | extra,
         )
-        return changed is not None
 
     def stage(self, object_id: str, run: int) -> bool:
         """A run whose files are staged has been announced, True once."""
         move = self._shards.move(object_id, State.STAGED)
-        changed = self._table.update(
+        return self._table.change(
             object_pk(object_id),
             OBJECT_SK,
             f"SET {move.sets} , updated_at = :at REMOVE {move.removes} , #error , failed_reason , notice_due",
             "#state = :committing AND #run = :run",
             move.values | {":committing": State.COMMITTING, ":at": now(), ":run": run},
         )
-        return changed is not None

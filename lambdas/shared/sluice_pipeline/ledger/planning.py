@@ -140,14 +140,14 @@ class Planning(Reading):
         Raises:
             Expiring: the object has just expired; tried again, the upload is planned.
         """
-        noted = self._table.update(
+        noted = self._table.change(
             object_pk(object_id),
             OBJECT_SK,
             "SET newest = :newest",
             f"{_PRESENT} AND ( attribute_not_exists(newest) OR newest.since <= :since )",
             {":newest": asdict(ref), ":since": ref.since},
         )
-        if noted is None:
+        if not noted:
             item = self._table.get(object_pk(object_id), OBJECT_SK)
             if item and is_gone(item):
                 raise Expiring(f"the ledger's entry of {object_id} has just expired")

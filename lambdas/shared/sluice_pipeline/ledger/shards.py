@@ -91,7 +91,7 @@ class Shards:
     def of(self, object_id: str) -> int:
         if not self._announced:
             more = "attribute_not_exists( #shards ) OR #shards < :number"
-            self._table.update(*HEAD, "SET #shards = :number", more, {":number": self._number})
+            self._table.change(*HEAD, "SET #shards = :number", more, {":number": self._number})
             self._announced = True
         return shard_of(object_id, self._number)
 
