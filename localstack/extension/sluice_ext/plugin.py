@@ -216,13 +216,8 @@ def stepfunctions() -> Service:
 @hooks.on_infra_start()
 def install() -> None:
     """Add the /_sluice routes, shorten the request path, and restore the saved state, if any."""
-<<<<<<< HEAD
     from sluice_ext import control, loading, offline, settings
-    from sluice_ext.gateway import headers, pausing, shortcuts
-=======
-    from sluice_ext import control, loading, settings
     from sluice_ext.gateway import headers, json_bodies, pausing, shortcuts
->>>>>>> 76e6ec939f753ec29af3df1c4180e3f8c2e14b4c
     from sluice_ext.redshift import model
 
     loading.install()
