@@ -22,6 +22,7 @@ from sluice.bench import (
     compaction,
     duck,
     figures,
+    grown,
     hop_bare,
     hop_real,
     lake,
@@ -409,6 +410,25 @@ def soak_figures(hours: float, record: Path, report: Report) -> tuple[list[Figur
         Figure("soak", "functions, highest", max(s.functions for s in samples) / MB, "MB", None, environments),
         Figure("soak", "functions at the end", samples[-1].functions / MB, "MB"),
     ]), found  # fmt: skip
+
+
+def scale_figures(sizes: grown.Sizes, report: Report) -> list[Figure]:
+    """What grows with objects, messages and bytes, on an engine of its own."""
+    clock = Calibrated(report)
+    given = bulk.generate(sizes.verify_mb)
+    with stage.own_engine(report) as own:
+        clock.beside = own
+        # The bytes first: verify of their dataset is then a part of what the full ledger is asked.
+        parts: list[tuple[str, Callable[[], list[Figure]]]] = [
+            ("verify", lambda: grown.verify_figures(own, sizes, given, report)),
+            ("ledger", lambda: grown.ledger_figures(own, sizes, report)),
+            ("queue", lambda: grown.queue_figures(own, sizes)),
+        ]
+        found: list[Figure] = []
+        for name, part in parts:
+            report(f"bench   scale, {name}")
+            found += clock.around(lambda name=name, part=part: _guarded(grown.GROUP, name, part))  # type: ignore[misc]
+        return found
 
 
 def row_figures(own: Stage) -> list[Figure]:
