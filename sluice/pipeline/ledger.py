@@ -191,9 +191,10 @@ class LedgerView:
         """How many objects are in a state."""
         return self._indexes.count(of_state(state))
 
-    def committed_runs(self) -> Iterator[tuple[str, str, str]]:
-        """Of each committed object its id, its run, and when that changed; as the index shows them."""
-        for item in self._indexes.read(of_state(State.COMMITTED)):
+    def last_runs(self, limit: int) -> Iterator[tuple[str, str, str]]:
+        """Of the objects that were committed last their ids, their runs, and when; as the index shows them."""
+        found = self._indexes.read(of_state(State.COMMITTED), newest_first=True, page=min(limit, _READ))
+        for item in islice(found, limit):
             yield str(item["object_id"]), str(item["run"]), str(item["updated_at"])
 
     def oldest(self, state: str, limit: int) -> list[Item]:

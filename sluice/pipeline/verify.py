@@ -1,14 +1,15 @@
 """`sluice verify`: reads source, ledger, silver and quarantine, and has them compared.
 
 The source is read again, the exact version that the ledger names, and counted by code that shares nothing with the
-functions. Buckets are listed once; files are read in parallel.
+functions. Buckets are listed once; objects are read in parallel, each a chunk at a time, so memory holds no more than a
+few chunks of rows, however large the objects are.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from sluice.console import fail
 from sluice.names import unknown
 from sluice.pipeline import queues, reconcile, storage
 from sluice.pipeline.duplicates import Counts, KeyColumns
-from sluice.pipeline.ledger import Entry, Everything, LedgerView
+from sluice.pipeline.ledger import Entry, Everything, Item, LedgerView
 from sluice.pipeline.reconcile import Difference, Expired, Found, ObjectResult, Retention, Source
+from sluice.pipeline.row_ids import RowIds
 from sluice.pipeline.source import UncountableError, count_rows, known_datasets
-from sluice.pipeline.storage import Version
+from sluice.pipeline.storage import Content, Version
 from sluice.pipeline.unmanaged import is_of_no_dataset, unmanaged
 from sluice_pipeline.ledger.items import State
 from sluice_pipeline.objects.identity import Origin
@@ -165,32 +167,43 @@ class Collector:
         return unmanaged(self._s3, self.buckets.bronze, (entry.item for entry in entries.values()))
 
     def check(self, entry: Entry, listed: Mapping[str, Collection[str]]) -> ObjectResult:
-        """Reads and compares one object."""
+        """Reads and compares one object, a chunk at a time."""
         staged = entry.staged
-        silver = storage.contents(
-            lambda s3, bucket, key: storage.silver_content(s3, bucket, key, KeyColumns.of(_dataset(key))),
-            self._s3,
-            self.buckets.silver,
-            (key for key in entry.files("outputs") if key in listed["outputs"] and key not in staged),
-        )
-        if staged and self.buckets.staging:
-            waiting = storage.contents(storage.silver_content, self._s3, self.buckets.staging, staged.values())
-            silver |= {key: waiting[place] for key, place in staged.items() if place in waiting}
-        found = Found(
-            source=self.source(entry),
-            silver=silver,
-            quarantine=storage.contents(
-                storage.quarantine_content,
-                self._s3,
-                self.buckets.quarantine,
-                (key for key in entry.files("quarantine") if key in listed["quarantine"]),
-            ),
-        )
-        if entry.state == State.COMMITTED:
-            for key, content in found.silver.items():
-                if KeyColumns.of(name := _dataset(key)):
-                    self.keys.add(name, content.columns)
-        return reconcile.check_object(entry, found, self.buckets)
+        silver: dict[str, int] = {}
+        quarantine: dict[str, int] = {}
+        ids = RowIds(entry.object_id)
+        for chunk in entry.live_chunks:
+            parts = self._read(chunk, staged, listed, keep=entry.state == State.COMMITTED)
+            ids.add(content.record_ids for part in parts for content in part.values())
+            silver |= {key: content.rows for key, content in parts[0].items()}
+            quarantine |= {key: content.rows for key, content in parts[1].items()}
+        if not ids.certain:  # rows of one chunk may be in another, too
+            chunks = [self._read(chunk, staged, listed) for chunk in entry.live_chunks]
+            ids = RowIds(entry.object_id)
+            ids.add(content.record_ids for parts in chunks for part in parts for content in part.values())
+        return reconcile.check_object(entry, Found(self.source(entry), silver, quarantine, ids), self.buckets)
+
+    def _read(
+        self, chunk: Item, staged: Mapping[str, str], listed: Mapping[str, Collection[str]], *, keep: bool = False
+    ) -> tuple[dict[str, Content], dict[str, Content]]:
+        """The silver and the quarantine files of a chunk. ``keep``: add their key columns to the count."""
+
+        def read(s3: Any, bucket: str, key: str) -> Content:
+            columns = KeyColumns.of(name := _dataset(key)) if keep else ()
+            content = storage.silver_content(s3, bucket, key, columns)
+            if columns:
+                self.keys.add(name, content.columns)
+            return replace(content, columns=None)
+
+        outputs = [str(file["key"]) for file in chunk.get("outputs", [])]
+        there = [key for key in outputs if key in listed["outputs"] and key not in staged]
+        silver = storage.contents(read, self._s3, self.buckets.silver, there)
+        waiting = {staged[key]: key for key in outputs if key in staged} if self.buckets.staging else {}
+        found = storage.contents(storage.silver_content, self._s3, self.buckets.staging, waiting)
+        rejected = (str(file["key"]) for file in chunk.get("quarantine", []))
+        there = [key for key in rejected if key in listed["quarantine"]]
+        quarantine = storage.contents(storage.quarantine_content, self._s3, self.buckets.quarantine, there)
+        return silver | {waiting[place]: content for place, content in found.items()}, quarantine
 
     def source(self, entry: Entry) -> Source:
         """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
