@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +20,18 @@ from sluice.console import fail
 from sluice.polling import poll
 
 CODE = "def handler(event, context):\n    return None\n"
-BATCH, WINDOW = 5_000, 1  # messages and seconds of the mapping: an event of at most 6 MB
+BATCH, WINDOW = 1_000, 1  # messages and seconds of the mapping: an event is far below 6 MB
 SENT, AT_ONCE = 10, 4  # messages of a call, and calls at a time
 PARTS = 10  # of which the first and the last one are compared
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment (s), what the engine had spent by then, and the messages that were left."""
+
+    at: float
+    usage: stage.Usage
+    left: int
 
 
 @dataclass(frozen=True)
@@ -49,16 +58,26 @@ def measure(own: Stage, messages: int, deadline: float = 3600.0) -> Queue:
             sent_s, after = time.monotonic() - began, own.usage()
             drain.enable()
             marks = list(_marks(own, sqs, drain.url, messages, deadline))
-        (start, _, _), (_, early, left), *_ = marks
-        (_, late, remaining), (end, last, _) = marks[-2:]
+        spent = costs(marks)
         return Queue(
             messages / sent_s,
-            messages / (end - start),
+            messages / (marks[-1].at - marks[0].at),
             after.per(before, messages).engine,
-            early.per(marks[0][1], max(1, messages - left)).engine,
-            last.per(late, max(1, remaining)).engine,
+            spent[0],
+            spent[-1],
             max(0, memory.engine - before_memory),
         )
+
+
+def costs(marks: Sequence[Mark]) -> list[float]:
+    """Milliseconds of the engine for a message, between marks that have half a part of all messages between them."""
+    found, last = [], marks[0]
+    for mark in marks[1:]:
+        gone = last.left - mark.left
+        if gone * 2 * PARTS >= marks[0].left:
+            found.append(mark.usage.per(last.usage, gone).engine)
+            last = mark
+    return found
 
 
 def _send(sqs: Any, url: str, messages: int) -> None:
@@ -75,16 +94,16 @@ def _send(sqs: Any, url: str, messages: int) -> None:
             list(pool.map(send, batched(some, SENT, strict=False)))
 
 
-def _marks(own: Stage, sqs: Any, url: str, messages: int, deadline: float) -> Iterator[tuple[float, stage.Usage, int]]:
-    """When, the usage then, and how many messages are left: at the begin, and as each part has gone."""
+def _marks(own: Stage, sqs: Any, url: str, messages: int, deadline: float) -> Iterator[Mark]:
+    """One at the begin, and one as each part has gone."""
     end = time.monotonic() + deadline
-    yield time.monotonic(), own.usage(), messages
+    yield Mark(time.monotonic(), own.usage(), messages)
     for part in range(PARTS - 1, -1, -1):
         limit = messages * part // PARTS
         found = poll(partial(_left, sqs, url), limit.__ge__, seconds=end - time.monotonic(), interval=0.2)
         if not found.done:
             fail(f"{found.value:,} of {messages:,} messages are in the queue after {deadline:.0f} s", 1)
-        yield time.monotonic(), own.usage(), int(found.value)
+        yield Mark(time.monotonic(), own.usage(), int(found.value))
 
 
 def _left(sqs: Any, url: str) -> int:

@@ -57,8 +57,8 @@ def find(ledger: LedgerView, name: str, progress: Callable[[int], None] | None =
     """The objects that a name means, the last changed first: an object id or its beginning, a key, or a part of keys.
 
     An exact key wins over keys of which it is a part; several objects have one key when it was uploaded again with
-    another content. Ends with code 2 when there is none, naming the nearest key. ``progress`` gets how many objects it has
-    looked at.
+    another content. Ends with code 2 when there is none, naming the nearest key.
+    ``progress`` gets how many objects were looked at.
     """
     text = re.sub(r"^s3://[^/]+/", "", name)
     if OBJECT_ID.fullmatch(name.lower()) and (entry := ledger.one(name.lower())):
