@@ -194,13 +194,13 @@ class Retention:
 
 def missing_from_ledger(
     versions: Iterable[Version],
-    entries: Mapping[str, Entry],
+    entries: Collection[str],
     ids: Mapping[Version, str],
     retention: Retention,
 ) -> tuple[list[Difference], set[str]]:
     """Bronze versions that no ledger entry stands for, and the ids of the objects that have expired.
 
-    ``ids`` gives each version's object id.
+    ``entries``: the ids that the ledger has. ``ids`` gives each version's object id.
     """
     missing = [version for version in versions if ids[version] not in entries]
     differences = [
@@ -212,16 +212,17 @@ def missing_from_ledger(
 
 
 def orphans(
-    listed: Iterable[str], entries: Mapping[str, Entry], known: Collection[str], bucket: str, kind: str
+    listed: Iterable[str], entry: Entry | None, known: Collection[str], bucket: str, kind: str
 ) -> list[Difference]:
     """Files in silver (``outputs``) or quarantine that no chunk of the ledger names; those that expired are left out.
+
+    ``entry``: the object whose files they are, None for files of objects that the ledger does not have.
 
     A file of a chunk that is still open is no orphan: its write comes before its entry. Nor are the files of an
     object that is in bronze (its id is in ``known``) without an entry: ingesting it again rewrites them.
     """
     found = []
     for key in listed:
-        entry = entries.get(owner_of(key))
         if entry is None and owner_of(key) in known:
             continue
         if entry is None:
