@@ -44,7 +44,7 @@ def test_where_it_is_certain_nothing_is_doubled_across_chunks(chunks: list[list[
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.randoms())
 def test_chunks_of_ranges_one_after_the_other_are_certain_in_any_order(sizes: list[int], rng: object) -> None:
-    """As transform writes them: a row's offset lies in its chunk's range."""
+    """As transform writes them: a row's offset is in its chunk's range."""
     chunks, start = [], 0
     for size in sizes:
         chunks.append([[f"{OBJECT}-{number}" for number in range(start, start + size)]])
