@@ -22,7 +22,7 @@ BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
 
 .PHONY: help bootstrap setup up down status logs build account plan deploy drift destroy demo \
 	run-pipeline verify demo-taxi \
-	scaffold test unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker bench-scale lint docs fmt clean
+	scaffold test everything unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker bench-scale lint docs fmt clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,7 +81,10 @@ demo-taxi: bootstrap ## Makes a month of taxi trips, serves it, loads it, verifi
 	@$(SLUICE) taxi demo $(ARGS)
 
 test: bootstrap ## Runs all suites: both halves of the end-to-end ones, which mostly wait, beside the others
-	@$(PYTEST) -n 3 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+	@$(PYTEST) -n 4 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+
+everything: bootstrap ## Runs all suites with the thorough tests, which vary what `make test` shows, and all points of the sweeps: hours
+	@THOROUGH=1 SWEEP=full $(PYTEST) -n 4 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 unit: bootstrap ## Runs the unit tests (no network, no engine)
 	@$(PYTEST) tests/unit $(ARGS)
@@ -101,7 +104,7 @@ promote-check: bootstrap ## The road to an account, on an engine of its own: min
 fuzz: bootstrap ## Tries the readers with random rows, formats and damage for some minutes (FUZZ_EXAMPLES=2000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTEST) -n 2 tests/unit/core/test_row_properties.py tests/unit/core/test_field_checks.py $(ARGS)
 
-sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e, in one or two ways each, in turn)
+sweep: bootstrap ## Breaks every call of every branch in all four ways (in e2e in one way each in turn, a half of them a day)
 	@SWEEP=full $(PYTEST) $(if $(filter running,$(STACK)),,-n 2) -m sweep tests/e2e $(ARGS)
 
 soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and replays; HOURS=1: memory under a steady load

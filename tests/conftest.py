@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support import tested
+from tests.support import tested, thorough
 from tests.support.groups import GROUPS, HALVES, group_of
 
 HERE = Path(__file__).parent
@@ -18,8 +19,8 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "localstack" / "extension"))
 
 
-# A busy machine is no failing test: timings belong in benchmarks.
-hypothesis.settings.register_profile("sluice", deadline=None)
+# A busy machine is no failing test: timings belong in benchmarks. Examples are others each time.
+hypothesis.settings.register_profile("sluice", deadline=None, max_examples=100 if thorough.EVERYTHING else 40)
 hypothesis.settings.load_profile("sluice")
 
 
@@ -30,11 +31,12 @@ SWEEP_SECONDS = 1800 if os.environ.get("SWEEP") == "full" else 900
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives each test the time limit of its tier, unless it has one of its own.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the thorough tests out, and gives each the time limit of its tier, unless it has one of its own.
 
     Fixtures are not counted: the first end-to-end test waits for the deployment of the stack.
     """
+    thorough.leave_out(config, items)
     for item in items:
         if item.get_closest_marker("timeout"):
             continue
@@ -56,7 +58,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """``-n 3``: each group in one worker."""
+    """``-n 4``: each group in one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
@@ -68,6 +70,11 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
     return Groups(config, log)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker of xdist has counted."""
+    thorough.count(node.config, getattr(node, "workeroutput", {}))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,7 +91,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Figures that tests recorded with ``record_property("figure", text)``."""
+    """Figures that tests recorded with ``record_property("figure", text)``, and how many tests were left out."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     figures = [
         value
@@ -96,3 +103,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for figure in figures:
             terminalreporter.write_line(str(figure))
+    if said := thorough.line(terminalreporter.config):
+        terminalreporter.write_line(said)

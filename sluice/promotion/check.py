@@ -2,12 +2,15 @@
 
     python -m sluice.promotion.check [--all] [--json]
 
-Each step runs the commands that docs/promotion.md names, as a user does, with AWS_ENDPOINT_URL in the place of AWS. A
-step that fails ends the run. STEPS is the list; a step is a name and a function that says in one line what was shown.
+Each step runs the commands that docs/promotion.md names, as a user does, with AWS_ENDPOINT_URL in the place of AWS. The
+account makes the bootstrap; what follows runs in the sessions of its two roles, which a job of the repository opens
+with its token, and the engine enforces their policies and boundaries. A step that fails ends the run. STEPS is the
+list; a step is a name and a function that says in one line what was shown.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -20,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from sluice import console
 from sluice.console import SluiceError
@@ -34,6 +39,9 @@ BRANCHES = ("observability_enabled", "ops_enabled", "warehouse_enabled", "canoni
             "feedback_enabled", "checkin_enabled", "lake_enabled", "quality_gate_enabled", "taxi_enabled")  # fmt: skip
 # Of `make e2e TARGET=aws`, the part that is asked here.
 END_TO_END = "tests/e2e/core/test_core_path.py::test_every_format_gives_the_same_rows"
+ROLES = {"plan": "plan", "preflight": "plan", "drift": "plan", "deploy": "apply", "smoke": "apply", "shift": "apply",
+         "rollback": "apply", "destroy": "apply"}  # fmt: skip
+"""The bootstrap's role in whose session a verb runs, as in the workflows; every other verb is the account's."""
 DEADLINE = 1800.0
 """Seconds that one command may take."""
 REPORT = layout("step", "result", "seconds", "shown:fold")
@@ -47,6 +55,8 @@ class Rehearsal:
     endpoint: str
     branches: bool
     variables: dict[str, Any] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    """ARNs of the bootstrap's roles, by what they are for; before it, the account runs every command."""
 
     @property
     def var_file(self) -> Path:
@@ -63,7 +73,7 @@ class Rehearsal:
         self.var_file.write_text("\n".join(lines) + "\n")
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The shell of the commands: an account's credentials, and the engine's address in the place of AWS."""
+        """The shell of the account's commands: its credentials, and the engine's address in the place of AWS."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_", "SLUICE_"))}
         local = ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1")))
         return (
@@ -82,13 +92,32 @@ class Rehearsal:
             | more
         )
 
-    def client(self, service: str) -> Any:
-        """A client for what was deployed."""
+    def session(self, verb: str) -> dict[str, str]:
+        """The variables of a session of the role that the verb's job has; none before the bootstrap.
+
+        https://docs.github.com/en/actions/security-for-github-actions/security-hardening-your-deployments/about-security-hardening-with-openid-connect
+        """
+        role = self.roles.get(ROLES.get(verb, ""))
+        if role is None:
+            return {}
+        keys = self.client("sts").assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName="rehearsal", WebIdentityToken=_token()
+        )["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["SessionToken"],
+        }
+
+    def client(self, service: str, verb: str = "") -> Any:
+        """A client with the account's rights, or with those of a verb's role."""
         import botocore.session
 
+        shell = self.environment(**(self.session(verb) if verb else {}))
         return botocore.session.get_session().create_client(
             service, region_name=REGION, endpoint_url=self.endpoint,
-            aws_access_key_id=ACCOUNT, aws_secret_access_key="rehearsal",
+            aws_access_key_id=shell["AWS_ACCESS_KEY_ID"], aws_secret_access_key=shell["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=shell.get("AWS_SESSION_TOKEN"),
         )  # fmt: skip
 
     def command(self, verb: str, *words: str) -> list[str]:
@@ -96,12 +125,14 @@ class Rehearsal:
         return [str(HOST_ENV / "bin/sluice"), verb, "--target", "aws", "--env", ENV, *words]
 
     def sluice(self, verb: str, *words: str, code: int = 0, **shell: str) -> str:
-        """Runs a verb for the account, and returns its output, or with another code than 0 what it said on stderr.
+        """Runs a verb in its role's session. Returns its output, or with another code than 0 what it said on stderr.
+
+        shell: variables of another shell, with the account's credentials or its own.
 
         Raises SluiceError when it ends with another code.
         """
         done = subprocess.run(
-            self.command(verb, *words), env=self.environment(**shell), stdin=subprocess.DEVNULL,
+            self.command(verb, *words), env=self.environment(**(shell or self.session(verb))), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=DEADLINE, check=False,
         )  # fmt: skip
         if done.returncode != code:
@@ -121,6 +152,18 @@ class Rehearsal:
         return found
 
 
+def _token(repository: str = REPOSITORY) -> str:
+    """What GitHub gives a job of the repository in this environment, but for the signature."""
+    claims = {
+        "iss": "https://token.actions.githubusercontent.com",
+        "sub": f"repo:{repository}:environment:{ENV}",
+        "aud": "sts.amazonaws.com",
+        "exp": int(time.time()) + 600,
+    }
+    parts = (json.dumps(one).encode() for one in ({"alg": "RS256", "typ": "JWT"}, claims, "not signed"))
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
 def expect(holds: bool, otherwise: str) -> None:
     """Raises SluiceError when it does not hold."""
     if not holds:
@@ -136,7 +179,32 @@ def bootstrap(road: Rehearsal) -> str:
     again = json.loads(road.sluice("bootstrap", *words))
     expect(again["changes"] == [], f"the second run changed {again['changes']}")
     road.write_variables(permissions_boundary_arn=made["outputs"]["permissions_boundary_arn"])
+    road.roles = {name: made["outputs"][f"{name}_role_arn"] for name in ("plan", "apply")}
     return f"{len(made['changes'])} resources, state in {made['outputs']['state_bucket']}; a second run changes nothing"
+
+
+def roles(road: Rehearsal) -> str:
+    """Who is no job of this environment gets no role; the plan role changes nothing, apply makes no role of its own."""
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    attempts: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+        "another repository": (
+            road.client("sts").assume_role_with_web_identity,
+            {"RoleArn": road.roles["apply"], "RoleSessionName": "else", "WebIdentityToken": _token("someone/else")},
+        ),
+        "plan makes a queue": (road.client("sqs", "plan").create_queue, {"QueueName": f"sluice-{ENV}-else"}),
+        "apply makes a role without the boundary": (
+            road.client("iam", "deploy").create_role,
+            {"RoleName": f"sluice-{ENV}-else", "AssumeRolePolicyDocument": trust},
+        ),
+    }
+    for name, (call, parameters) in attempts.items():
+        try:
+            call(**parameters)
+        except ClientError as error:
+            expect(error.response["Error"]["Code"] == "AccessDenied", f"{name}: {error}")
+        else:
+            raise SluiceError(f"{name}: it was allowed")
+    return f"{', '.join(attempts)}: refused"
 
 
 def plan(road: Rehearsal) -> str:
@@ -225,9 +293,8 @@ def drift(road: Rehearsal) -> str:
     expect(json.loads(road.sluice("drift", *words))["drift"] == [], "there is drift after a deployment")
     group = f"/aws/lambda/sluice-{ENV}-ingest"
     road.client("logs").put_retention_policy(logGroupName=group, retentionInDays=1)
-    done = subprocess.run(
-        road.command("drift", *words), env=road.environment(), capture_output=True, text=True, check=False
-    )
+    shell = road.environment(**road.session("drift"))
+    done = subprocess.run(road.command("drift", *words), env=shell, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)["drift"]
     expect(done.returncode == 1 and len(found) == 1, f"drift ended with {done.returncode}: {found}")
     expect(found[0]["attributes"] == ["retention_in_days"], f"drift: {found}")
@@ -246,7 +313,8 @@ def canary(road: Rehearsal) -> str:
         client, name, ZipFile=_zip("core/settle/handler.py", "def handler(*_):\n    raise OSError('broken')\n")
     )
     with subprocess.Popen(
-        road.command("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "5"), env=road.environment(),
+        road.command("shift", "--function", CANARY, "--steps", "50,100", "--minutes", "5"),
+        env=road.environment(**road.session("shift")),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as shifting:  # fmt: skip
         while shifting.poll() is None:
@@ -325,9 +393,9 @@ class Step:
 
 
 STEPS = (
-    Step("bootstrap", bootstrap), Step("plan", plan), Step("refusals", refusals), Step("deploy", deploy),
-    Step("smoke", smoke), Step("e2e of an account", end_to_end), Step("change", change), Step("drift", drift),
-    Step("gradual shift", canary), Step("destroy", destroy),
+    Step("bootstrap", bootstrap), Step("roles", roles), Step("plan", plan), Step("refusals", refusals),
+    Step("deploy", deploy), Step("smoke", smoke), Step("e2e of an account", end_to_end), Step("change", change),
+    Step("drift", drift), Step("gradual shift", canary), Step("destroy", destroy),
     Step("re-create", recreate), Step("smoke again", smoke), Step("destroy again", destroy),
 )  # fmt: skip
 
@@ -368,7 +436,7 @@ def main(words: list[str]) -> int:
 
     with tempfile.TemporaryDirectory(prefix="sluice-road-") as folder:
         instance = Instance(Path(folder) / "engine")
-        info = engine.up(instance, empty=True)
+        info = engine.up(instance, empty=True, env={"SLUICE_IAM": "enforce"})
         try:
             road = Rehearsal(Path(folder), info.endpoint_url, "--all" in words)
             road.write_variables(

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from tests.support.call_record import RETURN, Calls, recorded
@@ -24,7 +25,13 @@ from tests.support.pipeline import Pipeline, until
 WAYS: Final = ("kill-before", "kill-after", "throttle", "hang")
 BASELINE: Final = "base"  # as long as the names of the other copies, so that their input is equally long
 FULL: Final = os.environ.get("SWEEP") == "full"
-"""Every way for every call; otherwise a call is broken in one way, those of the core in two, in rotation."""
+"""Every way for every call; otherwise each is broken in one way, in rotation, and a share of the points is tried."""
+
+TODAY: Final = int(os.environ.get("SWEEP_DAY") or datetime.now(UTC).toordinal())
+"""Decides which share is tried, so that all have their turn; SWEEP_DAY tries the share of another day."""
+SHARES: Final = 2
+FEW: Final = 12
+"""So many points are always tried: a share of them would have few ways."""
 
 SDK_ATTEMPTS: Final = 5  # of the functions' clients; a throttle that ends sooner never reaches the code
 DATASETS: Final = ("s3", "GetObject")
@@ -79,15 +86,26 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """The points of a scenario."""
+    """The points of a scenario; when they are a share, of how many."""
 
     points: tuple[Point, ...]
+    share_of: int = 0
 
     def without(self, points: Collection[Point]) -> Plan:
-        return Plan(tuple(point for point in self.points if point not in points))
+        return Plan(tuple(point for point in self.points if point not in points), self.share_of)
+
+    def share(self, day: int, shares: int = SHARES) -> Plan:
+        """Every second point, the others on the next day, of more than a few; each share has all ways."""
+        if len(self.points) <= FEW:
+            return self
+        chosen = [point for at, point in enumerate(self.points) if (at + at // len(WAYS) + day) % shares == 0]
+        return Plan(tuple(chosen), len(self.points))
 
     def describe(self) -> str:
-        """``9 calls x 4 ways + 1 answer killed = 37 points``; calls that were not broken in every way, apart."""
+        """``9 calls x 4 ways + 1 answer killed = 37 points``; calls that were not broken in every way, apart.
+
+        A share ends with ``= 6 of 12 points today (`make everything` tries all)``.
+        """
         answers = [point for point in self.points if point.call.is_answer]
         ways = Counter(point.call for point in self.points if not point.call.is_answer)
         parts = []
@@ -98,7 +116,8 @@ class Plan:
             )
         if answers:
             parts.append(f"{len(answers)} answer{'s' * (len(answers) > 1)} killed")
-        return f"{' + '.join(parts)} = {len(self.points)} points"
+        rest = f"of {self.share_of} points today (`make everything` tries all)" if self.share_of else "points"
+        return f"{' + '.join(parts)} = {len(self.points)} {rest}"
 
 
 def plan(calls: Calls, *, ways: int = len(WAYS), operations: frozenset[tuple[str, str]] | None = None) -> Plan:
@@ -276,6 +295,12 @@ class Sweep:
         [self._expected] = scenario.outcomes([BASELINE])
         return self._expected
 
+    def plan(self) -> Plan:
+        """The points that are tried in this session; the baseline run comes first."""
+        scenario = self.scenario
+        points = plan(self.calls, ways=scenario.number_of_ways, operations=scenario.operations)
+        return points if FULL else points.share(TODAY)
+
     def run(self, points: Plan) -> Result:
         """Breaks every point on a copy of its own."""
         scenario = self.scenario
@@ -366,7 +391,7 @@ def assert_all_survive(scenario: Scenario, record_property: RecordProperty) -> S
     """The whole sweep of a scenario, with its line in the summary."""
     sweep = Sweep(scenario)
     sweep.baseline()
-    result = sweep.run(plan(sweep.calls, ways=scenario.number_of_ways, operations=scenario.operations))
+    result = sweep.run(sweep.plan())
     record_property("figure", result.summary)
     assert not result.lost, "\n".join(result.lost)
     return sweep

@@ -62,6 +62,11 @@ def test_small_files_become_one_with_the_same_rows_and_a_commit_moves_the_partit
         assert lake.keys(first[day]) == []  # out of use
 
 
+@pytest.mark.thorough(
+    "tests/e2e/lake/test_compaction.py::test_a_date_that_cannot_be_read_stays_at_silver_and_is_notified",
+    "tests/unit/lake/test_compaction.py::test_a_date_or_dataset_that_fails_stops_no_other",
+    why="the deployed job fails so, and its rows stay",
+)
 def test_a_date_that_cannot_be_read_fails_and_stops_no_other(engine: Engine) -> None:
     lake = Lake(engine)
     for number in range(5):
@@ -108,6 +113,10 @@ def test_the_newest_rows_of_a_date_are_those_of_the_current_view(engine: Engine)
         assert (state["before"]["rows"], state["after"]["rows"]) == (rows.num_rows, wanted.num_rows)
 
 
+@pytest.mark.thorough(
+    "tests/contract/lake/test_compaction_kills.py::test_a_compaction_that_dies_at_any_call_hides_and_doubles_no_row",
+    why="the protocol dies at every call there, not at random",
+)
 def test_a_job_that_is_stopped_anywhere_hides_no_row(engine: Engine) -> None:
     """Beside commits and replays; a moment after each stop, and at the end, every row is there once."""
     lake = Lake(engine)

@@ -17,6 +17,7 @@ from quality.audit.recording import described
 from sluice_pipeline.catalog.expectations import expectations_of
 from tests.support import client_environments
 from tests.support.expected import ARRIVED, dataset_of, expectations_of_rows, raw_dataset, silver_of_rows, values_of
+from tests.support.thorough import EVERYTHING
 
 pytestmark = [pytest.mark.timeout(900, func_only=True), pytest.mark.slow]
 HERE = Path(__file__).parent
@@ -74,7 +75,7 @@ def verdicts(
     return json.loads(json.dumps(ours)), engine.judge(expectations, silver.bodies, [f.rows for f in silver.rows.files])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 if EVERYTHING else 20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(expectations=expectations_of_rows(), values=values_of(), files=st.integers(1, 3))
 def test_random_rows_get_one_verdict(
     great_expectations: GreatExpectations, expectations: dict[str, Any], values: list[dict[str, Any]], files: int

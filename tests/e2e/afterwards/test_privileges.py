@@ -22,6 +22,7 @@ from sluice.paths import SLUICE_DIR
 from sluice.pipeline.stack import Stack
 from sluice_ext.iam import policy
 from tests.conftest import HALVES
+from tests.support import thorough
 
 E2E = Path(__file__).parents[1]
 
@@ -134,11 +135,12 @@ def statements(iam: Any, role: str) -> list[dict[str, Any]]:
 
 
 def ran_whole(session: pytest.Session) -> bool:
-    """Whether every test of every end-to-end suite ran (and passed) before this one."""
+    """Whether every test of every end-to-end suite but the thorough ones ran (and passed) before this one."""
     config = session.config
     chosen = config.option.keyword or config.option.markexpr or config.option.deselect
     chosen = chosen or any("::" in argument for argument in config.invocation_params.args)
-    collected = {item.path for item in session.items if item.path.is_relative_to(E2E)}
+    items = (*session.items, *thorough.left_out(config))
+    collected = {item.path for item in items if item.path.is_relative_to(E2E)}
     return not chosen and collected == set(E2E.rglob("test_*.py")) and not session.testsfailed
 
 

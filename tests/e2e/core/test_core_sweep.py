@@ -26,7 +26,6 @@ from tests.support.sweep import (
     RecordProperty,
     Scenario,
     Sweep,
-    plan,
     sent_before_it_is_recorded,
 )
 
@@ -160,7 +159,7 @@ def test_no_call_that_dies_loses_or_doubles_a_row(core: Core, record_property: R
     assert (state["chunk_count"], len(state["silver"]), len(state["quarantine"])) == (3, 6, 3)
     assert (state["rows_in"], state["rows_quarantined"]) == (ROWS, 2 * len(BAD))
     assert sweep.calls.unnamed == {(function, *DATASETS): 1 for function in core.functions}
-    result = sweep.run(plan(sweep.calls, ways=core.number_of_ways))
+    result = sweep.run(sweep.plan())
     record_property("figure", result.summary)
     assert result.lost == []
     pipe.verified(pipe.key("shipments", ""))
@@ -176,7 +175,7 @@ def test_a_column_that_no_field_names_is_seen_once_whatever_dies(core: Core, rec
     calls = [(*call[1:], count) for call, count in sorted(sweep.calls.named.items()) if call[1:] in scenario.operations]
     assert calls == [("dynamodb", "TransactWriteItems", 3), ("sns", "Publish", 1)]
     assert sweep.calls.unnamed == {("transform", *DATASETS): 1, ("transform", "dynamodb", "Query"): 2}
-    result = sweep.run(plan(sweep.calls, ways=scenario.number_of_ways, operations=scenario.operations))
+    result = sweep.run(sweep.plan())
     record_property("figure", result.summary)
     assert result.lost == []
 

@@ -11,6 +11,11 @@ from tests.support.core_stack import STACK, CoreStack, counts, new_file
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("embedded_only")]
 
 
+@pytest.mark.thorough(
+    "tests/e2e/engines/test_dev.py::test_saved_code_and_datasets_are_served_and_the_plan_is_empty",
+    "tests/e2e/engines/test_kept_state.py::test_the_plan_is_empty_after_down_and_up_and_after_a_snapshot_is_loaded",
+    why="both deploy a changed YAML with the tool, as one change, and count rows by the new rule",
+)
 def test_a_changed_yaml_is_one_change_in_service_and_back_again(core_stack: CoreStack, tmp_path: Path) -> None:
     yaml = core_stack.root / "datasets/shipments.yaml"
     before = yaml.read_text()

@@ -28,7 +28,7 @@ from sluice.polling import wait_until
 from sluice.processes import leftovers
 from tests.support.core_stack import CoreStack, counts, new_file, replaced
 from tests.support.kept import BUCKET, LAST, Kept, everywhere
-from tests.support.sweep import FULL
+from tests.support.sweep import FULL, TODAY
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("embedded_only")]
 
@@ -68,6 +68,11 @@ def test_up_restores_what_down_saved_on_the_same_ports(kept: Kept) -> None:
     assert not any("PostgreSQL's data goes back" in line for line in kept.said)
 
 
+@pytest.mark.thorough(
+    "tests/e2e/engines/test_kept_state.py::test_up_restores_what_down_saved_on_the_same_ports",
+    "tests/e2e/engines/test_kept_state.py::test_a_full_disk_leaves_the_engine_running_and_the_last_state",
+    why="a second state replaces the first there, too",
+)
 def test_a_second_down_replaces_the_state(kept: Kept) -> None:
     kept.up()
     for number in (1, 2):
@@ -78,7 +83,20 @@ def test_a_second_down_replaces_the_state(kept: Kept) -> None:
     assert kept.states.names() == [LAST]
 
 
-@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize(
+    "both",
+    [
+        True,
+        pytest.param(
+            False,
+            marks=pytest.mark.thorough(
+                "tests/e2e/engines/test_kept_state.py::test_after_a_crash_everything_goes_back_to_the_last_state",
+                "tests/e2e/engines/test_kept_state.py::test_the_engine_killed_while_it_saves_leaves_the_last_state",
+                why="the engine alone is killed there, while it saves",
+            ),
+        ),
+    ],
+)
 def test_after_a_crash_everything_goes_back_to_the_last_state(kept: Kept, both: bool) -> None:
     kept.up()
     kept.set(1)
@@ -392,10 +410,11 @@ def _count(kept: Kept, code: str) -> int:
 
 
 def _tried(steps: int) -> list[int]:
-    """All steps with SWEEP=full (`make sweep`), else four of them."""
+    """All steps with SWEEP=full (`make sweep`), else two of them, others each day."""
     if FULL:
         return list(range(1, steps + 1))
-    return sorted({1, steps // 3, 2 * steps // 3, steps})
+    half = steps // 2
+    return [1 + TODAY % half, half + 1 + TODAY % (steps - half)]
 
 
 @pytest.mark.sweep

@@ -38,7 +38,16 @@ def notified(pipe: Pipeline, put: Put) -> list[tuple[str, str]]:
     ("action", "how"),
     [
         ("kill-before", "did not survive the last: it ended with an error (Runtime.ExitError)"),
-        ("delay:120000", "the last: TimedOut("),
+        pytest.param(
+            "delay:120000",
+            "the last: TimedOut(",
+            marks=pytest.mark.thorough(
+                "tests/e2e/faults/test_dying.py"
+                "::test_an_object_that_its_function_cannot_survive_fails_with_how_it_ended_and_holds_up_no_neighbour",
+                "tests/unit/core/test_settle_handler.py::test_the_log_says_how_it_ended",
+                why="another end of the function, whose words a cheaper test reads",
+            ),
+        ),
     ],
 )
 def test_an_object_that_its_function_cannot_survive_fails_with_how_it_ended_and_holds_up_no_neighbour(

@@ -173,6 +173,10 @@ def test_a_fault_of_the_connection_is_the_outcome_of_all(bench: Bench) -> None:
     assert [bench.warehouse.loads(put) for put in puts] == [[]] * 3
 
 
+@pytest.mark.thorough(
+    "tests/e2e/warehouse/test_load.py::test_a_replay_exchanges_the_rows_and_a_late_older_run_does_not_bring_them_back",
+    why="the same with one object, and by the deployed function",
+)
 def test_a_newer_run_replaces_the_rows_and_an_older_one_does_not_bring_them_back(bench: Bench) -> None:
     puts = bench.put(3)
     first = [bench.committed(put) for put in puts]

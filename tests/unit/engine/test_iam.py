@@ -143,6 +143,18 @@ QUEUE_URL = "http://127.0.0.1:4566/123456789012/chunks"
         ("sqs", "SendMessageBatch", {"QueueUrl": QUEUE_URL}, [("sqs:SendMessage", QUEUE)]),
         (
             "sqs",
+            "SendMessage",
+            {"QueueUrl": "http://sqs.eu-central-1.localhost:4566/210987654321/chunks"},
+            [("sqs:SendMessage", "arn:aws:sqs:eu-central-1:210987654321:chunks")],
+        ),
+        (
+            "sqs",
+            "GetQueueUrl",
+            {"QueueName": "chunks", "QueueOwnerAWSAccountId": "210987654321"},
+            [("sqs:GetQueueUrl", "arn:aws:sqs:eu-central-1:210987654321:chunks")],
+        ),
+        (
+            "sqs",
             "StartMessageMoveTask",
             {"SourceArn": QUEUE, "DestinationArn": QUEUE + "2"},
             [

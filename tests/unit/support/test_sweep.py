@@ -71,6 +71,34 @@ def test_the_summary_says_what_was_tried() -> None:
     assert Result("core", less, []).summary == "core: 17 calls x 4 ways + 1 call x 3 ways = 71 points, 71 survived"
 
 
+@pytest.mark.parametrize("ways", [1, 2, 4])
+@pytest.mark.parametrize("count", [11, 13, 31, 40])
+def test_on_two_days_each_point_is_tried_once_and_a_share_has_all_ways(ways: int, count: int) -> None:
+    whole = plan(Calls(Counter({READ: count}), Counter({LOGIN: 1}), Counter({"load": 2})), ways=ways)
+    days = [whole.share(day) for day in (739_000, 739_001)]
+    assert sorted([*days[0].points, *days[1].points]) == sorted(whole.points)
+    for day in days:
+        assert {point.way for point in day.points} == set(WAYS)
+        assert abs(len(day.points) - len(whole.points) / 2) <= 1
+        said = day.describe()
+        assert said.endswith(f" = {len(day.points)} of {len(whole.points)} points today (`make everything` tries all)")
+    assert days[0] == whole.share(739_002)
+
+
+def test_few_points_are_all_tried() -> None:
+    few = plan(calls(), ways=1)
+    assert few.share(1) is few
+
+
+def test_a_session_tries_the_share_of_its_day_and_all_when_it_is_asked_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Sweep(FakeScenario(), Calls(Counter({READ: 20})))
+    monkeypatch.setattr(sweep, "FULL", False)
+    monkeypatch.setattr(sweep, "TODAY", 5)
+    assert begun.plan() == plan(begun.calls, ways=1).share(5)
+    monkeypatch.setattr(sweep, "FULL", True)
+    assert begun.plan() == plan(begun.calls)
+
+
 @pytest.mark.parametrize(
     ("way", "action", "times"),
     [

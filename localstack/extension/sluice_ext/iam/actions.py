@@ -7,10 +7,10 @@ with. A resource that the call does not name is `UNKNOWN`: then only the action 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sluice_ext.iam import s3_actions
+from sluice_ext.iam import passing, s3_actions
 from sluice_ext.iam.condition_keys import PASS_ROLE
 from sluice_ext.iam.policy import UNKNOWN
 
@@ -38,7 +38,10 @@ def needed(prefix: str, operation: str, parameters: Parameters, where: Where) ->
     if (prefix, operation) in _NEEDS_NOTHING:
         return []
     find = _SERVICES.get(prefix)
-    return list(find(operation, parameters, where)) if find else [_other(prefix, operation, parameters)]
+    found = list(find(operation, parameters, where)) if find else [_other(prefix, operation, parameters)]
+    own = f"arn:{where.partition}:iam::{where.account}:role/"
+    passed = passing.roles_of(prefix, operation, parameters)
+    return [*found, *((PASS_ROLE, role if role.startswith("arn:") else own + role) for role in passed)]
 
 
 # Every caller with credentials may make these calls, even if a policy denies them.
@@ -64,7 +67,11 @@ def _sqs(operation: str, parameters: Parameters, where: Where) -> Iterator[Neede
     if parameters.get("SourceArn"):
         yield action, str(parameters["SourceArn"])
         return
-    name = parameters.get("QueueName") or str(parameters.get("QueueUrl", "")).rstrip("/").rsplit("/", 1)[-1]
+    path, _, name = str(parameters.get("QueueUrl", "")).rstrip("/").rpartition("/")
+    name = str(parameters.get("QueueName") or name)
+    owner = str(parameters.get("QueueOwnerAWSAccountId") or path.rpartition("/")[2])
+    if owner.isdecimal() and len(owner) == 12:  # another account's queue, too
+        where = replace(where, account=owner)
     if operation == "ListQueues":
         yield action, "*"
     elif operation == "CancelMessageMoveTask" or not name:
@@ -184,19 +191,7 @@ def _secretsmanager(operation: str, parameters: Parameters, _where: Where) -> It
     yield f"secretsmanager:{operation}", "*" if anything else secret if secret.startswith("arn:") else UNKNOWN
 
 
-# A caller that gives a service a role must be allowed to: https://docs.aws.amazon.com/glue/latest/dg/attach-policy-iam-user.html
-_GLUE_PASSES = ("CreateJob", "UpdateJob", "CreateCrawler", "UpdateCrawler")
-
-
 def _glue(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
-    yield from _of_glue(operation, parameters, where)
-    role = parameters.get("Role") or (parameters.get("JobUpdate") or {}).get("Role")
-    if role and operation in _GLUE_PASSES:
-        own = f"arn:{where.partition}:iam::{where.account}:role/{role}"
-        yield PASS_ROLE, str(role) if str(role).startswith("arn:") else own
-
-
-def _of_glue(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
     if "Crawler" in operation:
         crawler = parameters.get("Name") or parameters.get("CrawlerName")
         yield f"glue:{operation}", where.arn("glue", f"crawler/{crawler}") if crawler else "*"
@@ -291,9 +286,14 @@ def _scheduler(operation: str, parameters: Parameters, where: Where) -> Iterator
         yield action, where.arn("scheduler", f"schedule/{group}/{parameters.get('Name')}")
     else:
         yield _other("scheduler", operation, parameters)
-    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/security_iam_id-based-policies.html
-    if role := (parameters.get("Target") or {}).get("RoleArn"):
-        yield PASS_ROLE, str(role)
+
+
+def _iam(operation: str, parameters: Parameters, where: Where) -> Iterator[Needed]:
+    yield f"iam:{operation}", passing.iam_resource(operation, parameters, f"arn:{where.partition}:iam::{where.account}")
+
+
+def _sts(operation: str, parameters: Parameters, _where: Where) -> Iterator[Needed]:
+    yield f"sts:{operation}", str(parameters.get("RoleArn") or "*")
 
 
 def _no_resource(prefix: str) -> Callable[[str, Parameters, Where], Iterator[Needed]]:
@@ -317,6 +317,8 @@ _SERVICES: dict[str, Callable[[str, Parameters, Where], Iterator[Needed]]] = {
     "lambda": _lambda,
     "states": _states,
     "kms": _kms,
+    "iam": _iam,
+    "sts": _sts,
     "secretsmanager": _secretsmanager,
     "glue": _glue,
     "athena": _athena,

@@ -21,10 +21,19 @@ _S3: Final = {
 }
 _SNS: Final = {"Protocol": "protocol", "Endpoint": "endpoint"}
 _OF: Final = {"s3": _S3, "sns": _SNS}
+BOUNDARY: Final = "iam:permissionsboundary"
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html#awsidentityandaccessmanagementiam-policy-keys
+_IAM: Final = {
+    "PermissionsBoundary": BOUNDARY,
+    "PolicyArn": "iam:policyarn",
+    "AWSServiceName": "iam:awsservicename",
+}
 PASS_ROLE: Final = "iam:PassRole"
 _PASSED_TO, _NAMESPACE = "iam:passedtoservice", "cloudwatch:namespace"
 # Known, so that a call without them does not have them.
-KNOWN: Final = frozenset(f"{service}:{key}" for service, keys in _OF.items() for key in keys.values())
+KNOWN: Final = frozenset(f"{service}:{key}" for service, keys in _OF.items() for key in keys.values()) | frozenset(
+    _IAM.values()
+)
 
 
 def of(action: str, service: str, parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -38,6 +47,8 @@ def of(action: str, service: str, parameters: Mapping[str, Any]) -> dict[str, st
     if action == "cloudwatch:PutMetricData" and parameters.get("Namespace"):
         return {_NAMESPACE: str(parameters["Namespace"])}
     own = action.split(":", 1)[0]
+    if own == "iam":
+        return {key: str(parameters[name]) for name, key in _IAM.items() if parameters.get(name)}
     keys = _OF.get(own, {})
     return {f"{own}:{key}": str(parameters[name]) for name, key in keys.items() if parameters.get(name) is not None}
 

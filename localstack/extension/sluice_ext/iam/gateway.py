@@ -1,7 +1,8 @@
 """Records which actions roles use and, with SLUICE_IAM=enforce, refuses those that their policies do not allow.
 
-This applies only to calls with an access key that the engine itself gave to a function or, for an assumed role, to one
-of its services; not those of Terraform, tests and the user. The role's policies and the resource's own are evaluated:
+This applies to calls with an access key that the engine itself gave: to a function, to a service that assumed a role,
+or to a caller that assumed one; not to those of an account. The role's policies, its permissions boundary and the
+resource's own policy are evaluated:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
 """
 
@@ -16,13 +17,14 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 
 from sluice_ext import settings
 from sluice_ext.caller import sessions
-from sluice_ext.iam import condition_keys, policy, principals, resources, roles
-from sluice_ext.iam.actions import PREFIXES, Where, needed
+from sluice_ext.iam import condition_keys, policy, principals, resources, roles, web_identity
+from sluice_ext.iam.actions import PASS_ROLE, PREFIXES, Needed, Where, needed
 from sluice_ext.iam.record import RECORD
 from sluice_ext.iam.s3_actions import bucket_of
 
 DENIED_BY_RESOURCE = "explicitly denied by the resource"
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_RequestSyntax (Permissions)
+_ASSUMED = ("AssumeRole", web_identity.OPERATION)
 _SHOW_MISSING_OBJECTS = ("GetObject", "HeadObject")
 
 
@@ -35,25 +37,44 @@ def install() -> None:
 def _on_request(_chain: Any, context: RequestContext, _response: Response) -> None:
     if context.operation is None:
         return
+    if context.operation.name == web_identity.OPERATION and settings.IAM_ENFORCED:
+        web_identity.demand(context.service_request or {})
     session = sessions.session_of(extract_access_key_id_from_auth_header(context.request.headers))
     if session is None:
         return
     context.sluice_session = session
     where = Where(context.partition, context.region, sessions.account_of(session.role_arn))
-    signed = context.service.signing_name
-    for action, resource in needed(
-        PREFIXES.get(signed, signed), context.operation.name, context.service_request or {}, where
-    ):
-        keys = condition_keys.of(action, signed, context.service_request or {})
+    signed, parameters = context.service.signing_name, context.service_request or {}
+    for action, resource in _needed(context, PREFIXES.get(signed, signed), parameters, where):
+        keys = condition_keys.of(action, signed, parameters) | _boundary(action, parameters, where)
         decision = decide(session, action, resource, where.region, keys)
         if decision != policy.ALLOWED:
             raise refusal(context, session, action, resource, decision)
 
 
+def _needed(context: RequestContext, prefix: str, parameters: Mapping[str, Any], where: Where) -> list[Needed]:
+    found = needed(prefix, context.operation.name, parameters, where)
+    if prefix != "apigateway":
+        return found
+    # API Gateway's actions are HTTP's methods, and its resources paths.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html
+    own = f"arn:{where.partition}:apigateway:{where.region}::{context.request.path}"
+    return [(f"apigateway:{context.request.method}", own), *(one for one in found if one[0] == PASS_ROLE)]
+
+
+def _boundary(action: str, parameters: Mapping[str, Any], where: Where) -> dict[str, str]:
+    """The boundary of the role that a call to IAM is about, where the call does not name one."""
+    name = parameters.get("RoleName")
+    if not action.startswith("iam:") or not name or parameters.get("PermissionsBoundary"):
+        return {}
+    found = roles.boundary_of(f"arn:{where.partition}:iam::{where.account}:role/{name}")
+    return {condition_keys.BOUNDARY: found} if found else {}
+
+
 def _on_response(_chain: Any, context: RequestContext, response: Response) -> None:
-    """Remember sessions that services open; hide from roles that may not list a bucket which objects are missing."""
+    """Remember the sessions of roles; hide from roles that may not list a bucket which objects are missing."""
     operation = context.operation.name if context.operation else ""
-    if operation == "AssumeRole" and context.is_internal_call and response.status_code == 200:
+    if operation in _ASSUMED and response.status_code == 200:
         role = str((context.service_request or {}).get("RoleArn", ""))
         name = str((context.service_request or {}).get("RoleSessionName", ""))
         credentials = (context.service_response or {}).get("Credentials") or {}
@@ -105,8 +126,12 @@ def decide(
 
 
 def _judge(session: sessions.Session, action: str, resource: str, keys: Mapping[str, str]) -> str:
-    """What the role's policies and the resource's own say together."""
+    """What the role's policies, its permissions boundary and the resource's own policy say together."""
     own = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
+    limit = policy.ALLOWED
+    if boundary := roles.boundary_of(session.role_arn):
+        limit = policy.decide(roles.boundary_statements(session.role_arn, boundary), action, resource, keys)
+        own = limit if own == policy.ALLOWED else own
     account = sessions.account_of(session.role_arn)
     foreign = (owner := resources.account_of(resource)) not in ("", account)
     keys = dict(keys) | ({"aws:resourceaccount": owner} if foreign else {})
@@ -118,8 +143,11 @@ def _judge(session: sessions.Session, action: str, resource: str, keys: Mapping[
         return principals.decide(statements, caller, action, resource, keys, delegated)
 
     direct = by_resource(delegated=False)
-    if policy.DENIED in (own, direct):
-        return policy.DENIED if own == policy.DENIED else DENIED_BY_RESOURCE
+    if policy.DENIED in (own, limit, direct):
+        return DENIED_BY_RESOURCE if policy.DENIED not in (own, limit) else policy.DENIED
+    if limit != policy.ALLOWED and not _by_session(statements, session.principal, action, resource, keys):
+        # A boundary limits what a resource allows to the role, and not what it allows to the session itself.
+        return policy.NOT_ALLOWED
     is_key = action.startswith("kms:") and ":key/" in resource
     if is_key and _granted(session.role_arn, action, resource):
         return policy.ALLOWED
@@ -129,6 +157,13 @@ def _judge(session: sessions.Session, action: str, resource: str, keys: Mapping[
             return policy.ALLOWED
         return own if by_resource(delegated=True) == policy.ALLOWED else policy.NOT_ALLOWED
     return policy.ALLOWED if policy.ALLOWED in (own, direct) else policy.NOT_ALLOWED
+
+
+def _by_session(statements: Any, principal: str, action: str, resource: str, keys: Mapping[str, str]) -> bool:
+    """Whether a resource's policy allows it to the session by its own ARN."""
+    named = [one for one in statements if isinstance(one.get("Principal"), Mapping)]
+    about = [one for one in named if principal in policy.listed(one["Principal"].get("AWS", []))]
+    return policy.decide(about, action, resource, keys) == policy.ALLOWED
 
 
 def _granted(role_arn: str, action: str, key: str) -> bool:
