@@ -40,7 +40,7 @@ class Duplicates:
 
 LAST = 200
 """Committed objects that are compared one by one: more than are committed while clocks of two functions differ."""
-_MEMORY, _THREADS = "128MB", 2
+_MEMORY, _THREADS = "64MB", 1
 _CLOSED: Any = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 type Counts = dict[str, Duplicates | None]

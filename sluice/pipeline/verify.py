@@ -8,7 +8,9 @@ few chunks of rows, however large the objects are.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,10 @@ from sluice_pipeline.runtime import clock
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
+
+
+LARGE_ROWS, LARGE_AT_ONCE = 10_000, 2
+"""Chunks of more rows are read by so many workers at once; more would take memory, and no less time."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,7 @@ class Collector:
         self._s3 = stack.client("s3")
         self.ledger = LedgerView.of(stack)
         self.keys = KeyColumns()
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
         self.passed_over = PassedOver(stack.outputs.get("passed_over_keys", []))
         self.buckets = reconcile.Buckets(
             stack["bronze_bucket"],
@@ -190,10 +197,12 @@ class Collector:
         quarantine: dict[str, int] = {}
         ids = RowIds(entry.object_id)
         for chunk in entry.live_chunks:
-            parts = self._read(chunk, staged, keep=entry.state == State.COMMITTED)
-            ids.add(content.record_ids for part in parts for content in part.values())
-            silver |= {key: content.rows for key, content in parts[0].items()}
-            quarantine |= {key: content.rows for key, content in parts[1].items()}
+            with self._large if int(chunk.get("rows_in") or 0) > LARGE_ROWS else nullcontext():
+                parts = self._read(chunk, staged, keep=entry.state == State.COMMITTED)
+                ids.add(content.record_ids for part in parts for content in part.values())
+                silver |= {key: content.rows for key, content in parts[0].items()}
+                quarantine |= {key: content.rows for key, content in parts[1].items()}
+                del parts
         if not ids.certain:  # rows of one chunk may be in another, too
             chunks = [self._read(chunk, staged) for chunk in entry.live_chunks]
             ids = RowIds(entry.object_id)
