@@ -134,6 +134,9 @@ def test_a_role_sees_its_own_statements_only(shared: Warehouse, engine: Engine) 
     iam, sts, name = engine.client("iam"), engine.client("sts"), f"r{uuid.uuid4().hex[:10]}"
     trust = {"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}}
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    actions = ["redshift-data:*", "redshift-serverless:GetCredentials"]
+    rights = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}}
+    iam.put_role_policy(RoleName=name, PolicyName="rights", PolicyDocument=json.dumps(rights))
     first, second = (
         client_of(engine, "redshift-data", sts.assume_role(RoleArn=arn, RoleSessionName=one)["Credentials"])
         for one in ("first", "second")
