@@ -17,12 +17,12 @@ from sluice_pipeline.dynamo.rows import RowTable
 from sluice_pipeline.events.committed import Committed
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.notices.notices import Notices
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import measure, traced
 
 logger = Logger()
 dynamodb = client("dynamodb")
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 redelivery = Redelivery(client("sqs"), os.environ["FEEDBACK_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]))
 rows = RowTable(dynamodb, os.environ["FEEDBACK_TABLE"])
 s3 = client("s3")

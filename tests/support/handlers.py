@@ -130,7 +130,8 @@ def loaded(module: str, *, settings: Mapping[str, str] | None = None, **stubs: A
         patch.setattr(deployed, "deployed", lambda: ProjectDatasets())
         patch.setattr(deployed, "load_catalog", project_catalog)
         patch.setattr(sections, "_registered", {})  # schema modules are imported again, too
-        patch.setattr(clients, "client", lambda service: made.setdefault(service, MagicMock(name=service)))
+        for name in ("client", "on_demand"):
+            patch.setattr(clients, name, lambda service: made.setdefault(service, MagicMock(name=service)))
         patch.setattr(boto3, "client", lambda service, **_: made.setdefault(service, MagicMock(name=service)))
         for name in before:
             del sys.modules[name]

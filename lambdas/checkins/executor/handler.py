@@ -16,7 +16,7 @@ from checkins.submit import Submitter
 from sluice_pipeline.catalog.deployed import load_catalog
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.requests import InvalidRequest
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import traced
 
 logger = Logger()
@@ -24,7 +24,7 @@ log = Log(client("dynamodb"), os.environ["CHECKIN_LOG_TABLE"])
 submitter = Submitter(
     client("s3"), client("stepfunctions"), os.environ["BRONZE_BUCKET"], os.environ["STATE_MACHINE_ARN"], log
 )
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 DAYS_BACK: Final = int(os.environ["DAYS_BACK"])
 
 

@@ -31,7 +31,7 @@ from sluice_pipeline.objects.identity import ObjectRef
 from sluice_pipeline.objects.keys import dataset_of
 from sluice_pipeline.objects.passed_over import PassedOver
 from sluice_pipeline.objects.storage import Storage
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import correlate, measure, traced
 
 logger = Logger()
@@ -39,7 +39,7 @@ sqs = client("sqs")
 dynamodb = client("dynamodb")
 storage = Storage(client("s3"))
 ledger = Ledger(dynamodb, os.environ["LEDGER_TABLE"])
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 limits = Limits(int(os.environ["CHUNK_BYTES"]), int(os.environ["SINGLE_CHUNK_LIMIT_BYTES"]))
 SCAN_SHARE: Final = 0.5  # of the function's time, for reading one object through
 scan_seconds = SCAN_SHARE * int(os.environ["TIMEOUT_SECONDS"])

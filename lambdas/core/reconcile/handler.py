@@ -24,7 +24,7 @@ from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.keys import dataset_of
 from sluice_pipeline.objects.passed_over import PassedOver
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import measure, traced
 
 UNANNOUNCED: Final = "object.unannounced"
@@ -37,7 +37,7 @@ dynamodb = client("dynamodb")
 bucket = os.environ["BRONZE_BUCKET"]
 ledger = Table(dynamodb, os.environ["LEDGER_TABLE"])
 announcer = Announcer(client("sqs"), os.environ["INGEST_QUEUE_URL"], Table(dynamodb, os.environ["IDEMPOTENCY_TABLE"]))
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 finder = Finder(s3, bucket, ledger, PassedOver(json.loads(os.environ["PASSED_OVER_KEYS"])))
 store = ProgressStore(ledger, timedelta(seconds=int(os.environ["TIMEOUT_SECONDS"])))
 settings = Settings(

@@ -31,7 +31,7 @@ from sluice_pipeline.ledger.reindex import Reindex
 from sluice_pipeline.notices.failures import record_failed_chunk, send_due_notice
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.failures import Failure
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import correlate, traced
 
 SPARE_MILLISECONDS: Final = 15_000  # of the function's time, reserved for the last page of the table
@@ -39,7 +39,7 @@ SPARE_MILLISECONDS: Final = 15_000  # of the function's time, reserved for the l
 logger = Logger()
 dynamodb = client("dynamodb")
 ledger = Ledger(dynamodb, os.environ["LEDGER_TABLE"])
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 
 
 def settle(message: ChunkMessage, how_it_ended: Callable[[], str]) -> None:

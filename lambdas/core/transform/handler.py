@@ -24,12 +24,12 @@ from sluice_pipeline.notices.ending import RunEnd
 from sluice_pipeline.notices.failures import record_failed_chunk
 from sluice_pipeline.notices.notices import Notices
 from sluice_pipeline.objects.failures import Failure, ObjectFailed, ObjectMissing
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import measure, traced
 
 logger = Logger()
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 announcements = Announcements(client("events"), os.environ["EVENT_BUS_NAME"])
 redelivery = Redelivery(client("sqs"), os.environ["CHUNK_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]))
 chunks = ChunkProcessor(

@@ -20,6 +20,7 @@ from sluice_pipeline.objects.json_documents import document_pieces
 from sluice_pipeline.objects.json_text import Piece
 
 DEFAULT_DIALECT: Final = Dialect()
+_BLOCK: Final = 4 * 1024 * 1024  # bytes that are searched, and copied, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +228,36 @@ def _without_bom(data: bytes, begin: int) -> tuple[int, bytes]:
 
 def _ends(data: bytes, ends: bytes) -> pa.Int64Array:
     """Positions behind each byte that is one of ``ends``, and behind the last byte; the first is 0."""
+    behind = _behind(data, ends.decode()) if len(ends) == 1 else [_behind_any(data, ends)]
+    edges = [pa.array([0], pa.int64()), *behind]
+    if data and data[-1] not in ends:
+        edges.append(pa.array([len(data)], pa.int64()))
+    return pa.concat_arrays(edges)
+
+
+def _behind(data: bytes, end: str) -> list[pa.Int64Array]:
+    """Positions behind each ``end``, block by block: what stands between them has the lengths that lie between them.
+
+    Arrow's search for a text takes a third of what comparing every byte does.
+    """
+    found, buffer = [], pa.py_buffer(data)
+    for at in range(0, len(data), _BLOCK):
+        block = buffer.slice(at, min(_BLOCK, len(data) - at))
+        edges = pa.array([0, block.size], pa.int64())
+        whole = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, edges.buffers()[1], block])
+        between = pc.split_pattern(whole, end).values
+        count = len(between) - 1
+        lengths = pa.Int64Array.from_buffers(pa.int64(), count, [None, between.buffers()[1]], offset=between.offset + 1)
+        found.append(pc.add(lengths, pa.arange(at + 1, at + 1 + count)))
+    return found
+
+
+def _behind_any(data: bytes, ends: bytes) -> pa.Int64Array:
     octets = pa.UInt8Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
     found = pc.equal(octets, pa.scalar(ends[0], pa.uint8()))
     for end in ends[1:]:
         found = pc.or_(found, pc.equal(octets, pa.scalar(end, pa.uint8())))
-    edges = [pa.array([0], pa.int64()), pc.add(pc.indices_nonzero(found).cast(pa.int64()), 1)]
-    if data and data[-1] not in ends:
-        edges.append(pa.array([len(data)], pa.int64()))
-    return pa.concat_arrays(edges)
+    return pc.add(pc.indices_nonzero(found).cast(pa.int64()), 1)
 
 
 def _cut(data: bytes, begin: int, edges: pa.Int64Array) -> Lines:

@@ -9,7 +9,7 @@ character are among those, because a quote in them may be part of a string.
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ from sluice_pipeline.catalog.fields import Field
 
 MAX_SHAPES: Final = 3  # of one set of rows that are tried
 MIN_ROWS: Final = 64  # fewer are not worth it
+_FEW: Final = 1024  # rows of another shape, which cost less than grouping all
 _BLOCK: Final = 512 * 1024
 _COLON: Final = re.compile(" ?: ?")
 _COMMA: Final = re.compile(" ?, ?")
@@ -32,6 +33,10 @@ _INTEGER: Final = r"-?(?:0|[1-9][0-9]{0,17})"
 _NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 _LITERAL: Final = rf"(?:{_NUMBER}|true|false|null)"
 _SPACE: Final = 32
+
+
+class _ManyUnlike(ValueError):
+    """Many rows have another number of quotes than the shape."""
 
 
 class Member(NamedTuple):
@@ -118,13 +123,15 @@ def plain(lines: Lines) -> pa.BooleanArray | None:
     """
     data = lines.joined()
     octets = pa.UInt8Array.from_buffers(pa.uint8(), data.size, [None, data])
-    body = data.to_pybytes()
-    line_feeds = len(lines) - (not body.endswith(b"\n"))
+    line_feeds = len(lines) - (data.slice(max(0, data.size - 1)).to_pybytes() != b"\n")
     if pc.less(octets, pa.scalar(_SPACE, pa.uint8())).true_count != line_feeds:
         raise ValueError("rows have control characters")
-    if b"\\" not in body:
+    # in blocks, because a copy of all rows is memory that is not needed otherwise
+    blocks = (data.slice(at, min(_BLOCK, data.size - at)) for at in range(0, data.size, _BLOCK))
+    escapes = sum(block.to_pybytes().count(b"\\") for block in blocks)
+    if not escapes:
         return None
-    if body.count(b"\\") > len(lines):
+    if escapes > len(lines):
         raise ValueError("rows have many escapes")
     return pc.match_substring(lines.text, "\\")
 
@@ -139,7 +146,6 @@ class Part(NamedTuple):
 
 def read_shapes(lines: Lines, fields: Sequence[Field]) -> tuple[list[Part], Lines]:
     """The rows that are read here, and those that are left."""
-    parts: list[Part] = []
     left: list[Lines] = []
     try:
         if len(lines) < MIN_ROWS or nested(fields) or columns.broken_utf8(lines.text) is not None:
@@ -149,25 +155,36 @@ def read_shapes(lines: Lines, fields: Sequence[Field]) -> tuple[list[Part], Line
             lines = lines.filter(pc.invert(odd))
     except ValueError:
         return [], lines
-    for group in _by_quotes(lines):
+    parts, others = _read_alike(lines, fields) or _read_groups(_by_quotes(lines), fields, len(lines))
+    return parts, concat([*left, *others])
+
+
+def _read_alike(lines: Lines, fields: Sequence[Field]) -> tuple[list[Part], list[Lines]] | None:
+    """All rows as one group, when some rows have as many quotes: counting them in all takes longer than trying it."""
+    if len({lines.raw(at).count(b'"') for at in _samples(lines)}) > 1:
+        return None
+    try:
+        return _read_groups([lines], fields, most_unlike=_FEW)
+    except _ManyUnlike:
+        return None
+
+
+def _read_groups(groups: Sequence[Lines], fields: Sequence[Field], most_unlike: int) -> tuple[list[Part], list[Lines]]:
+    parts: list[Part] = []
+    left: list[Lines] = []
+    for group in groups:
         shape = _learn_one(group, fields) if len(parts) < MAX_SHAPES else None
         if shape is None:
             left.append(group)
             continue
-        part, others = read(group, shape, fields)
+        part, others = read(group, shape, fields, most_unlike)
         parts.append(part)
         left.append(others)
-    return parts, concat(left)
+    return parts, left
 
 
 def _by_quotes(lines: Lines) -> list[Lines]:
     """The rows by their number of quotes, which rows of one shape have in common; the largest group first."""
-    if not len(lines):
-        return []
-    quotes = lines.joined().to_pybytes().count(b'"')
-    first = lines.raw(0).count(b'"')
-    if quotes == first * len(lines) and all(lines.raw(at).count(b'"') == first for at in _samples(lines)):
-        return [lines]
     counts = [raw.count(b'"') for raw in lines.text.to_pylist()]
     common = Counter(counts).most_common(MAX_SHAPES)
     numbers = pa.array(counts, pa.int32())
@@ -178,7 +195,7 @@ def _by_quotes(lines: Lines) -> list[Lines]:
 
 
 def _samples(lines: Lines) -> tuple[int, ...]:
-    return (0, len(lines) // 2, len(lines) - 1)
+    return (0, len(lines) // 2, len(lines) - 1) if len(lines) else ()
 
 
 def _learn_one(lines: Lines, fields: Sequence[Field]) -> Shape | None:
@@ -189,17 +206,40 @@ def _learn_one(lines: Lines, fields: Sequence[Field]) -> Shape | None:
     return next((shape for shape in candidates if shape is not None), None)
 
 
-def read(lines: Lines, shape: Shape, fields: Sequence[Field]) -> tuple[Part, Lines]:
-    """The rows of this shape among plain ones with typed columns, and the others."""
+def read(lines: Lines, shape: Shape, fields: Sequence[Field], most_unlike: int) -> tuple[Part, Lines]:
+    """The rows of this shape among plain ones with typed columns, and the others.
+
+    Raises:
+        _ManyUnlike: more than ``most_unlike`` rows have another number of quotes; each takes as long as ten others.
+    """
     skipped: list[int] = []
 
     def skip(row: Any) -> str:
         skipped.append(row.number)
-        return "skip"
+        return "skip" if len(skipped) <= most_unlike else "error"
 
     names = [str(number) for number in range(shape.parts)]
     values = [names[member.part] for member in shape.members]
-    table = pacsv.read_csv(
+    try:
+        table = _between_quotes(lines, names, values, skip)
+    except pa.ArrowInvalid as error:
+        if len(skipped) > most_unlike:
+            raise _ManyUnlike from error
+        raise
+    lines, others = without_skipped(lines, skipped)
+    if table.num_rows != len(lines):
+        raise ValueError(f"{len(lines)} rows gave {table.num_rows}")
+    typed, unnamed, doubt = _checked(table, lines, shape, fields)
+    if doubt is not None:
+        others = concat([others, lines.filter(doubt)])
+        sure = pc.invert(doubt)
+        typed, lines, unnamed = typed.filter(sure), lines.filter(sure), filtered(unnamed, sure)
+    return Part(lines, typed, unnamed), others
+
+
+def _between_quotes(lines: Lines, names: Sequence[str], values: Sequence[str], skip: Callable[[Any], str]) -> pa.Table:
+    """The parts of rows with so many names, those in ``values`` as columns; ``skip`` is asked about all other rows."""
+    return pacsv.read_csv(
         pa.BufferReader(lines.joined()),
         read_options=pacsv.ReadOptions(
             use_threads=False, column_names=names, block_size=max(_BLOCK, lines.longest() + 1)
@@ -214,15 +254,6 @@ def read(lines: Lines, shape: Shape, fields: Sequence[Field]) -> tuple[Part, Lin
             check_utf8=False,  # the rows were checked
         ),
     )
-    lines, others = without_skipped(lines, skipped)
-    if table.num_rows != len(lines):
-        raise ValueError(f"{len(lines)} rows gave {table.num_rows}")
-    typed, unnamed, doubt = _checked(table, lines, shape, fields)
-    if doubt is not None:
-        others = concat([others, lines.filter(doubt)])
-        sure = pc.invert(doubt)
-        typed, lines, unnamed = typed.filter(sure), lines.filter(sure), filtered(unnamed, sure)
-    return Part(lines, typed, unnamed), others
 
 
 def _checked(

@@ -18,11 +18,11 @@ from sluice_pipeline.dynamo.table import Table
 from sluice_pipeline.events.committed import Committed
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.notices.notices import Notices
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import traced
 
 logger = Logger()
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 redelivery = Redelivery(client("sqs"), os.environ["LAKE_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]))
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
 fence = Fence(Table(client("dynamodb"), os.environ["LEDGER_TABLE"]))

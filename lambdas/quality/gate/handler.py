@@ -17,11 +17,11 @@ from sluice_pipeline.events.messages import MalformedMessage
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.staged import StagedRuns
 from sluice_pipeline.notices.notices import Notices
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import traced
 
 logger = Logger()
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 redelivery = Redelivery(client("sqs"), os.environ["QUALITY_QUEUE_URL"], int(os.environ["MAX_RECEIVES"]))
 dynamodb, table = client("dynamodb"), os.environ["LEDGER_TABLE"]
 gathering = Gathering(

@@ -14,12 +14,12 @@ from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.ledger.staged import StagedRuns
 from sluice_pipeline.notices.ending import RunEnd
 from sluice_pipeline.notices.notices import Notices
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import correlate, measure, traced
 
 logger = Logger()
 dynamodb, table = client("dynamodb"), os.environ["LEDGER_TABLE"]
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 ledger = Ledger(dynamodb, table)
 announcements = Announcements(client("events"), os.environ["EVENT_BUS_NAME"])
 publisher = Publisher(

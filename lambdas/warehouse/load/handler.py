@@ -16,7 +16,7 @@ from sluice_pipeline.consumer.redelivery import Redelivery
 from sluice_pipeline.events.committed import Committed
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.notices.notices import Notices
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 from sluice_pipeline.runtime.telemetry import measure, traced
 from warehouse.database import Warehouse
 from warehouse.entities.canonical import NOTHING, Canonical
@@ -27,7 +27,7 @@ from warehouse.notices import notify_load_failed
 
 logger = Logger()
 ledger = Ledger(client("dynamodb"), os.environ["LEDGER_TABLE"])
-notices = Notices(client("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
+notices = Notices(on_demand("sns"), os.environ["NOTIFICATIONS_TOPIC_ARN"])
 # 1, 5, 25 and 120 s: more than twice the 60 s within which Aurora fails over to a reader.
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.AuroraHighAvailability.html
 redelivery = Redelivery(

@@ -74,6 +74,43 @@ def test_the_second_cold_start_is_a_fork_and_differs_from_the_first_in_nothing_b
     eventually(lambda: printed_by(looked) == [one["pid"] for one in every], what="what each printed when it began")
 
 
+MODELS = (
+    "import os, sys\n"
+    "opened = []\n"
+    "def note(event, given):\n"
+    "    if event == 'open' and '/botocore/data/' in str(given[0]):\n"
+    "        opened.append(os.path.basename(str(given[0])).partition('.')[0])\n"
+    "sys.addaudithook(note)\n"
+    "import botocore.session\n"
+    "def read():\n"
+    "    begin = len(opened)\n"
+    "    model = botocore.session.Session().get_component('data_loader').load_service_model('sqs', 'service-2')\n"
+    "    found = sorted(model.pop('operations'))\n"
+    "    return found, 'service-2' in opened[begin:]\n"
+    "first = read()\n"
+    "def handler(event, context):\n"
+    "    if 'exit' in event:\n        os._exit(event['exit'])\n"
+    "    return [first, read()]\n"
+)
+
+
+def test_a_fork_has_the_models_of_services_that_its_first_start_read_and_each_reader_one_of_its_own(
+    function: Make,
+) -> None:
+    """A client is made of its service's model:
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/loaders.html
+    """
+    looked = function(MODELS)
+    first = looked.invoke()["payload"]
+    operations = first[0][0]
+    assert "SendMessage" in operations
+    assert first == [[operations, True], [operations, True]]
+    for _ in range(2):
+        end(looked)
+        # no file for the first reader, who has removed the operations from what it got; the next one reads the file
+        assert looked.invoke()["payload"] == [[operations, False], [operations, True]]
+
+
 @pytest.mark.parametrize(("event", "said"), [({"exit": 7}, "exit status 7"), ({"raise": 9}, "signal: killed")])
 def test_a_fork_that_ends_says_how(function: Make, event: dict[str, Any], said: str) -> None:
     looked = function(LOOK)

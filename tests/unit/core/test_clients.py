@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ParamValidationError
 
-from sluice_pipeline.runtime.clients import client
+from sluice_pipeline.runtime.clients import client, on_demand
 
 
 @pytest.fixture(autouse=True)
-def account(monkeypatch: pytest.MonkeyPatch) -> None:
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    client.cache_clear()
     for name, value in {"REGION": "us-east-1", "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
+    yield
+    client.cache_clear()
 
 
 def sent_by(service: str, operation: str, **parameters: Any) -> AWSRequest:
@@ -63,3 +67,12 @@ def test_s3_refuses_an_empty_key_before_it_is_sent() -> None:
 def test_dynamodb_is_left_to_check_its_requests() -> None:
     """It does: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"""
     assert json.loads(sent_by("dynamodb", "get_item", TableName="t").body) == {"TableName": "t"}
+
+
+def test_a_service_has_one_client_and_one_on_demand_is_made_when_it_is_used() -> None:
+    assert client("sqs") is client("sqs")
+    topic = on_demand("sns")
+    assert client.cache_info().currsize == 1
+    assert topic.meta.service_model.service_name == "sns"
+    assert topic.publish == client("sns").publish
+    assert client.cache_info().currsize == 2

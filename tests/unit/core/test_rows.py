@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.transform import shape
 from core.transform.lines import csv_records, document_records, split_lines
 from core.transform.readers import CsvReader, JsonReader, csv_header
 from core.transform.rows import PartitionedRows, partition_mixed, partition_rows
@@ -248,3 +249,16 @@ def test_csv_bad_rows_leave_alone() -> None:
         ("event_time", Reason.WRONG_TYPE),
     ]
     assert result.tables["shipments"].num_rows == 2
+
+
+@pytest.mark.parametrize("few", [0, 5, 10_000])
+def test_rows_of_several_shapes_are_read_alike_however_many_are_unlike(
+    few: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shape, "_FEW", few)
+    rows = [row(shipment_id=f"S{n}", **({"note": "x"} if n % 3 == 1 else {})) for n in range(301)]
+    assert len({rows[at].count(b'"') for at in (0, 150, 300)}) == 1  # those that are looked at do not show it
+    result = shipments(*rows)
+    assert not result.bad
+    assert result.tables["shipments"].column("shipment_id").to_pylist() == [f"S{n}" for n in range(301)]
+    assert not caplog.records  # of a columnar reader that failed

@@ -118,6 +118,7 @@ def test_a_throttle_outlasts_the_attempts_of_the_functions_clients(monkeypatch: 
     from sluice_pipeline.runtime.clients import client
 
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    client.cache_clear()
     assert client("s3").meta.config.retries["total_max_attempts"] == sweep.SDK_ATTEMPTS
 
 

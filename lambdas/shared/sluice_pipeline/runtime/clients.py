@@ -1,6 +1,7 @@
 """AWS clients for functions: made once, with timeouts that end well before the function's own."""
 
 import os
+from functools import cache
 from typing import Any, Final, cast
 
 import boto3
@@ -9,8 +10,27 @@ from botocore.config import Config
 _USER_AGENT: Final = f"sluice Boto3/{boto3.__version__}"
 
 
+class _OnDemand:
+    """A client that is made at its first use; whatever is asked of it is the client's."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(client(self._service), name)
+
+
+def on_demand(service: str) -> Any:
+    """A client for calls that few invocations make: one of SNS is a twentieth of a cold start."""
+    return _OnDemand(service)
+
+
+@cache
 def client(service: str) -> Any:
-    """A client whose timeouts on a dead connection end in time for the function to report it.
+    """The client of a service, whose timeouts on a dead connection end in time for the function to report it.
+
+    Clients can be shared, also between threads:
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html
 
     Raises:
         botocore.exceptions.NoRegionError: outside of a function without AWS_REGION.

@@ -8,9 +8,9 @@ Arguments: engine pid, folder for /tmp, folder for /var/task, folder for /opt, o
 (os.pathsep-joined), handler. An empty folder for /tmp: no file system of its own; an empty one for /var/task: only
 /tmp.
 The handler "--probe": end after the file system is made (status 0). A further argument: "report:" and a descriptor to
-which the names of the modules go that were imported with the handler; "serve:" and a socket's descriptor for a process
-that forks environments (fork_server.py); anything else says that the wrapper has run (the folder of /tmp, by which the
-host finds the process).
+which the names of the modules go that were imported with the handler, and those of the data files that botocore has
+read; "serve:" and a socket's descriptor for a process that forks environments (fork_server.py); anything else says that
+the wrapper has run (the folder of /tmp, by which the host finds the process).
 """
 
 import os
@@ -132,7 +132,7 @@ def _end_with(libc: "ctypes.CDLL", parent: int) -> None:
 
 
 def _report(handle: int) -> None:
-    """Tell the engine, once the handler is imported, which modules there are: "a\\nb\\n\\n"."""
+    """Tell the engine, once the handler is imported, which modules and data files there are: "a\\nb\\n/c\\n\\n"."""
     import contextlib
 
     from awslambdaric import bootstrap
@@ -143,11 +143,20 @@ def _report(handle: int) -> None:
         found = get_handler(handler)
         os.set_blocking(handle, False)  # very many names are cut off; then the engine does not use them
         with contextlib.suppress(OSError):  # the engine has stopped reading
-            os.write(handle, "".join(f"{name}\n" for name in [*sys.modules, ""]).encode())
+            os.write(handle, "".join(f"{name}\n" for name in [*sys.modules, *_data_files(), ""]).encode())
         os.close(handle)
         return found
 
     bootstrap._get_handler = get
+
+
+def _data_files() -> "list[str]":
+    """What botocore's loaders have read, as they name it: models of services and their endpoints."""
+    import gc
+
+    loader = getattr(sys.modules.get("botocore.loaders"), "Loader", None)
+    caches = [vars(one).get("_cache", {}) for one in gc.get_objects() if loader and type(one) is loader]
+    return [read[1] for cache in caches for key, read in cache.items() if key[0] == "load_data_with_path"]
 
 
 def main() -> None:

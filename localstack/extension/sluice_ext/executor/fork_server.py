@@ -2,12 +2,14 @@
 
 It runs in the Lambda runtime's interpreter, started by bootstrap.py, and uses the standard library only. Each cold
 start but the first of a version is a fork of it, so that a start costs the function's own modules and not those of
-boto3 and Arrow again. What is the function's own (its code, and modules of layers that no package installed) is never
-imported here, and neither are credentials known: an environment has nothing of another's.
+boto3 and Arrow again, nor the parsing of botocore's models. What is the function's own (its code, and modules of layers
+that no package installed) is never imported here, and neither are credentials known: an environment has nothing of
+another's.
 
-Requests come over a socket as JSON, one at a time: at first ``{"load": modules}`` -> ``{"ready"}`` or ``{"unsafe"}``;
-then ``{"fork": {"name", "variables"}}``, with the descriptor for the output, -> ``{"pid"}``, and ``{"reap": pid}`` ->
-``{"status"}``. The end of the socket ends this process, and with it all that it forked.
+Requests come over a socket as JSON, one at a time: at first ``{"load": names}``, of modules and (beginning with a
+slash) of botocore's data files, -> ``{"ready"}`` or ``{"unsafe"}``; then ``{"fork": {"name", "variables"}}``, with the
+descriptor for the output, -> ``{"pid"}``, and ``{"reap": pid}`` -> ``{"status"}``. The end of the socket ends this
+process, and with it all that it forked.
 """
 
 import contextlib
@@ -92,6 +94,24 @@ def load(names: "list[str]") -> bytes:
         return file.read()
 
 
+def parse_models(files: "list[str]") -> None:
+    """Parse data files of botocore, each for the first one in a fork who reads it; they are a third of a cold start.
+
+    Another reader parses it again, because botocore changes what it has read.
+    """
+    loader = getattr(sys.modules.get("botocore.loaders"), "JSONFileLoader", None)
+    if loader is None:
+        return
+    from_disk = loader.load_file
+    parsed = {file: from_disk(loader(), file) for file in files if file.startswith((_OPT, sys.prefix))}
+
+    def load_file(self: object, file_path: str) -> object:
+        found = parsed.pop(file_path, None)
+        return from_disk(self, file_path) if found is None else found
+
+    loader.load_file = load_file
+
+
 def _threads() -> "set[str]":
     """Names of this process's threads but the first."""
     found = set()
@@ -119,7 +139,8 @@ def serve(handle: int) -> str:
     channel = socket.socket(fileno=handle)
     names = json.loads(channel.recv(_REQUEST))["load"]
     try:
-        printed = load(modules_of_packages(names))
+        printed = load(modules_of_packages([name for name in names if not name.startswith("/")]))
+        parse_models([name for name in names if name.startswith("/")])
     except Exception as unsafe:  # noqa: BLE001 - environments begin without a fork then, and the engine says why
         channel.send(json.dumps({"unsafe": repr(unsafe)}).encode())
         os._exit(0)

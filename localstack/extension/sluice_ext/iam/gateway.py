@@ -18,7 +18,8 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 from sluice_ext import settings
 from sluice_ext.caller import sessions
 from sluice_ext.iam import condition_keys, policy, principals, resources, roles, web_identity
-from sluice_ext.iam.actions import PASS_ROLE, PREFIXES, Needed, Where, needed
+from sluice_ext.iam.actions import PREFIXES, Needed, Where, needed
+from sluice_ext.iam.condition_keys import PASS_ROLE
 from sluice_ext.iam.record import RECORD
 from sluice_ext.iam.s3_actions import bucket_of
 
