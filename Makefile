@@ -22,7 +22,7 @@ BOOTSTRAP = for p in python3 python3.13 python /usr/bin/python3; do \
 
 .PHONY: help bootstrap setup up down status logs build account plan deploy drift destroy demo \
 	run-pipeline verify demo-taxi \
-	scaffold test everything unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker lint docs fmt clean
+	scaffold test everything unit contract infra-test e2e promote-check fuzz sweep soak bench bench-peer bench-docker bench-scale lint docs fmt clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ bench: bootstrap ## Measures; prints the figures and writes them as JSON
 
 bench-peer: bootstrap ## The same measurement on another emulator, side by side
 	@$(SLUICE) bench --peer $(ARGS)
+
+bench-scale: bootstrap ## How it does with 100,000 objects, 1,000,000 messages and a large verify (takes an hour)
+	@$(SLUICE) bench scale --measured $(ARGS)
 
 bench-docker: bootstrap ## The same measurement on both engines, embedded and in containers, side by side
 	@$(SLUICE) bench --docker $(ARGS)

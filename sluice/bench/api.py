@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.bench import figures
+from sluice.bench.stage import Stage, Usage
 from sluice.branches.api.client import Client
 from sluice.branches.warehouse.loads import wait_for_loads
 from sluice.console import fail
@@ -25,19 +26,20 @@ WARM_UP = 30
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from a request to the end of its answer."""
+    """Seconds from a request to the end of its answer; processor milliseconds of a request, in engine and functions."""
 
     name: str
     requests: int
     p50_s: float
     p99_s: float
     note: str
+    spent: Usage
 
 
-def measure(stack: Stack, requests: int) -> list[Latency]:
+def measure(own: Stage, requests: int) -> list[Latency]:
     """Puts 20,000 shipments into the warehouse and asks about them. Raises SluiceError when an answer is none."""
-    object_id = _fill(stack)
-    client = Client.of(stack)
+    object_id = _fill(own.stack)
+    client = Client.of(own.stack)
     kept = {"group_by": "carrier", "dataset": "shipments"}
     one = "SELECT shipment_id, carrier FROM silver.shipments WHERE _object_id = '{}' AND _source_offset >= {} LIMIT 1"
     offsets = [number * 97 for number in range(requests + WARM_UP)]
@@ -47,7 +49,7 @@ def measure(stack: Stack, requests: int) -> list[Latency]:
         ("indexed", "custom_query by primary key, each another row",
          (("custom_query", {"sql": one.format(object_id, offset)}) for offset in offsets)),
     ]  # fmt: skip
-    return [_latency(client, name, note, questions) for name, note, questions in wanted]
+    return [_latency(own, client, name, note, questions) for name, note, questions in wanted]
 
 
 def _fill(stack: Stack) -> str:
@@ -61,9 +63,15 @@ def _fill(stack: Stack) -> str:
     return uploaded[0].object_id
 
 
-def _latency(client: Client, name: str, note: str, questions: Iterator[tuple[str, dict[str, Any]]]) -> Latency:
+def _latency(
+    own: Stage, client: Client, name: str, note: str, questions: Iterator[tuple[str, dict[str, Any]]]
+) -> Latency:
     took: list[float] = []
+    own.settle()
+    before = own.usage()
     for number, (operation, parameters) in enumerate(questions):
+        if number == WARM_UP:
+            before = own.usage()
         began = time.perf_counter()
         answer = client.ask(operation, **parameters)
         seconds = time.perf_counter() - began
@@ -73,4 +81,6 @@ def _latency(client: Client, name: str, note: str, questions: Iterator[tuple[str
             took.append(seconds)
             if answer.body["metadata"]["cacheHit"] != (name == "cached"):
                 fail(f"the {name} answer {'came from' if name != 'cached' else 'was not in'} the cache", 1)
-    return Latency(name, len(took), figures.percentile(took, 50), figures.percentile(took, 99), note)
+    spent = own.usage().per(before, len(took))
+    p50, p99 = (figures.percentile(took, percent) for percent in (50, 99))
+    return Latency(name, len(took), p50, p99, note, spent)

@@ -24,7 +24,7 @@ from sluice.engine import ports, servers
 from sluice.engine.containers import ContainerId
 from sluice.engine.docker import compose
 from sluice.engine.instance import Instance
-from sluice.paths import DATASETS_DIR, ENVS_DIR, ROOT
+from sluice.paths import DATASETS_DIR, ENVS_DIR, HOME_VARIABLE, ROOT
 from sluice.pipeline.stack import Stack
 from sluice.polling import wait_until
 from sluice.processes import ProcessId, family
@@ -32,6 +32,7 @@ from sluice.processes import ProcessId, family
 VAR_FILE = ENVS_DIR / "dev.tfvars"
 SAMPLE_SECONDS = 0.5
 IDLE_SHARE, SETTLE_SECONDS = 0.1, 30.0  # of a processor
+_OTHERS = ("AWS_ENDPOINT_URL", "PYTHONDONTWRITEBYTECODE")  # another engine's, and what would compile us each time
 _MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS")
 
 
@@ -153,6 +154,11 @@ def _make_up(path: Path, kind: str) -> None:
         ["make", "--no-print-directory", "-C", str(ROOT), "up", f"ARGS={flags}"],
         {"SLUICE_HOME": str(path), "ENGINE": kind},
     )
+
+
+def own_environment(instance: Instance) -> dict[str, str]:
+    """Of a verb that talks to this instance, whatever ours says."""
+    return {k: v for k, v in os.environ.items() if k not in _OTHERS} | {HOME_VARIABLE: str(instance.home)}
 
 
 def run(command: list[str], more: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:

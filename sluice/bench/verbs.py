@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 from collections.abc import Iterator
 
-from sluice.bench.stage import timed
+from sluice.bench import stage
 from sluice.engine.instance import Instance
-from sluice.paths import HOME_VARIABLE, HOST_ENV, ROOT
+from sluice.paths import HOST_ENV, ROOT
 
 VERBS = (
     ("--version",),
@@ -23,13 +22,11 @@ VERBS = (
     ("verify",),
 )
 TIMES = 5
-_OTHERS = ("AWS_ENDPOINT_URL", "PYTHONDONTWRITEBYTECODE")  # another engine's, and what would compile us each time
 
 
 def measure(instance: Instance) -> Iterator[tuple[tuple[str, ...], float]]:
     """Each verb with the median seconds of some runs on a deployed stack, after one that is not counted."""
-    environment = {name: value for name, value in os.environ.items() if name not in _OTHERS}
-    environment[HOME_VARIABLE] = str(instance.home)
+    environment = stage.own_environment(instance)
     for words in VERBS:
 
         def run(words: tuple[str, ...] = words) -> None:
@@ -37,4 +34,4 @@ def measure(instance: Instance) -> Iterator[tuple[tuple[str, ...], float]]:
             subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
 
         run()
-        yield words, statistics.median(timed(run) for _ in range(TIMES))
+        yield words, statistics.median(stage.timed(run) for _ in range(TIMES))

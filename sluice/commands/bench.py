@@ -41,6 +41,7 @@ TITLES = {
     "redshift": "Redshift: COPY",
     "taxi": "Taxi: a month from its raw file to a verified table",
     "soak": "Soak: memory under a steady load",
+    "scale": "Scale: many objects, messages and bytes",
 }
 
 
@@ -51,7 +52,9 @@ def bench(
             help="setup, hop, bulk, rows, load, api, lake, redshift, taxi, soak, scale or all (without these two)."
         ),
     ] = "",
-    objects: Annotated[int | None, typer.Option(min=1, help="Objects of a hop (200).")] = None,
+    objects: Annotated[
+        int | None, typer.Option(min=1, help="Objects of a hop (200), or of the ledger with --measured (100,000).")
+    ] = None,
     bulk_mb: Annotated[
         int | None, typer.Option(min=1, help="Megabytes of the bulk input, 64 an object (1024).")
     ] = None,
@@ -71,6 +74,13 @@ def bench(
     warehouse_part: Annotated[
         float | None, typer.Option(min=0, max=1, help="Part of scale's objects that the warehouse takes (1).")
     ] = None,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Let scale measure a full ledger, a full queue and a large verify.")
+    ] = False,
+    messages: Annotated[
+        int | None, typer.Option(min=100, help="Messages of the queue with --measured (1,000,000).")
+    ] = None,
+    verify_mb: Annotated[int | None, typer.Option(min=1, help="Megabytes that --measured verifies (1000).")] = None,
     json: Json = False,
 ) -> None:
     """Measure on an engine and a stack of its own, and print the figures beside their targets.
@@ -78,7 +88,8 @@ def bench(
     Without a part everything is measured, with --peer the hop alone. Beside each figure is the calibration: seconds
     of a fixed piece of work before and after it, for the speed of shared machines changes. The figures are also in
     .sluice/bench, and those of all runs in its history. Only soak fails: when memory grows by more than 10 %.
-    scale measures nothing: it calculates how much each stage of prod takes, and which one breaks first.
+    scale calculates how much each stage of prod takes, and which one breaks first; with --measured it shows how this
+    machine does with 100,000 objects, 1,000,000 messages and 1 GB to verify.
     """
     from sluice.bench import peer as rival
     from sluice.bench import suite
@@ -95,6 +106,9 @@ def bench(
             or objects_per_day
             or bytes_per_day
             or warehouse_part is not None
+            or measured
+            or messages
+            or verify_mb
         ):
             console.fail("--history measures nothing: it goes with a part only")
         show_history((), json) if part in ("", "all") else show_history((part,), json)
@@ -104,8 +118,12 @@ def bench(
     if peer and docker:
         console.fail("--peer and --docker are two comparisons: choose one")
     parts = suite.PARTS if chosen == "all" else (chosen,)
-    if objects and "hop" not in parts and not peer:
-        console.fail("--objects is for the hop")
+    if measured and chosen != "scale":
+        console.fail("--measured is for scale")
+    if (messages or verify_mb) and not measured:
+        console.fail("--messages and --verify-mb are for scale --measured")
+    if objects and "hop" not in parts and not peer and not measured:
+        console.fail("--objects is for the hop, and for scale --measured")
     if bulk_mb and "bulk" not in parts:
         console.fail("--bulk-mb is for bulk")
     if hours and chosen != "soak":
@@ -114,7 +132,12 @@ def bench(
         console.fail("--objects-per-day, --bytes-per-day and --warehouse-part are for scale")
     if chosen == "scale":
         if docker or peer is not None:
-            console.fail("scale measures nothing: --docker and --peer are for the other parts")
+            console.fail("scale compares nothing: --docker and --peer are for the other parts")
+        if measured:
+            if objects_per_day or bytes_per_day or warehouse_part is not None:
+                console.fail("--measured calculates nothing: leave out the options of a day's load")
+            grown(objects or 100_000, messages or 1_000_000, verify_mb or 1_000, json)
+            return
         scale(objects_per_day or 10e6, bytes_per_day or 10e12, json, 1.0 if warehouse_part is None else warehouse_part)
         return
     if chosen == "soak" and (docker or peer is not None):
@@ -163,6 +186,18 @@ def scale(objects_per_day: float, bytes_per_day: float, as_json: bool, warehouse
     console.note(f"cost    {units} write units an object, {dollars:,.2f} dollars a million objects")
 
 
+def grown(objects: int, messages: int, verify_mb: int, as_json: bool) -> None:
+    """Measures how verbs, ledger, queue and verify do with this much."""
+    from dataclasses import asdict
+
+    from sluice.bench import suite
+    from sluice.bench.grown import Sizes
+
+    facts, sizes = suite.machine_facts(), Sizes(objects, messages, verify_mb)
+    found = suite.scale_figures(sizes, console.silent if as_json else console.note)
+    finish(suite.Result(facts, {"parts": ["scale"]} | asdict(sizes), {}, found), as_json)
+
+
 def finish(result: Result, as_json: bool) -> None:
     """Stores the result and prints it."""
     file = write(result)
@@ -186,7 +221,7 @@ def soak(hours: float, as_json: bool, report: Callable[[str], None]) -> None:
 
 def write(result: Result) -> str:
     """Stores the result as .sluice/bench/results.json; one with the peer as peer.json, of both
-    engines as docker.json, a soak as soak.json. Returns the path."""
+    engines as docker.json, a soak as soak.json, scale as scale.json. Returns the path."""
     import json
 
     from sluice.bench import history
@@ -195,7 +230,8 @@ def write(result: Result) -> str:
     folder = SLUICE_DIR / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     name = "docker" if result.peer == "docker" else "peer" if result.peer else "results"
-    file = folder / f"{'soak' if result.settings['parts'] == ['soak'] else name}.json"
+    alone = result.settings["parts"] in (["soak"], ["scale"])
+    file = folder / f"{result.settings['parts'][0] if alone else name}.json"
     file.write_text(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
     history.append(history.FILE, history.Run.of(result.to_dict()))
     return str(file.relative_to(ROOT))

@@ -33,24 +33,31 @@ def ls(
     from sluice.pipeline import listing
     from sluice.pipeline.check import local_catalog, prefixes
 
-    found = listing.objects(where.stack, which, prefixes(local_catalog()))
-    counted = listing.totals(found)
+    known = prefixes(local_catalog())
     if where.json:
-        console.print_json({"totals": [asdict(one) for one in counted], "objects": [asdict(one) for one in found]})
+        found = listing.objects(where.stack, which, known)
+        counted = listing.Summary(limit)
+        for one in found:
+            counted.add(one)
+        objects = [asdict(one) for one in found]
+        console.print_json({"totals": [asdict(one) for one in counted.totals], "objects": objects})
         return
-    if which and found:
-        rows = [(console.ago(one.modified), console.human_bytes(one.size), one.key) for one in found[:limit]]
+    with console.progress() as bar:
+        task = bar.add_task("listing", total=None)
+        seen = listing.summary(where.stack, which, known, limit, lambda done: bar.update(task, completed=done))
+    if which and seen.objects:
+        rows = [(console.ago(one.modified), console.human_bytes(one.size), one.key) for one in seen.newest]
         console.print_table(OBJECTS, rows)
-        if len(found) > limit:
-            console.note(f"... and {len(found) - limit:,} more; --limit shows them")
-    elif found:
+        if seen.objects > limit:
+            console.note(f"... and {seen.objects - limit:,} more; --limit shows them")
+    elif seen.objects:
         totals = [
             (one.bucket, one.dataset or "(no prefix)", one.objects, console.human_bytes(one.size),
              console.ago(one.newest))
-            for one in counted
+            for one in seen.totals
         ]  # fmt: skip
         console.print_table(TOTALS, totals)
-    note_unmanaged([one.key for one in found if not one.managed])
-    size = console.human_bytes(sum(one.size for one in found))
-    hint = "" if found else f"; put a file: sluice put FILE {which or 'DATASET'}"
-    console.note(f"ls      {len(found):,} object{'' if len(found) == 1 else 's'}, {size}{hint}")
+    note_unmanaged(seen.unmanaged)
+    hint = "" if seen.objects else f"; put a file: sluice put FILE {which or 'DATASET'}"
+    number = f"{seen.objects:,} object{'' if seen.objects == 1 else 's'}"
+    console.note(f"ls      {number}, {console.human_bytes(seen.size)}{hint}")

@@ -68,7 +68,10 @@ def replay(
     stack = where.stack
     wanted = replace(wanted, rules=rules_of(stack).text)
     if dry_run:
-        _show_plan(replaying.plan(stack, wanted), where.json)
+        with console.progress() as bar:
+            task = bar.add_task("planning", total=None)
+            made = replaying.plan(stack, wanted, lambda done: bar.update(task, completed=done))
+        _show_plan(made, where.json)
         return
     replays = replaying.Replays(stack)
     started = replays.start(wanted)
@@ -120,7 +123,7 @@ def _show_plan(plan: Plan, json: bool) -> None:
     rows = [(g.dataset, g.state, g.objects, g.rows, console.human_bytes(g.bytes), g.left_out) for g in plan.groups]
     rows.append(("total", "", whole["objects"], whole["rows"], console.human_bytes(whole["bytes"]), whole["left_out"]))
     console.print_table(PLAN, rows, title=whole["name"])
-    for entry in [entry for entry in plan.entries if entry["reason"]][:10]:
+    for entry in plan.left_out:
         console.note(f"left out  {entry['key']}: {entry['reason']}")
     console.note("dry run: nothing was started")
 

@@ -64,7 +64,10 @@ def runs(
     after = ledger_runs.parse_since(since) if since else None
     ledger = LedgerView.of(where.stack)
     if object_ is not None:
-        _show_entries(ledger_runs.find(ledger, object_), where.json)
+        with console.progress() as bar:
+            task = bar.add_task("looking", total=None)
+            entries = ledger_runs.find(ledger, object_, lambda done: bar.update(task, completed=done))
+        _show_entries(entries, where.json)
         return
     items = ledger_runs.recent(ledger, dataset=dataset, state=state, since=after, limit=limit or 20)
     if not items and dataset:

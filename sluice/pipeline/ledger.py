@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,17 @@ from sluice_pipeline.dynamo.values import plain, with_numbers
 from sluice_pipeline.ledger.contents import SAME_AS, UPLOAD, followed
 from sluice_pipeline.ledger.files import PAGES, joined
 from sluice_pipeline.ledger.indexes import Indexes, Part, of_state
-from sluice_pipeline.ledger.items import OBJECT_SK, ChunkState, State, chunk_number, chunk_sk, is_gone, object_pk
+from sluice_pipeline.ledger.items import (
+    EXPIRED_AT,
+    EXPIRES_AT,
+    OBJECT_SK,
+    ChunkState,
+    State,
+    chunk_number,
+    chunk_sk,
+    is_gone,
+    object_pk,
+)
 from sluice_pipeline.ledger.shards import RECEIVED
 from sluice_pipeline.objects.keys import staged_key
 
@@ -21,6 +32,10 @@ if TYPE_CHECKING:
 
 type Item = dict[str, Any]
 _MOMENT = 1.0  # seconds
+_OUTLINE = (
+    "sk", "object_id", "dataset", "origin", "key", "version_id", "state", "failed_reason", SAME_AS, EXPIRED_AT,
+    EXPIRES_AT,
+)  # fmt: skip
 _READ = 100  # objects read back at a time: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
@@ -80,13 +95,28 @@ class Entry:
         return any(chunk.get("staged") for chunk in self.chunks)
 
 
-@dataclass(frozen=True)
-class Everything:
-    """All that the ledger has, by object id. ``stand_for``: uploads of bytes that were there before, under another
-    ETag, and the objects that have their rows.
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What does not fit into a few hundred bytes of an object is not here, for there may be very many.
+
+    ``key`` is that of the rows' origin, ``version`` the key and version id that the present run reads.
     """
 
-    entries: dict[str, Entry]
+    object_id: str
+    dataset: str
+    key: str
+    state: str
+    failed_reason: str
+    version: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """All objects that the ledger has, by object id. ``stand_for``: uploads of bytes that were there before, under
+    another ETag, and the objects that have their rows.
+    """
+
+    entries: dict[str, Outline]
     stand_for: dict[str, str] = field(default_factory=dict)
 
 
@@ -104,22 +134,33 @@ class LedgerView:
         """The ledger of a stack. Raises SluiceError when nothing is deployed."""
         return cls(stack.client("dynamodb"), stack["ledger_table"])
 
-    def everything(self) -> Everything:
-        """All objects with their chunks, in one scan (1 MB a page)."""
-        heads: dict[str, Item] = {}
-        others: dict[str, list[Item]] = {}
-        for item in self._pages("scan", ConsistentRead=True):
-            if item["sk"] == OBJECT_SK:
-                heads[str(item["object_id"])] = item
-            else:
-                others.setdefault(str(item["pk"]), []).append(item)
-        heads = {name: head for name, head in heads.items() if not is_gone(head)}
-        led = followed(heads, lambda names: {name: heads[name] for name in names if name in heads})
-        stand_for = {name: str(item["object_id"]) for name, item in led.items() if item is not heads[name]}
-        objects = {name: head for name, head in heads.items() if SAME_AS not in head}
-        return Everything(
-            {name: _entry(head, others.get(str(head["pk"]), [])) for name, head in objects.items()}, stand_for
+    def outlines(self) -> Outlines:
+        """All objects without their chunks, in one scan (1 MB a page) that gives what an outline has."""
+        entries: dict[str, Outline] = {}
+        pointers: dict[str, str] = {}
+        names = {f"#{name}": name for name in _OUTLINE}
+        pages = self._answers(
+            "scan",
+            ConsistentRead=True,
+            FilterExpression="sk = :object",
+            ExpressionAttributeValues={":object": {"S": OBJECT_SK}},
+            ProjectionExpression=", ".join(names),
+            ExpressionAttributeNames=names,
         )
+        for item in (plain(item) for page in pages for item in page["Items"]):
+            if item["sk"] != OBJECT_SK or is_gone(item):
+                continue
+            if SAME_AS in item:
+                pointers[str(item["object_id"])] = str(item[SAME_AS])
+            else:
+                entries[str(item["object_id"])] = _outline(item)
+
+        def read(wanted: Collection[str]) -> dict[str, Item]:
+            at = {name: {"object_id": name} for name in wanted if name in entries}
+            return at | {name: {SAME_AS: pointers[name]} for name in wanted if name in pointers}
+
+        led = followed(pointers, read)
+        return Outlines(entries, {name: str(item["object_id"]) for name, item in led.items()})
 
     def one(self, object_id: str) -> Entry | None:
         """An object, or the one whose content it has, with its chunks; None when the ledger does not know it."""
@@ -191,9 +232,10 @@ class LedgerView:
         """How many objects are in a state."""
         return self._indexes.count(of_state(state))
 
-    def committed_runs(self) -> Iterator[tuple[str, str, str]]:
-        """Of each committed object its id, its run, and when that changed; as the index shows them."""
-        for item in self._indexes.read(of_state(State.COMMITTED)):
+    def last_runs(self, limit: int) -> Iterator[tuple[str, str, str]]:
+        """Of the objects that were committed last their ids, their runs, and when; as the index shows them."""
+        found = self._indexes.read(of_state(State.COMMITTED), newest_first=True, page=min(limit, _READ))
+        for item in islice(found, limit):
             yield str(item["object_id"]), str(item["run"]), str(item["updated_at"])
 
     def oldest(self, state: str, limit: int) -> list[Item]:
@@ -240,3 +282,16 @@ def _entry(head: Item, others: Iterable[Item]) -> Entry:
     for page in pages:
         by_chunk.setdefault(str(page["sk"]).split("#")[1], []).append(page)
     return Entry(head, [dict(joined(c, by_chunk.get(f"{chunk_number(str(c['sk'])):010d}", [])) or c) for c in chunks])
+
+
+def _outline(item: Item) -> Outline:
+    """Equal texts are one object, as far as that is cheap."""
+    key, origin = str(item.get("key") or ""), str(item["origin"]["key"])
+    return Outline(
+        str(item["object_id"]),
+        sys.intern(str(item["dataset"])),
+        key if key == origin else origin,
+        sys.intern(str(item["state"])),
+        sys.intern(str(item.get("failed_reason") or "")),
+        (key, str(item.get("version_id") or "")),
+    )

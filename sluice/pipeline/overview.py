@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sluice.pipeline import queues, runs, storage
@@ -25,6 +27,7 @@ OPEN = (State.PLANNED, State.COMMITTING, State.STAGED)
 SHOWN = 5  # of a list
 RATE_MINUTES = 5
 MAX_FILES = 1_000  # of quarantine, whose rows are read
+MAX_FAILED = 5_000  # objects, the last that failed, among which unmanaged ones are looked for
 MAX_MESSAGES = 100  # of a dead-letter queue, that are looked at
 
 
@@ -94,7 +97,7 @@ class Collector:
         dead = {queue.dead_letters: self._look(key, depths[queue.dead_letters]) for key, queue in own.items()}
         names = {key: queue.name for key, queue in own.items() if queue.name}
         since = (moment - timedelta(minutes=RATE_MINUTES)).strftime("%Y-%m-%dT%H:%M:%S")
-        done = list(ledger.changed(State.COMMITTED, since)) if objects[State.COMMITTED] else []
+        done, rows = _counted(ledger.changed(State.COMMITTED, since) if objects[State.COMMITTED] else ())
         quarantine = self._quarantine()
         return Overview(
             at=moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -110,9 +113,9 @@ class Collector:
             quarantine_files=len(self._rows),
             failures=_last([*failed[:SHOWN], *others]),
             passed_over=self._passed_over(moment),
-            objects_per_minute=round(len(done) / RATE_MINUTES, 1),
-            rows_per_minute=round(sum(int(item["rows_in"]) for item in done) / RATE_MINUTES, 1),
-            duplicates=remembered(self.stack),
+            objects_per_minute=round(done / RATE_MINUTES, 1),
+            rows_per_minute=round(rows / RATE_MINUTES, 1),
+            duplicates=remembered(self.stack, objects[State.COMMITTED]),
             unmanaged=unmanaged(self.stack.client("s3"), self.stack["bronze_bucket"], failed),
             unconfirmed=self._unconfirmed(),
         )  # fmt: skip
@@ -199,9 +202,18 @@ def _oldest(messages: list[DeadLetterMessage], now: datetime) -> float | None:
     return max((age for message in messages if (age := message.age(now)) is not None), default=None)
 
 
+def _counted(items: Iterable[Item]) -> tuple[int, int]:
+    """How many there are, and their rows."""
+    done = rows = 0
+    for item in items:
+        done, rows = done + 1, rows + int(item["rows_in"])
+    return done, rows
+
+
 def _needed(ledger: LedgerView) -> list[Item]:
     """Of the failed objects the last ones, which are shown, and those that are unmanaged: one read for both."""
-    failed = enumerate(item | {"state": State.FAILED} for item in ledger.changed(State.FAILED))
+    last = islice(ledger.changed(State.FAILED), MAX_FAILED)
+    failed = enumerate(item | {"state": State.FAILED} for item in last)
     chosen = [str(item["object_id"]) for place, item in failed if place < SHOWN or is_of_no_dataset(item)]
     items = ledger.objects(chosen)
     return [items[name] for name in chosen if name in items and items[name]["state"] == State.FAILED]

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sluice.pipeline.ledger import Entry, Item
-from sluice.pipeline.storage import Content, Version, owner_of
+from sluice.pipeline.row_ids import RowIds
+from sluice.pipeline.storage import Version, owner_of
 from sluice_pipeline.ledger.items import FINAL, ChunkState, State, chunk_number
 
 
@@ -79,22 +80,24 @@ class Found:
     """What was read for one ledger object."""
 
     source: Source
-    silver: Mapping[str, Content] = field(default_factory=dict)
-    """Content of the silver files that the ledger names and that exist, by key; staged ones are in staging."""
-    quarantine: Mapping[str, Content] = field(default_factory=dict)
+    silver: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the silver files that the ledger names and that exist, by key; staged ones are in staging."""
+    quarantine: Mapping[str, int] = field(default_factory=dict)
+    ids: RowIds | None = None
+    """Of all these rows."""
 
 
 def check_object(entry: Entry, found: Found, buckets: Buckets) -> ObjectResult:
     """Compares one object's source, ledger, silver and quarantine."""
     staged = entry.staged
-    rows_staged = sum(content.rows for key, content in found.silver.items() if key in staged)
-    rows_silver = sum(content.rows for content in found.silver.values()) - rows_staged
-    rows_quarantine = sum(content.rows for content in found.quarantine.values())
+    rows_staged = sum(rows for key, rows in found.silver.items() if key in staged)
+    rows_silver = sum(found.silver.values()) - rows_staged
+    rows_quarantine = sum(found.quarantine.values())
     waits = entry.state == State.STAGED
     repair = f"sluice quality run {entry.object_id}" if waits else f"sluice requeue {entry.object_id}"
     problems: list[tuple[str, str]] = [(what, repair) for what in _ledger_problems(entry)]
     problems += _file_problems(entry, found, buckets, repair)
-    problems += [(what, repair) for what in _id_problems(entry, found)]
+    problems += [(what, repair) for what in (found.ids.problems() if found.ids else ())]
     if entry.state in (State.COMMITTED, State.STAGED, State.WITHHELD):
         rows_in = entry.number("rows_in")
         if found.source.rows is not None and found.source.rows != rows_in:
@@ -150,36 +153,17 @@ def _ledger_problems(entry: Entry) -> Iterator[str]:
 def _file_problems(entry: Entry, found: Found, buckets: Buckets, repair: str) -> Iterator[tuple[str, str]]:
     """Files that the ledger names: there, and with as many rows as it says."""
     staged = entry.staged
-    for kind, bucket, contents in (
+    for kind, bucket, there in (
         ("outputs", buckets.silver, found.silver),
         ("quarantine", buckets.quarantine, found.quarantine),
     ):
         for key, file in entry.files(kind).items():
-            content = contents.get(key)
+            rows = there.get(key)
             uri = f"s3://{buckets.staging}/{staged[key]}" if key in staged else f"s3://{bucket}/{key}"
-            if content is None:
+            if rows is None:
                 yield f"{uri} is missing, the ledger says it holds {file['rows']} rows", repair
-            elif content.rows != int(file["rows"]):
-                yield f"{uri} holds {content.rows} rows, the ledger says {file['rows']}", repair
-
-
-def _id_problems(entry: Entry, found: Found) -> Iterator[str]:
-    """Every row's id is this object's and occurs once, in silver and quarantine together."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    arrays = [content.record_ids for content in (*found.silver.values(), *found.quarantine.values())]
-    if not arrays:
-        return
-    ids = pa.chunked_array(arrays)
-    distinct = pc.count_distinct(ids).as_py()
-    if distinct != len(ids):
-        counts = pc.value_counts(ids.combine_chunks())
-        first = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
-        yield f"{len(ids) - distinct} rows are there more than once (_record_id), the first is {first}"
-    foreign = len(ids) - (pc.sum(pc.starts_with(ids, f"{entry.object_id}-")).as_py() or 0)
-    if foreign:
-        yield f"{foreign} rows carry the _record_id of another object"
+            elif rows != int(file["rows"]):
+                yield f"{uri} holds {rows} rows, the ledger says {file['rows']}", repair
 
 
 @dataclass(frozen=True)
@@ -210,13 +194,13 @@ class Retention:
 
 def missing_from_ledger(
     versions: Iterable[Version],
-    entries: Mapping[str, Entry],
+    entries: Collection[str],
     ids: Mapping[Version, str],
     retention: Retention,
 ) -> tuple[list[Difference], set[str]]:
     """Bronze versions that no ledger entry stands for, and the ids of the objects that have expired.
 
-    ``ids`` gives each version's object id.
+    ``entries``: the ids that the ledger has. ``ids`` gives each version's object id.
     """
     missing = [version for version in versions if ids[version] not in entries]
     differences = [
@@ -228,16 +212,17 @@ def missing_from_ledger(
 
 
 def orphans(
-    listed: Iterable[str], entries: Mapping[str, Entry], known: Collection[str], bucket: str, kind: str
+    listed: Iterable[str], entry: Entry | None, known: Collection[str], bucket: str, kind: str
 ) -> list[Difference]:
     """Files in silver (``outputs``) or quarantine that no chunk of the ledger names; those that expired are left out.
+
+    ``entry``: the object whose files they are, None for files of objects that the ledger does not have.
 
     A file of a chunk that is still open is no orphan: its write comes before its entry. Nor are the files of an
     object that is in bronze (its id is in ``known``) without an entry: ingesting it again rewrites them.
     """
     found = []
     for key in listed:
-        entry = entries.get(owner_of(key))
         if entry is None and owner_of(key) in known:
             continue
         if entry is None:

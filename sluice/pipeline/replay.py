@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from sluice.console import FAILED, fail
 from sluice.names import require, unknown
+from sluice.pipeline.storage import in_parallel
 from sluice.pipeline.unmanaged import is_of_no_dataset
 from sluice.polling import poll
 from sluice_pipeline.ledger.listing import ANY, LedgerList, Window
-from sluice_pipeline.replays.request import Entry, Request, entry_of, finished
+from sluice_pipeline.replays.request import ENTRY_FIELDS, Entry, Request, entry_of, finished
 from sluice_pipeline.replays.store import RESULT, SUMMARY, ReplayStore, gone_part, plan_part
 from sluice_pipeline.requests import InvalidRequest
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from sluice_pipeline.ledger.items import ObjectItem
 
 POLL_SECONDS = 0.5
+SHOWN = 10  # objects of a plan that are left out
+_READ = 100  # objects at a time
 RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 
 
@@ -50,27 +54,30 @@ class Group:
 
 @dataclass
 class Plan:
-    """What a replay would take if it started now."""
+    """What a replay would take if it started now, counted: not each object, for there may be many."""
 
     request: Request
-    entries: list[Entry] = field(default_factory=list)
+    left_out: list[Entry] = field(default_factory=list)
+    """The first few."""
+    _groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """Count an object."""
+        place = entry["dataset"], entry["state"]
+        known = self._groups.get(place) or Group(*place, 0, 0, 0, 0)
+        self._groups[place] = Group(
+            *place,
+            known.objects + 1,
+            known.rows + entry["rows_in"],
+            known.bytes + entry["size"],
+            known.left_out + bool(entry["reason"]),
+        )
+        if entry["reason"] and len(self.left_out) < SHOWN:
+            self.left_out.append(entry)
 
     @property
     def groups(self) -> list[Group]:
-        found: dict[tuple[str, str], list[Entry]] = {}
-        for entry in self.entries:
-            found.setdefault((entry["dataset"], entry["state"]), []).append(entry)
-        return [
-            Group(
-                dataset,
-                state,
-                len(entries),
-                sum(entry["rows_in"] for entry in entries),
-                sum(entry["size"] for entry in entries),
-                sum(bool(entry["reason"]) for entry in entries),
-            )
-            for (dataset, state), entries in sorted(found.items())
-        ]
+        return [group for _, group in sorted(self._groups.items())]
 
     def to_dict(self) -> dict[str, Any]:
         from dataclasses import asdict
@@ -80,16 +87,33 @@ class Plan:
         return {"name": self.request.name, "request": asdict(self.request), **totals, "groups": groups}
 
 
-def plan(stack: Stack, wanted: Request) -> Plan:
-    """The plan that the workflow would make now; it changes nothing. Ends with code 2 as ``require_objects`` does."""
+def plan(stack: Stack, wanted: Request, progress: Callable[[int], None] | None = None) -> Plan:
+    """The plan that the workflow would make now; it changes nothing. Ends with code 2 as ``require_objects`` does.
+
+    ``progress`` gets the number of objects so far.
+    """
+    made = Plan(wanted)
+    for number, entry in enumerate(entries(stack, wanted), 1):
+        made.add(entry)
+        if progress and number % _READ == 0:
+            progress(number)
+    return made
+
+
+def entries(stack: Stack, wanted: Request) -> Iterator[Entry]:
+    """The objects of such a plan, as they are read, some at a time. Ends with code 2 as ``require_objects`` does."""
     ledger = LedgerList(stack.client("dynamodb"), stack["ledger_table"])
-    taken = [item["object_id"] for item in _taken(ledger, wanted)]
-    if not taken:
+
+    def read(names: tuple[str, ...]) -> list[ObjectItem]:
+        return list(ledger.objects(names, ENTRY_FIELDS).values())
+
+    none = True
+    ids = (item["object_id"] for item in _taken(ledger, wanted))
+    for items in in_parallel(read, batched(ids, _READ, strict=False)):
+        none = False
+        yield from map(entry_of, items)
+    if none:
         require_objects(ledger, wanted)
-    return Plan(
-        wanted,
-        sorted(map(entry_of, ledger.objects(taken).values()), key=lambda entry: (entry["dataset"], entry["key"])),
-    )
 
 
 def require_objects(ledger: LedgerList, wanted: Request) -> None:

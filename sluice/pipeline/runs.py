@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
@@ -24,6 +25,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 REPLACED = "replaced"
 OBJECT_ID = re.compile(r"[0-9a-f]{4,32}")
 PAGE = 100  # objects that are read at a time
+_NEAR = 10_000  # file names among which the nearest to a wrong one is looked for
 
 
 def recent(
@@ -51,24 +53,33 @@ def recent(
     return list(islice(found, limit))
 
 
-def find(ledger: LedgerView, name: str) -> list[Entry]:
+def find(ledger: LedgerView, name: str, progress: Callable[[int], None] | None = None) -> list[Entry]:
     """The objects that a name means, the last changed first: an object id or its beginning, a key, or a part of keys.
 
     An exact key wins over keys of which it is a part; several objects have one key when it was uploaded again with
     another content. Ends with code 2 when there is none, naming the nearest key.
+    ``progress`` gets how many objects were looked at.
     """
     text = re.sub(r"^s3://[^/]+/", "", name)
     if OBJECT_ID.fullmatch(name.lower()) and (entry := ledger.one(name.lower())):
         return [entry]
-    items = list(ledger.everything_received())
-    matches = [
-        [item for item in items if OBJECT_ID.fullmatch(name.lower()) and _id(item).startswith(name.lower())],
-        [item for item in items if text in _keys(item)],
-        [item for item in items if text and any(text in key for key in _keys(item))],
-    ]
-    chosen: list[Item] = next((found for found in matches if found), [])
+    matches: list[list[Item]] = [[], [], []]
+    others: set[str] = set()
+    for number, item in enumerate(ledger.everything_received(), 1):
+        if progress and number % PAGE == 0:
+            progress(number)
+        keys = _keys(item)
+        if OBJECT_ID.fullmatch(name.lower()) and _id(item).startswith(name.lower()):
+            matches[0].append(item)
+        elif text in keys:
+            matches[1].append(item)
+        elif text and any(text in key for key in keys):
+            matches[2].append(item)
+        elif len(others) < _NEAR:
+            others |= {key.rsplit("/", 1)[-1] for key in keys}
+    chosen = next((found for found in matches if found), [])
     if not chosen:
-        fail(unknown("object", name, {key.rsplit("/", 1)[-1] for item in items for key in _keys(item)}))
+        fail(unknown("object", name, others))
     if len(chosen) == 1 and (entry := ledger.one(_id(chosen[0]))):
         return [entry]
     present = ledger.objects(_id(item) for item in chosen).values()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+AHEAD = 16  # results that may wait for the one before them
 THREADS = 8  # below boto3's default of ten connections for a client
 
 
@@ -115,8 +117,18 @@ def owner_of(key: str) -> str:
 
 
 def in_parallel[T, R](work: Callable[[T], R], over: Iterable[T]) -> Iterator[R]:
-    """Results in order; the first error ends it."""
-    from concurrent.futures import ThreadPoolExecutor
+    """Results in order; the first error ends it. Of what ``over`` gives, no more than AHEAD are asked for at a time."""
+    from concurrent.futures import Future, ThreadPoolExecutor
 
+    begun: deque[Future[R]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(work, over)
+        try:
+            for one in over:
+                begun.append(pool.submit(work, one))
+                if len(begun) == AHEAD:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for late in begun:
+                late.cancel()

@@ -1,14 +1,17 @@
 """`sluice verify`: reads source, ledger, silver and quarantine, and has them compared.
 
 The source is read again, the exact version that the ledger names, and counted by code that shares nothing with the
-functions. Buckets are listed once; files are read in parallel.
+functions. Buckets are listed once; objects are read in parallel, each a chunk at a time, so memory holds no more than a
+few chunks of rows, however large the objects are.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +19,11 @@ from sluice.console import fail
 from sluice.names import unknown
 from sluice.pipeline import queues, reconcile, storage
 from sluice.pipeline.duplicates import Counts, KeyColumns
-from sluice.pipeline.ledger import Entry, Everything, LedgerView
+from sluice.pipeline.ledger import Entry, Item, LedgerView, Outline, Outlines
 from sluice.pipeline.reconcile import Difference, Expired, Found, ObjectResult, Retention, Source
+from sluice.pipeline.row_ids import RowIds
 from sluice.pipeline.source import UncountableError, count_rows, known_datasets
-from sluice.pipeline.storage import Version
+from sluice.pipeline.storage import Content, Version
 from sluice.pipeline.unmanaged import is_of_no_dataset, unmanaged
 from sluice_pipeline.ledger.items import State
 from sluice_pipeline.objects.identity import Origin
@@ -29,6 +33,10 @@ from sluice_pipeline.runtime import clock
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
+
+
+LARGE_ROWS, LARGE_AT_ONCE = 10_000, 2
+"""Chunks of more rows are read by so many workers at once; more would take memory, and no less time."""
 
 
 @dataclass(frozen=True)
@@ -79,53 +87,64 @@ def verify(
     dataset or a prefix names no object: nothing would be verified.
     """
     collector = Collector(stack)
-    everything = collector.ledger.everything()
-    entries = everything.entries
-    wanted = {name: entry for name, entry in entries.items() if _wanted(entry, dataset, prefixes)}
+    outlines = collector.ledger.outlines()
+    entries = outlines.entries
+    wanted = [entry for entry in entries.values() if _wanted(entry, dataset, prefixes)]
     versions = [
         v for start in prefixes or (BRONZE,) for v in collector.bronze(start) if dataset in (None, _dataset(v.key))
     ]
-    modified = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
-    listed: Mapping[str, Collection[str]] = modified
+    listed = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
+    files = {kind: _by_owner(found, entries) for kind, found in listed.items()}
     results: list[ObjectResult] = []
-    for result in storage.in_parallel(lambda entry: collector.check(entry, listed), wanted.values()):
-        results.append(result)
+    for result in storage.in_parallel(lambda entry: collector.check(entry, files), wanted):
+        if result is not None:
+            results.append(result)
         if progress:
             progress(len(results), len(wanted))
     results.sort(key=lambda row: (row.dataset, row.key))
     differences = [difference for row in results for difference in row.differences]
     versions = [version for version in versions if not collector.passed_over.by(version.key, version.size)]
-    ids = collector.identify(versions, everything)
+    ids = collector.identify(versions, outlines)
     retention = Retention.of(stack.outputs.get("ledger_retention_days"), clock.present())
     missing, gone = reconcile.missing_from_ledger(versions, entries, ids, retention)
     differences += missing
     expired_files = 0
-    for kind, files in modified.items():
-        # A file of another object is that object's affair; one that belongs to none is looked for in the whole lake.
-        chosen = [key for key in files if _applies_to(key, wanted, entries, dataset, prefixes)]
-        old = {key for key in chosen if storage.owner_of(key) not in entries and retention.over(files[key])}
+    for kind, found in listed.items():
+        # A file that belongs to no object is looked for in the whole lake.
+        stray = {key: at for key, at in found.items() if storage.owner_of(key) not in entries}
+        stray = {key: at for key, at in stray.items() if not prefixes and dataset in (None, _dataset(key))}
+        old = {key for key, modified in stray.items() if retention.over(modified)}
         expired_files += len(old)
-        chosen = [key for key in chosen if key not in old]
-        differences += reconcile.orphans(chosen, entries, set(ids.values()), collector.bucket(kind), kind)
+        left = [key for key in stray if key not in old]
+        differences += reconcile.orphans(left, None, set(ids.values()), collector.bucket(kind), kind)
     if not differences:  # a file that no object wrote is one, also where there is no object
         _require_objects(dataset, prefixes, wanted, versions, entries)
-    stray = () if dataset or prefixes else collector.unmanaged(entries)
+    unmanaged = () if dataset or prefixes else collector.unmanaged(entries)
     expired = Expired(len(gone), expired_files)
-    return Report(results, queues.depths(stack), differences, collector.keys.count(), expired, stray)
+    return Report(results, queues.depths(stack), differences, collector.keys.count(), expired, unmanaged)
+
+
+def _by_owner(files: Iterable[str], entries: Mapping[str, Outline]) -> dict[str, list[str]]:
+    """The files of the objects that the ledger knows, by object id."""
+    found: dict[str, list[str]] = {}
+    for key in files:
+        if (owner := storage.owner_of(key)) in entries:
+            found.setdefault(owner, []).append(key)
+    return found
 
 
 def _require_objects(
     dataset: str | None,
     prefixes: Sequence[str],
-    wanted: Mapping[str, Entry],
+    wanted: Iterable[Outline],
     versions: Iterable[Version],
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, Outline],
 ) -> None:
     """Ends with code 2 when the dataset has no object, or a prefix begins the key of none."""
-    keys = {*(entry.key for entry in wanted.values()), *(version.key for version in versions)}
+    keys = {*(entry.key for entry in wanted), *(version.key for version in versions)}
     if dataset and not keys:
         among = f" under {', '.join(prefixes)}" if prefixes else ""
-        have = {entry.dataset for entry in entries.values() if not is_of_no_dataset(entry.item)}
+        have = {entry.dataset for entry in entries.values() if not is_of_no_dataset(_as_item(entry))}
         fail(f"nothing to verify{among}: {unknown('object of dataset', dataset, have)}")
     folders = {entry.key.rsplit("/", 1)[0] + "/" for entry in entries.values()}
     for prefix in prefixes:
@@ -140,6 +159,7 @@ class Collector:
         self._s3 = stack.client("s3")
         self.ledger = LedgerView.of(stack)
         self.keys = KeyColumns()
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
         self.passed_over = PassedOver(stack.outputs.get("passed_over_keys", []))
         self.buckets = reconcile.Buckets(
             stack["bronze_bucket"],
@@ -160,37 +180,71 @@ class Collector:
     def bronze(self, prefix: str) -> Iterable[Version]:
         return storage.versions(self._s3, self.buckets.bronze, prefix)
 
-    def unmanaged(self, entries: Mapping[str, Entry]) -> Sequence[str]:
+    def unmanaged(self, entries: Mapping[str, Outline]) -> Sequence[str]:
         """Keys of bronze that are not ingested."""
-        return unmanaged(self._s3, self.buckets.bronze, (entry.item for entry in entries.values()))
+        return unmanaged(self._s3, self.buckets.bronze, map(_as_item, entries.values()))
 
-    def check(self, entry: Entry, listed: Mapping[str, Collection[str]]) -> ObjectResult:
-        """Reads and compares one object."""
+    def check(self, outline: Outline, files: Mapping[str, Mapping[str, Sequence[str]]]) -> ObjectResult | None:
+        """Reads and compares one object as it is now, a chunk at a time; None when it has expired meanwhile.
+
+        ``files``: what silver (``outputs``) and quarantine have of each object, by its id.
+        """
+        entry = self.ledger.one(outline.object_id)
+        if entry is None:
+            return None
         staged = entry.staged
-        silver = storage.contents(
-            lambda s3, bucket, key: storage.silver_content(s3, bucket, key, KeyColumns.of(_dataset(key))),
-            self._s3,
-            self.buckets.silver,
-            (key for key in entry.files("outputs") if key in listed["outputs"] and key not in staged),
+        silver: dict[str, int] = {}
+        quarantine: dict[str, int] = {}
+        ids = RowIds(entry.object_id)
+        for chunk in entry.live_chunks:
+            with self._large if int(chunk.get("rows_in") or 0) > LARGE_ROWS else nullcontext():
+                parts = self._read(chunk, staged, keep=entry.state == State.COMMITTED)
+                ids.add(content.record_ids for part in parts for content in part.values())
+                silver |= {key: content.rows for key, content in parts[0].items()}
+                quarantine |= {key: content.rows for key, content in parts[1].items()}
+                del parts
+        if not ids.certain:  # rows of one chunk may be in another, too
+            chunks = [self._read(chunk, staged) for chunk in entry.live_chunks]
+            ids = RowIds(entry.object_id)
+            ids.add(content.record_ids for parts in chunks for part in parts for content in part.values())
+        result = reconcile.check_object(entry, Found(self.source(entry), silver, quarantine, ids), self.buckets)
+        orphans = tuple(
+            one
+            for kind, by_owner in files.items()
+            for key in by_owner.get(entry.object_id, ())
+            for one in reconcile.orphans([key], entry, (), self.bucket(kind), kind)
+            if self._is_there(self.bucket(kind), key)  # a newer run may have deleted it since it was listed
         )
-        if staged and self.buckets.staging:
-            waiting = storage.contents(storage.silver_content, self._s3, self.buckets.staging, staged.values())
-            silver |= {key: waiting[place] for key, place in staged.items() if place in waiting}
-        found = Found(
-            source=self.source(entry),
-            silver=silver,
-            quarantine=storage.contents(
-                storage.quarantine_content,
-                self._s3,
-                self.buckets.quarantine,
-                (key for key in entry.files("quarantine") if key in listed["quarantine"]),
-            ),
-        )
-        if entry.state == State.COMMITTED:
-            for key, content in found.silver.items():
-                if KeyColumns.of(name := _dataset(key)):
-                    self.keys.add(name, content.columns)
-        return reconcile.check_object(entry, found, self.buckets)
+        return replace(result, differences=result.differences + orphans)
+
+    def _is_there(self, bucket: str, key: str) -> bool:
+        try:
+            self._s3.head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            if storage.gone(error):
+                return False
+            raise
+        return True
+
+    def _read(
+        self, chunk: Item, staged: Mapping[str, str], *, keep: bool = False
+    ) -> tuple[dict[str, Content], dict[str, Content]]:
+        """The silver and the quarantine files of a chunk. ``keep``: add their key columns to the count."""
+
+        def read(s3: Any, bucket: str, key: str) -> Content:
+            columns = KeyColumns.of(name := _dataset(key)) if keep else ()
+            content = storage.silver_content(s3, bucket, key, columns)
+            if columns:
+                self.keys.add(name, content.columns)
+            return replace(content, columns=None)
+
+        outputs = [str(file["key"]) for file in chunk.get("outputs", [])]
+        silver = storage.contents(read, self._s3, self.buckets.silver, (key for key in outputs if key not in staged))
+        waiting = {staged[key]: key for key in outputs if key in staged} if self.buckets.staging else {}
+        found = storage.contents(storage.silver_content, self._s3, self.buckets.staging, waiting)
+        rejected = [str(file["key"]) for file in chunk.get("quarantine", [])]
+        quarantine = storage.contents(storage.quarantine_content, self._s3, self.buckets.quarantine, rejected)
+        return silver | {waiting[place]: content for place, content in found.items()}, quarantine
 
     def source(self, entry: Entry) -> Source:
         """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
@@ -209,11 +263,11 @@ class Collector:
                     raise
         return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
 
-    def identify(self, versions: Iterable[Version], everything: Everything) -> dict[Version, str]:
+    def identify(self, versions: Iterable[Version], outlines: Outlines) -> dict[Version, str]:
         """The object that has each version's rows; only of one that the ledger does not know the metadata is read."""
-        entries, stand_for = everything.entries, everything.stand_for
+        entries, stand_for = outlines.entries, outlines.stand_for
         ids = {version: object_id(self.buckets.bronze, version.key, version.etag) for version in versions}
-        by_version = {(e.item.get("key"), e.item.get("version_id")): name for name, e in entries.items()}
+        by_version = {entry.version: name for name, entry in entries.items()}
         for version, name in ids.items():
             if name not in entries:
                 known = stand_for.get(name) or by_version.get((version.key, version.version_id))
@@ -234,19 +288,14 @@ def object_id(bucket: str, key: str, etag: str) -> str:
     return hashlib.sha256(f"s3://{bucket}/{key}#{etag}".encode()).hexdigest()[:32]
 
 
-def _wanted(entry: Entry, dataset: str | None, prefixes: Sequence[str]) -> bool:
+def _wanted(entry: Outline, dataset: str | None, prefixes: Sequence[str]) -> bool:
     return dataset in (None, entry.dataset) and (not prefixes or entry.key.startswith(tuple(prefixes)))
+
+
+def _as_item(entry: Outline) -> Item:
+    return {"state": entry.state, "failed_reason": entry.failed_reason, "origin": {"key": entry.key}}
 
 
 def _dataset(key: str) -> str:
     parts = key.split("/", 2)
     return parts[1] if len(parts) == 3 else ""
-
-
-def _applies_to(
-    key: str, wanted: Mapping[str, Entry], entries: Mapping[str, Entry], dataset: str | None, prefixes: Sequence[str]
-) -> bool:
-    owner = storage.owner_of(key)
-    if owner in wanted:
-        return True
-    return owner not in entries and not prefixes and dataset in (None, _dataset(key))

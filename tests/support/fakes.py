@@ -209,6 +209,8 @@ class FakeDynamo:
 
     items: list[dict[str, Any]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    read: int = 0
+    """Keys that BatchGetItem has answered."""
 
     def scan(self, **request: Any) -> dict[str, Any]:
         return self._page(self.indexed(RECEIVED) if "IndexName" in request else self.items, request)
@@ -244,6 +246,7 @@ class FakeDynamo:
         """Answers one key a call and gives the others back as unprocessed."""
         ((table, request),) = RequestItems.items()
         first, *rest = request["Keys"]
+        self.read += 1
         wanted = {name: _read(value) for name, value in first.items()}
         found = [_write(item) for item in self.items if wanted.items() <= item.items()]
         left = {table: request | {"Keys": rest}} if rest else {}

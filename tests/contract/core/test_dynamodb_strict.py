@@ -255,6 +255,33 @@ def test_pages_end_at_a_megabyte_or_at_the_limit(db: Any, made: Callable[..., st
         assert call(TableName=table, **options, Limit=4)["Count"] == 3
 
 
+def test_a_page_of_a_global_index_ends_at_a_megabyte_of_what_the_index_has(db: Any, made: Callable[..., str]) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Reads"""
+    keys = [{"AttributeName": "kind", "KeyType": "HASH"}]
+    indexes = [
+        {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": projection}}
+        for name, projection in (("keys", "KEYS_ONLY"), ("whole", "ALL"))
+    ]
+    table = made(types={"kind": "S"}, GlobalSecondaryIndexes=indexes)
+
+    def put(number: int, size: int) -> None:
+        item = key(str(number)) | {"kind": {"S": "k"}, "v": {"S": "x" * size}}
+        db.put_item(TableName=table, Item=item)
+
+    def count(index: str) -> dict[str, Any]:
+        condition = {"KeyConditionExpression": "kind = :k", "ExpressionAttributeValues": {":k": {"S": "k"}}}
+        return dict(db.query(TableName=table, IndexName=index, Select="COUNT", **condition))
+
+    for number in range(4):
+        put(number, 350_000)
+    assert (count("keys")["Count"], "LastEvaluatedKey" in count("keys")) == (4, False)
+    first = count("whole")
+    assert (first["Count"], first["LastEvaluatedKey"]["n"]) == (3, {"N": "2"})
+    for number in range(4):  # as they are now, not as they were when they were counted
+        put(number, 10)
+    assert (count("whole")["Count"], "LastEvaluatedKey" in count("whole")) == (4, False)
+
+
 def test_segments_have_every_item_once(db: Any, made: Callable[..., str]) -> None:
     table = made()
     for number in range(30):

@@ -78,7 +78,7 @@ def test_an_object_expires_with_its_chunks_and_what_is_younger_stays(
         assert abs(moment - time.time()) < 100, "in seconds"
     # They are there, and no reader sees them.
     assert ledger.object(ids[0]) is None
-    assert view.everything().entries.keys() == {young.as_origin().object_id}
+    assert view.outlines().entries.keys() == {young.as_origin().object_id}
     assert [item["object_id"] for item in view.received("shipments")] == [young.as_origin().object_id]
     assert view.count("committed") == 1
     chunks = [Chunk(n, n, n + 1, 5) for n in range(5)]

@@ -144,7 +144,7 @@ def test_a_plan_takes_what_its_filters_name(pipe: Pipeline) -> None:
     moments = [datetime.fromisoformat(pipe.entry(put).item["received_at"]) for put in (early, late)]
 
     def taken(**request: str) -> set[str]:
-        return {entry["object_id"] for entry in replaying.plan(pipe.stack, replaying.request(**request)).entries}
+        return {entry["object_id"] for entry in replaying.entries(pipe.stack, replaying.request(**request))}
 
     mine = pipe.key("shipments", "")
     assert taken(prefix=mine, until=moments[1].isoformat()) == {early.object_id}

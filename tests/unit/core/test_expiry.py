@@ -147,15 +147,17 @@ class World:
         }
         own = {name: item for name, item in present.items() if "same_as" not in item}
         view = LedgerView(self.db, "ledger")
-        everything = view.everything()
-        assert everything.entries.keys() == own.keys()
+        outlines = view.outlines().entries
+        assert outlines.keys() == own.keys()
         listed = {item["object_id"] for item in self.pipe.list.received(ANY, Window()) if "dataset" in item}
         by_dataset = {item["object_id"] for item in view.received("shipments")}
         by_state = [item["object_id"] for state in State for item in view.recent(state=state)]
         assert by_dataset == own.keys()
         assert listed >= own.keys()
         assert sorted(by_state) == sorted(own)
-        for name, entry in everything.entries.items():
+        for name in outlines:
+            entry = view.one(name)
+            assert entry is not None
             assert len(entry.live_chunks) == entry.number("chunk_count") == len(entry.chunks)
             assert [chunk["sk"] for chunk in self.ledger.chunks(name)] == [chunk["sk"] for chunk in entry.chunks]
             assert not [chunk for chunk in entry.chunks if EXPIRES_AT in chunk]

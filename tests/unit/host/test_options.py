@@ -39,9 +39,16 @@ ONLY_WITH: dict[tuple[str, str], list[list[str]]] = {
     ("bench", "bulk_mb"): [["hop", "--bulk-mb", "3"]],
     ("bench", "peer"): [["--peer", "--docker"], ["--history", "--peer"], ["soak", "--no-peer"]],
     ("bench", "docker"): [["--history", "--docker"], ["soak", "--docker"]],
-    ("bench", "objects_per_day"): [["hop", "--objects-per-day", "3"], ["--history", "--objects-per-day", "3"]],
+    ("bench", "objects_per_day"): [
+        ["hop", "--objects-per-day", "3"],
+        ["--history", "--objects-per-day", "3"],
+        ["scale", "--measured", "--objects-per-day", "3"],
+    ],
     ("bench", "bytes_per_day"): [["hop", "--bytes-per-day", "3"], ["scale", "--bytes-per-day", "3", "--docker"]],
     ("bench", "warehouse_part"): [["hop", "--warehouse-part", "0.1"], ["--history", "--warehouse-part", "0.1"]],
+    ("bench", "measured"): [["hop", "--measured"], ["--history", "--measured"], ["scale", "--measured", "--docker"]],
+    ("bench", "messages"): [["scale", "--messages", "300"], ["--history", "--messages", "300"]],
+    ("bench", "verify_mb"): [["scale", "--verify-mb", "3"], ["--history", "--verify-mb", "3"]],
     ("bench", "hours"): [["hop", "--hours", "1"], ["--history", "--hours", "1"]],
     ("feedback", "limit"): [["--anomalies", "--limit", "3"]],
     ("feedback", "cursor"): [["--anomalies", "--cursor", "x"]],
@@ -280,7 +287,7 @@ def test_a_name_that_names_nothing_is_code_2_and_the_nearest_is_named(
 
 def test_a_replay_of_nothing_in_a_time_that_names_are_right_for_is_no_wrong_use(stack: FakeStack) -> None:
     wanted = replaying.request(dataset="shipments", since="2030-01-01")
-    assert replaying.plan(stack, wanted).entries == []  # type: ignore[arg-type]
+    assert replaying.plan(stack, wanted).groups == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

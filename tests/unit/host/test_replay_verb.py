@@ -9,7 +9,8 @@ from sluice import cli
 from sluice.console import SluiceError
 from sluice.pipeline import replay as replaying
 from sluice.pipeline.replay import Execution, Plan, Replays
-from sluice_pipeline.replays.request import Request, entry_of
+from sluice.pipeline.storage import AHEAD
+from sluice_pipeline.replays.request import ENTRY_FIELDS, Request, entry_of
 from tests.support.fakes import FakeStack
 
 cli.register_verbs()
@@ -45,11 +46,39 @@ def test_a_plan_counts_by_dataset_and_state() -> None:
     ids = [stack.ingested(f"bronze/shipments/{n}.jsonl", 3, 1) for n in range(3)]
     stack.object_item(ids[1]).update(state="failed", chunk_count=0, rows_in=0, failed_reason="over_limit")
     entries = [entry_of(stack.object_item(name)) for name in ids]  # type: ignore[arg-type]
-    shown = Plan(Request.parse({"prefix": "bronze/"}), entries).to_dict()
+    made = Plan(Request.parse({"prefix": "bronze/"}))
+    for entry in entries:
+        made.add(entry)
+    shown = made.to_dict()
+    assert [entry["object_id"] for entry in made.left_out] == [ids[1]]
     assert (shown["objects"], shown["rows"], shown["left_out"]) == (3, 8, 1)
     assert shown["bytes"] == sum(entry["size"] for entry in entries)
     groups = [(g["state"], g["objects"], g["rows"], g["left_out"]) for g in shown["groups"]]
     assert groups == [("committed", 2, 8, 0), ("failed", 1, 0, 1)]
+
+
+def test_a_plan_is_counted_as_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So an operator sees that it goes on, and the memory does not grow with the objects: few are read ahead."""
+    stack = FakeStack()
+    for number in range(40):
+        stack.ingested(f"bronze/shipments/{number}.jsonl", 3)
+    monkeypatch.setattr(replaying, "_READ", 1)
+    seen: list[tuple[int, int]] = []
+    wanted = Request.parse({"prefix": "bronze/shipments/"})
+    made = replaying.plan(stack, wanted, lambda done: seen.append((done, reads(stack))))  # type: ignore[arg-type]
+    assert made.to_dict()["objects"] == 40
+    assert [done for done, _ in seen] == list(range(1, 41))
+    assert all(read - done <= AHEAD + 1 for done, read in seen)
+
+
+def reads(stack: FakeStack) -> int:
+    return stack.dynamodb.read
+
+
+def test_what_a_plan_reads_is_what_an_entry_needs() -> None:
+    item = dict.fromkeys((*ENTRY_FIELDS, "object_id"), "1") | {"origin": {"key": "k"}, "chunk_count": 0}
+    del item["failed_reason"]  # only failed objects have it
+    assert entry_of(item)["reason"].startswith("never planned (1)")  # type: ignore[arg-type]
 
 
 def test_a_stack_without_the_workflow_says_how_to_get_it() -> None:

@@ -34,18 +34,25 @@ class Table:
         answer = self._client.get_item(TableName=self.name, Key=_key(pk, sk), ConsistentRead=True)
         return plain(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-        """The items with these keys (pk, sk) that exist, in no order; no key may come twice."""
-        return self.read(_key(pk, sk) for pk, sk in keys)
+    def get_many(self, keys: Iterable[tuple[str, str]], fields: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """The items with these keys (pk, sk) that exist, in no order; no key may come twice.
 
-    def read(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        ``fields``: which attributes of them, without any all.
+        """
+        return self.read((_key(pk, sk) for pk, sk in keys), fields)
+
+    def read(self, keys: Iterable[Mapping[str, Any]], fields: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """As get_many, by keys in DynamoDB's form, for tables that have others than pk and sk.
 
         Keys that DynamoDB leaves unprocessed are asked for again; raises Throttled when that goes on for too long.
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
         """
+        how: dict[str, Any] = {"ConsistentRead": True}
+        if fields:
+            expression = " , ".join(f"#{name}" for name in fields)
+            how |= {"ProjectionExpression": expression, **_names(expression)}
         for batch in batched(keys, _READ_LIMIT, strict=False):
-            pending: dict[str, Any] = {self.name: {"Keys": list(batch), "ConsistentRead": True}}
+            pending: dict[str, Any] = {self.name: {"Keys": list(batch), **how}}
             retries = Retries(f"reading {self.name}")
             while pending:
                 answer = retries.call(self._client.batch_get_item, RequestItems=pending)

@@ -4,7 +4,7 @@ An index follows the table after a moment, so what is read here may be a little 
 has written are in no index until `reindex` has found them; until then they are read from the table.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,8 +90,10 @@ class Indexes:
         """How many items a part has."""
         old = sum(part.holds(item) and part.index.key not in item for item in self._old)
         requests = [request | {"Select": "COUNT"} for request in self.requests(part)]
-        answers = (self._answers("query", request, first) for request, first in self._first(requests))
-        return old + sum(int(answer["Count"]) for pages in answers for answer in pages)
+        return old + sum(_at_once(self._count, requests))
+
+    def _count(self, request: dict[str, Any]) -> int:
+        return sum(int(answer["Count"]) for answer in self._answers("query", request))
 
     def everything(self) -> Iterator[Item]:
         """All objects in no order: object_id, dataset, received_at, origin and key."""
@@ -144,10 +146,7 @@ class Indexes:
 
     def _first(self, requests: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Each request with its first answer; all shards are asked at once."""
-        if len(requests) < 2:
-            return [(request, self._query(request)) for request in requests]
-        with ThreadPoolExecutor(min(_THREADS, len(requests))) as pool:
-            return list(zip(requests, pool.map(self._query, requests), strict=True))
+        return list(zip(requests, _at_once(self._query, requests), strict=True))
 
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._client.query(TableName=self._table, **request)
@@ -167,3 +166,11 @@ class Indexes:
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             answer = call(TableName=self._table, **request, ExclusiveStartKey=last)
+
+
+def _at_once[R](work: Callable[[dict[str, Any]], R], requests: list[dict[str, Any]]) -> list[R]:
+    """The results for all shards' requests, in order."""
+    if len(requests) < 2:
+        return [work(request) for request in requests]
+    with ThreadPoolExecutor(min(_THREADS, len(requests))) as pool:
+        return list(pool.map(work, requests))

@@ -1,16 +1,22 @@
 """Many objects of the ledger at once: listed through its index, read back in batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from sluice_pipeline.dynamo.table import Table
-from sluice_pipeline.ledger.contents import followed
+from sluice_pipeline.ledger.contents import SAME_AS, followed
 from sluice_pipeline.ledger.indexes import Indexes, Part
-from sluice_pipeline.ledger.items import OBJECT_SK, ObjectItem, object_pk
+from sluice_pipeline.ledger.items import EXPIRED_AT, EXPIRES_AT, OBJECT_SK, ObjectItem, object_pk
 from sluice_pipeline.ledger.shards import RECEIVED
 
 ANY: Final = "*"  # in place of a dataset: all of them
+_OF_EVERY: Final = (
+    "object_id",
+    SAME_AS,
+    EXPIRED_AT,
+    EXPIRES_AT,
+)  # says which object it stands for, and whether it is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,15 @@ class LedgerList:
             found = indexes.read(Part(RECEIVED, dataset, window.since, window.until))
         return (cast("ObjectItem", item) for item in found if window.holds(item["received_at"]))
 
-    def objects(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
-        """The objects that these ids stand for, as far as the ledger knows them, as they are now."""
-        return followed(object_ids, self._read)
+    def objects(self, object_ids: Iterable[str], fields: Sequence[str] = ()) -> dict[str, ObjectItem]:
+        """The objects that these ids stand for, as far as the ledger knows them, as they are now.
 
-    def _read(self, object_ids: Iterable[str]) -> dict[str, ObjectItem]:
+        ``fields``: which attributes of them, without any all.
+        """
+        named = (*fields, *_OF_EVERY) if fields else ()
+        return followed(object_ids, lambda names: self._read(names, named))
+
+    def _read(self, object_ids: Iterable[str], fields: Sequence[str]) -> dict[str, ObjectItem]:
         keys = ((object_pk(name), OBJECT_SK) for name in dict.fromkeys(object_ids))
-        items = Table(self._client, self._table).get_many(keys)
+        items = Table(self._client, self._table).get_many(keys, fields)
         return {item["object_id"]: cast("ObjectItem", item) for item in items}

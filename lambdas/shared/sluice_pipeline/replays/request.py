@@ -128,6 +128,13 @@ class Entry(TypedDict):
     reason: str
 
 
+ENTRY_FIELDS: Final = (
+    "origin", "dataset", "state", "failed_reason", "chunk_count", "run", "size", "rows_in", "rows_silver",
+    "rows_quarantined",
+)  # fmt: skip
+"""What `entry_of` needs of an object's item beside its id."""
+
+
 def entry_of(item: ObjectItem) -> Entry:
     """An object that was never cut into chunks has none to send: to redrive its dead-letter message ingests it."""
     left_out = ""

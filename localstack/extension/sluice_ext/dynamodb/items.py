@@ -5,12 +5,14 @@ JSON takes a tenth of the memory of the same item as objects, and is what an ans
 
 import base64
 import json
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from sluice_ext.dynamodb.values import Attributes
 
+_TIME_TO_LIVE = ""  # among the indexes, whose names have at least three characters
 KeyPart = str | Decimal | bytes
 Key = tuple[KeyPart, KeyPart | None]
 
@@ -27,7 +29,11 @@ def part(value: dict[str, Any]) -> KeyPart:
 
 
 class Partition(dict[Any, Any]):
-    """The entries with one hash key. ``order`` lists them in order until one is added or removed."""
+    """The entries with one hash key. ``order`` lists them in order once someone asked for that.
+
+    It follows every change then: 100,000 entries are not sorted again because one came. A reader holds the lock of the
+    account and region, as a writer does, so it never sees half of a change.
+    """
 
     __slots__ = ("order",)
 
@@ -47,14 +53,15 @@ class Partition(dict[Any, Any]):
     def set(self, key: Any, entry: Any) -> None:
         """Add or replace."""
         if self.order is not None and key not in self:
-            self.order = None
+            insort(self.order, key)
         self[key] = entry
 
     def remove(self, key: Any) -> None:
         """Remove if there."""
         if key in self:
             del self[key]
-            self.order = None
+            if self.order is not None:
+                del self.order[bisect_left(self.order, key)]
 
 
 def _partition(entries: dict[Any, Any]) -> Partition:
@@ -64,11 +71,15 @@ def _partition(entries: dict[Any, Any]) -> Partition:
 
 
 class Index:
-    """A secondary index: partitions of (range key of the index, table's key)."""
+    """A secondary index: partitions of (range key of the index, table's key).
+
+    ``sizes``: what its reader has found the entries to have, in bytes, by the table's key, until their items change.
+    """
 
     def __init__(self, hash_name: str, range_name: str | None) -> None:
         self.hash_name, self.range_name = hash_name, range_name
         self.partitions = Partition()
+        self.sizes: dict[Key, int] = {}
 
     def place(self, key: Key, item: Attributes) -> tuple[KeyPart, tuple[Any, ...]] | None:
         """Where an item is in it; None when it lacks one of the index's keys."""
@@ -79,6 +90,7 @@ class Index:
 
     def change(self, key: Key, old: Attributes | None, new: Attributes | None) -> None:
         """Follow a change of an item."""
+        self.sizes.pop(key, None)
         before = self.place(key, old) if old else None
         after = self.place(key, new) if new else None
         if before == after:
@@ -94,12 +106,34 @@ class Index:
             self.partitions[after[0]].set(after[1], key)
 
 
+class Expiring:
+    """When items expire (Unix time, s), by key: those that have a number in the time-to-live attribute."""
+
+    range_name = None
+
+    def __init__(self, attribute: str) -> None:
+        self.hash_name = attribute
+        self.times: dict[Key, float] = {}
+
+    def change(self, key: Key, old: Attributes | None, new: Attributes | None) -> None:
+        """Follow a change of an item."""
+        number = (new or {}).get(self.hash_name, {}).get("N")
+        if number is not None:
+            self.times[key] = float(number)
+        elif old:
+            self.times.pop(key, None)
+
+    def due(self, after: float, until: float) -> list[Key]:
+        """The items whose time is in between, ``until`` included."""
+        return [key for key, moment in self.times.items() if after < moment <= until]
+
+
 class Items:
     """The items of one table. moto's own table sees it as its dictionary of items, of which it needs the count."""
 
     def __init__(self) -> None:
         self.partitions = Partition()
-        self.indexes: dict[str, Index] = {}
+        self.indexes: dict[str, Index | Expiring] = {}
 
     def __deepcopy__(self, _memo: Any) -> "Items":
         made = Items()
@@ -157,12 +191,23 @@ class Items:
     def index(self, name: str, hash_name: str, range_name: str | None) -> Index:
         """The index, made of the items at its first use."""
         found = self.indexes.get(name)
-        if found is None or (found.hash_name, found.range_name) != (hash_name, range_name):
-            found = Index(hash_name, range_name)
-            for key, stored in self.all():
-                found.change(key, None, decode(stored))
-            self.indexes[name] = found
+        if not isinstance(found, Index) or (found.hash_name, found.range_name) != (hash_name, range_name):
+            found = self.indexes[name] = self._made(Index(hash_name, range_name))
         return found
+
+    def expiring(self, attribute: str) -> Expiring:
+        """When items expire by this attribute, found out at the first use."""
+        found = self.indexes.get(_TIME_TO_LIVE)
+        if not isinstance(found, Expiring) or found.hash_name != attribute:
+            found = self.indexes[_TIME_TO_LIVE] = self._made(Expiring(attribute), encode(attribute).encode())
+        return found
+
+    def _made[I: (Index, Expiring)](self, index: I, name: bytes = b"") -> I:
+        """An index of all items; ``name``: only items with that in their JSON can be in it."""
+        for key, stored in self.all():
+            if name in stored:
+                index.change(key, None, decode(stored))
+        return index
 
     def _follow(self, key: Key, old: bytes | None, new: Attributes | None) -> None:
         before = decode(old) if old else None

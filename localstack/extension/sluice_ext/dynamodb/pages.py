@@ -12,30 +12,52 @@ from sluice_ext.dynamodb.errors import DynamoError, invalid, invalid_values
 from sluice_ext.dynamodb.expressions.conditions import holds
 from sluice_ext.dynamodb.expressions.nodes import Attribute, Call, Comparison, Condition, Logic
 from sluice_ext.dynamodb.expressions.paths import project
-from sluice_ext.dynamodb.items import decode, encode
+from sluice_ext.dynamodb.items import Key, decode, encode
 from sluice_ext.dynamodb.requests import Body, Expressions
 from sluice_ext.dynamodb.tables import Table
 from sluice_ext.dynamodb.values import Attributes
 
 _PAGE_BYTES = 1024 * 1024
 
+type Entry = tuple[Key | None, bytes]
+"""A stored item; the table's key beside it where it was found by an index."""
+
 
 class _Size:
-    """The size of the items read. Their JSON is larger than what DynamoDB counts: the exact size is rarely needed."""
+    """The size of the items read. Their JSON is larger than what DynamoDB counts: the exact size is rarely needed.
 
-    def __init__(self) -> None:
-        self.items: list[bytes] = []
-        self._json = 0
+    Of a global index, what counts is what the index has of an item, which its ``sizes`` remember:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Reads
+    """
 
-    def add(self, stored: bytes) -> bool:
+    def __init__(self, table: Table, index: str | None) -> None:
+        self.number = 0
+        self._table, self._index = table, index
+        schema = table.schema
+        if index and index in schema.global_names:
+            self._sizes: dict[Key, int] | None = table.items.index(index, *schema.index_keys(index)).sizes
+        else:
+            self._sizes = None
+        self._json = self._exact = 0
+        self._uncounted: list[bytes] = []
+
+    def add(self, key: Key | None, stored: bytes) -> bool:
         """Count an item; whether the page is full with it."""
-        self.items.append(stored)
+        self.number += 1
+        if self._sizes is not None and key is not None and self._index:
+            if (size := self._sizes.get(key)) is None:
+                size = self._sizes[key] = values.size_of(self._table.projected(self._index, decode(stored)))
+            self._exact += size
+            return self._exact >= _PAGE_BYTES
+        self._uncounted.append(stored)
         self._json += len(stored)
         return self._json >= _PAGE_BYTES and self.exact() >= _PAGE_BYTES
 
     def exact(self) -> int:
-        """Bytes as DynamoDB counts them."""
-        return sum(map(_size_of, self.items))
+        """Bytes as DynamoDB counts them; each item is counted once."""
+        self._exact += sum(map(_size_of, self._uncounted))
+        self._uncounted.clear()
+        return self._exact
 
 
 @lru_cache(4096)
@@ -65,28 +87,28 @@ class Page:
                 what = "Filter Expression" if self._body.get("FilterExpression") else "QueryFilter"
                 raise invalid(f"{what} can only contain non-primary key attributes: Primary key attribute: {name}")
 
-    def answer(self, table: Table, entries: Iterator[bytes]) -> str:
+    def answer(self, table: Table, entries: Iterator[Entry]) -> str:
         """The JSON of the page made of the first of these entries."""
         body = self._body
         limit, index = body.get("Limit"), body.get("IndexName")
-        whole = self._filter is None and self._paths is None and not index
         counted = body.get("Select") == "COUNT"
+        whole = self._filter is None and (counted or (self._paths is None and not index))
         found: list[str] = []
         count = 0
-        size = _Size()
+        size = _Size(table, index)
         last: bytes | None = None
-        for stored in entries:
-            full = size.add(stored)
+        for key, stored in entries:
+            full = size.add(key, stored)
             item = None if whole else decode(stored)
             if item is None or self._filter is None or holds(self._filter, item, self._given):
                 count += 1
                 if not counted:
                     found.append(stored.decode() if item is None else encode(self._shown(table, index, item)))
-            if full or len(size.items) == limit:
+            if full or size.number == limit:
                 last = stored
                 break
         parts = [] if counted else [f'"Items":[{",".join(found)}]']
-        parts += [f'"Count":{count}', f'"ScannedCount":{len(size.items)}']
+        parts += [f'"Count":{count}', f'"ScannedCount":{size.number}']
         if last is not None:
             parts.append(f'"LastEvaluatedKey":{encode(table.key_attributes(decode(last), index))}')
         mode = body.get("ReturnConsumedCapacity") or "NONE"

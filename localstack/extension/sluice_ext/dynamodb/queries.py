@@ -10,7 +10,7 @@ from typing import Any
 from sluice_ext.dynamodb import keyconditions, tables
 from sluice_ext.dynamodb.errors import invalid
 from sluice_ext.dynamodb.items import part
-from sluice_ext.dynamodb.pages import Page, check_index, check_select, start_of
+from sluice_ext.dynamodb.pages import Entry, Page, check_index, check_select, start_of
 from sluice_ext.dynamodb.requests import Body, Expressions, check
 from sluice_ext.dynamodb.tables import Table
 from sluice_ext.dynamodb.values import Attributes, Value
@@ -57,8 +57,8 @@ def query(backend: Any, body: Body) -> str:
 
 def _entries(
     table: Table, index: str | None, wanted: keyconditions.Wanted, start: Attributes | None, forward: bool
-) -> Iterator[bytes]:
-    """The stored items, in order, behind the start."""
+) -> Iterator[Entry]:
+    """The items, in order, behind the start."""
     items = table.items
     partitions = items.index(index, *table.schema.index_keys(index)).partitions if index else items.partitions
     partition = partitions.get(part(wanted.hash_value))
@@ -66,7 +66,7 @@ def _entries(
         return
     if not index and not table.schema.range_name:
         if start is None:
-            yield partition[None]
+            yield None, partition[None]
         return
     order = partition.ordered()
     position = _position(table, index, start) if start is not None else None
@@ -81,7 +81,7 @@ def _entries(
         entry = partition[order[at]]
         stored = items.get(entry) if index else entry
         if stored is not None:
-            yield stored
+            yield (entry if index else None), stored
 
 
 def _position(table: Table, index: str | None, start: Attributes) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from sluice_ext.dynamodb import tables
 from sluice_ext.dynamodb.errors import invalid
 from sluice_ext.dynamodb.items import KeyPart, part
-from sluice_ext.dynamodb.pages import Page, check_index, check_select, start_of
+from sluice_ext.dynamodb.pages import Entry, Page, check_index, check_select, start_of
 from sluice_ext.dynamodb.requests import Body, Expressions, check
 from sluice_ext.dynamodb.tables import Table
 from sluice_ext.dynamodb.values import Attributes
@@ -48,8 +48,8 @@ def scan(backend: Any, body: Body) -> str:
     return page.answer(table, _entries(table, body.get("IndexName"), start, (segment or 0, segments or 1)))
 
 
-def _entries(table: Table, index: str | None, start: Attributes | None, segment: tuple[int, int]) -> Iterator[bytes]:
-    """The stored items of a segment behind the start; those with one hash key are together."""
+def _entries(table: Table, index: str | None, start: Attributes | None, segment: tuple[int, int]) -> Iterator[Entry]:
+    """The items of a segment behind the start; those with one hash key are together."""
     schema, items = table.schema, table.items
     found = items.index(index, *schema.index_keys(index)) if index else None
     partitions = found.partitions if found else items.partitions
@@ -78,7 +78,7 @@ def _entries(table: Table, index: str | None, start: Attributes | None, segment:
         for entry in entries:
             stored = items.get(partition[entry]) if found else partition[entry]
             if stored is not None:
-                yield stored
+                yield (partition[entry] if found else None), stored
 
 
 def _segment(hash_part: KeyPart, segments: int) -> int:

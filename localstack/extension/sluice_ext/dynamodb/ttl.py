@@ -4,14 +4,13 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
 
 from sluice_ext import settings
 from sluice_ext.dynamodb import tables
-from sluice_ext.dynamodb.items import decode, encode
+from sluice_ext.dynamodb.items import decode
 from sluice_ext.dynamodb.writes import Change
 from sluice_ext.pausing import GATE
 
@@ -63,12 +62,7 @@ class Sweeper:
 
 
 def _expired(table: tables.Table, attribute: str, now: float) -> Iterator[Change]:
-    # Few items of a large table have expired, so only those are decoded that hold such a number at any depth.
-    number = re.compile((re.escape(encode(attribute)) + r':\{"N":"([^"]+)"').encode())
-    for place, stored in table.items.all():
-        if not any(float(found) <= now for found in number.findall(stored)):
-            continue
-        item = decode(stored)
-        value = item.get(attribute, {}).get("N")
-        if value is not None and now - _FIVE_YEARS < float(value) <= now:
-            yield Change(table, place, table.key_attributes(item), None, {}, None)
+    for place in table.items.expiring(attribute).due(now - _FIVE_YEARS, now):
+        stored = table.items.get(place)
+        if stored is not None:
+            yield Change(table, place, table.key_attributes(decode(stored)), None, {}, None)
