@@ -18,6 +18,7 @@ STATES: Final = (SUBMIT, "transform", "test", "load")
 STARTED, SUCCEEDED, FAILED, MISSING = "started", "succeeded", "failed", "missing"
 BY_DAY: Final = "by_day"  # index of the log
 _ERROR_CHARACTERS: Final = 1000
+_NOT_LATE: Final = "attribute_not_exists(endedAt) OR endedAt <= :at"
 
 
 def state_sk(state: str) -> str:
@@ -26,7 +27,11 @@ def state_sk(state: str) -> str:
 
 
 class Log:
-    """What became of every state of every run. A state that is tried again counts its ``attempts``."""
+    """What became of every state of every run. A state that is tried again counts its ``attempts``.
+
+    A request that its function no longer waits for may still be carried out, so what began before a recorded end
+    does not undo that end.
+    """
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
@@ -40,7 +45,7 @@ class Log:
             "SET ingestedID = :object , ingestedTable = :table , #state = :state , #status = :status , #run = :run , "
             "#day = :day , #source = :source , startedAt = if_not_exists(startedAt, :at) "
             "REMOVE #error , endedAt ADD attempts :one",
-            "",
+            _NOT_LATE,
             {":object": request.object_id, ":table": table, ":state": state, ":status": STARTED, ":run": name}
             | {":day": request.day, ":source": request.key, ":at": now(), ":one": 1},
         )
@@ -92,7 +97,7 @@ class Log:
             state_sk(SUBMIT),
             "SET #state = :state , #status = :status , #day = :day , #source = :source , #counts = :counts , "
             "startedAt = if_not_exists(startedAt, :at) , endedAt = :at ADD attempts :one",
-            "",
+            _NOT_LATE,
             {":state": SUBMIT, ":status": status, ":day": day, ":source": prefix_of(dataset, day)}
             | {":counts": dict(counts), ":at": now(), ":one": 1},
         )
