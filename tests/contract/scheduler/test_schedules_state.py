@@ -50,7 +50,7 @@ def test_schedules_groups_and_tokens_survive_with_their_next_time(keeper: Keeper
     schedules.make("cron(0 0 1 1 ? *)", to, Input=TIME, Name="yearly", GroupName="g")
     schedules.make("cron(0 0 1 1 ? *)", to, Input="off", Name="off", State="DISABLED")
     schedules.make("rate(5 days)", to, Input=TIME, Name="rate")
-    eventually(lambda: to.depth()[0] == 1, 10, "the rate's first")
+    eventually(lambda: to.depth()[0] == 1, 30, "the rate's first")
     first = datetime.strptime(received(keeper, to)[0], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     before = schedules.api.get_schedule(Name="yearly", GroupName="g")
     inventory_of(keeper, "listed")
