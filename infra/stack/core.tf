@@ -105,7 +105,6 @@ locals {
         dlq_name = module.digest_dlq[0].name
         dlq_url  = module.digest_dlq[0].url
         label    = "digest"
-        mails    = true # what waits here is news of work that has ended
       }
     } : {})
     workflows = {}

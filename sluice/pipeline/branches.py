@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CORE = "core"
 OUTPUT = "branches"
+MAILS = "digest"
+"""Key of the queue whose messages are notices that wait for their mail: news of work that has ended, not work."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,6 @@ class Queue:
     dlq_url: str
     label: str
     """As in "chunk dead-letter queue"."""
-    mails: bool = False
-    """Its messages are notices that wait for their mail: news of work that has ended, not work."""
 
     @property
     def dead_letters(self) -> str:
@@ -95,7 +95,7 @@ class Branches:
     @property
     def sources(self) -> dict[str, str]:
         """URLs of the queues whose messages are work on objects, by key; all are empty when the work has ended."""
-        return {key: queue.url for key, queue in self.queues.items() if queue.url is not None and not queue.mails}
+        return {key: queue.url for key, queue in self.queues.items() if queue.url is not None and key != MAILS}
 
 
 def _typed[T](kind: Callable[..., T], group: str, output: Mapping[str, Any], names: list[str]) -> dict[str, T]:

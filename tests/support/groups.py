@@ -22,9 +22,9 @@ FIRST_HALF = (
 )
 HALVES = ("first", "second")
 
-# In the order in which they begin, the longest first: both halves run beside the others, and a worker that has ended
+# In the order in which they begin. With three workers both halves run beside the others, and a worker that has ended
 # its group takes the next.
-GROUPS = (*HALVES, "contract", "engines", "branches", "unit", "infra")
+GROUPS = (*HALVES, "unit", "contract", "engines", "branches", "infra")
 
 
 def group_of(nodeid: str) -> str:

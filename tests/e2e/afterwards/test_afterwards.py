@@ -15,7 +15,10 @@ from sluice.pipeline.dead_letters import DeadLetters, describe
 from sluice.pipeline.stack import Stack
 from sluice.terraform import settings
 from tests.infra.planning import planned_addresses
+from tests.support.pipeline import until
 from tests.support.session import DEV, GATHER, RECONCILE, RUNNING, TEST_VARS
+
+HIDDEN = 240.0  # seconds
 
 
 @pytest.mark.usefixtures("half")
@@ -23,6 +26,9 @@ def test_every_queue_is_empty(stack: Stack) -> None:
     dead = DeadLetters(stack)
     assert [describe(one) for name in dead.names for one in dead.with_reasons(dead.look(name))] == []
     gathered = {"digest": 0, "digest dead-letter queue": 0} if stack.outputs.get("digest_queue_url") else {}
+    if gathered:  # a notice that found no capacity is hidden for six timeouts of its function
+        url, sqs = stack["digest_queue_url"], stack.client("sqs")
+        until("the last mail", lambda: not queues.depth(sqs, url).total, HIDDEN)
     assert {name: depth.total for name, depth in queues.depths(stack).items()} == gathered | {
         "chunks": 0,
         "chunk dead-letter queue": 0,

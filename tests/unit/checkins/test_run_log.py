@@ -18,7 +18,7 @@ STATUSES = (SUCCEEDED, FAILED, MISSING)
 
 
 def at(second: int, call: Callable[[], object]) -> None:
-    with mock.patch.object(run_log, "now", lambda: f"2026-03-01T12:00:{second:02d}.000Z"):
+    with mock.patch.object(run_log, "now", return_value=f"2026-03-01T12:00:{second:02d}.000Z"):
         call()
 
 

@@ -46,7 +46,7 @@ def test_a_branch_is_known_from_the_output_alone_and_the_core_comes_first(stack:
 
 
 def test_notices_that_wait_for_their_mail_are_no_work_on_objects(stack: FakeStack) -> None:
-    digest = LAKE["queues"]["lakes"] | {"url": "http://sqs/digest", "mails": True}
+    digest = LAKE["queues"]["lakes"] | {"url": "http://sqs/digest"}
     stack.outputs["branches"]["a_lake"] = LAKE | {"queues": LAKE["queues"] | {"digest": digest}}
     found = Branches.of(stack)  # type: ignore[arg-type]
     assert "digest" in found.queues
