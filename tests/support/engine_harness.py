@@ -243,7 +243,7 @@ def call(engine: Engine, method: str, path: str, body: Any = None) -> tuple[int,
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(engine.url + "/_sluice/" + path, data, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
