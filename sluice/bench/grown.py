@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sluice.bench import bulk, grown_ledger, grown_queue, grown_verbs
@@ -17,12 +16,12 @@ from sluice.bench.figures import Figure, at_most
 from sluice.bench.stage import Stage
 from sluice.console import fail
 from sluice.pipeline.stack import Stack
+from sluice.pipeline.storage import in_parallel
 
 MB = 1e6
 GROUP = "scale"
 LISTED = 10  # one object of silver for so many of the ledger
 FIRST_LINE, GROWTH, COST = 1.0, 1.10, 1.3
-_PUTS = 4
 
 
 @dataclass(frozen=True)
@@ -143,5 +142,5 @@ def _list(stack: Stack, run: str, numbers: range) -> None:
         key = f"silver/{grown_ledger.DATASET}/dt=2026-11-27/bench-{run}/{number:07d}-00000.parquet"
         s3.put_object(Bucket=bucket, Key=key, Body=b"PAR1")
 
-    with ThreadPoolExecutor(_PUTS) as pool:
-        list(pool.map(put, numbers))
+    for _ in in_parallel(put, numbers):
+        pass

@@ -8,7 +8,7 @@ and its times. So 100,000 objects take some thousand BatchWriteItem calls and no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ from sluice_pipeline.ledger.items import OBJECT_SK, Output, State, chunk_sk, obj
 from sluice_pipeline.ledger.ledger import Ledger
 from sluice_pipeline.objects.chunks import Chunk
 from sluice_pipeline.objects.identity import ObjectRef
+from sluice_pipeline.runtime import clock
 
 DATASET: Final = "tracking_events"
 SIZE, ROWS = 3_000, 20  # of each object: bytes, rows
@@ -126,17 +127,12 @@ class Filler:
                 list(pool.map(table.put_all, batched(copies, _BATCH, strict=False)))
 
     def _at(self, name: Name) -> str:
-        moment = self._begin + name.number * _STEP
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return clock.written(self._begin + name.number * _STEP)
 
     def cost(self) -> float:
         """Milliseconds of processor time in the engine for one object that enters and is committed."""
         self._own.settle()
         before = self._own.usage()
-        for name in self._names(PROBED):
-            commit(self._ledger, name)
+        for _ in range(PROBED):
+            commit(self._ledger, self._name())
         return self._own.usage().per(before, PROBED).engine
-
-    def _names(self, count: int) -> Iterator[Name]:
-        for _ in range(count):
-            yield self._name()

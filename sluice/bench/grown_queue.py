@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import batched
 from typing import Any
 
 from sluice.bench import functions, stage
 from sluice.bench.stage import Stage
 from sluice.console import fail
+from sluice.pipeline import queues
 from sluice.polling import poll
 
 CODE = "def handler(event, context):\n    return None\n"
@@ -100,13 +100,7 @@ def _marks(own: Stage, sqs: Any, url: str, messages: int, deadline: float) -> It
     yield Mark(time.monotonic(), own.usage(), messages)
     for part in range(PARTS - 1, -1, -1):
         limit = messages * part // PARTS
-        found = poll(partial(_left, sqs, url), limit.__ge__, seconds=end - time.monotonic(), interval=0.2)
+        found = poll(lambda: queues.depth(sqs, url).total, limit.__ge__, seconds=end - time.monotonic(), interval=0.2)
         if not found.done:
             fail(f"{found.value:,} of {messages:,} messages are in the queue after {deadline:.0f} s", 1)
         yield Mark(time.monotonic(), own.usage(), int(found.value))
-
-
-def _left(sqs: Any, url: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(found[name]) for name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -136,7 +136,8 @@ def bench(
         if measured:
             if objects_per_day or bytes_per_day or warehouse_part is not None:
                 console.fail("--measured calculates nothing: leave out the options of a day's load")
-            grown(objects or 100_000, messages or 1_000_000, verify_mb or 1_000, json)
+            given = {"objects": objects, "messages": messages, "verify_mb": verify_mb}
+            grown({name: number for name, number in given.items() if number}, json)
             return
         scale(objects_per_day or 10e6, bytes_per_day or 10e12, json, 1.0 if warehouse_part is None else warehouse_part)
         return
@@ -186,14 +187,14 @@ def scale(objects_per_day: float, bytes_per_day: float, as_json: bool, warehouse
     console.note(f"cost    {units} write units an object, {dollars:,.2f} dollars a million objects")
 
 
-def grown(objects: int, messages: int, verify_mb: int, as_json: bool) -> None:
-    """Measures how verbs, ledger, queue and verify do with this much."""
+def grown(given: Mapping[str, int], as_json: bool) -> None:
+    """Measures how verbs, ledger, queue and verify do with this much; what is not given is as large as `Sizes` says."""
     from dataclasses import asdict
 
     from sluice.bench import suite
     from sluice.bench.grown import Sizes
 
-    facts, sizes = suite.machine_facts(), Sizes(objects, messages, verify_mb)
+    facts, sizes = suite.machine_facts(), Sizes(**given)
     found = suite.scale_figures(sizes, console.silent if as_json else console.note)
     finish(suite.Result(facts, {"parts": ["scale"]} | asdict(sizes), {}, found), as_json)
 

@@ -48,7 +48,10 @@ type Counts = dict[str, Duplicates | None]
 
 
 class KeyColumns:
-    """The key columns of silver files, by dataset, on this machine's disk; threads may add to it side by side."""
+    """The key columns of silver files, by dataset, on this machine's disk until ``close``.
+
+    Threads may add to it side by side.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sluice-keys-")
@@ -78,9 +81,11 @@ class KeyColumns:
         for number, ((dataset, _), file) in enumerate(self._files.items()):
             file.close()
             paths.setdefault(dataset, []).append(self._path(number))
-        counts = {name: _count(found, self.of(name), self._folder.name) for name, found in sorted(paths.items())}
+        return {name: _count(found, self.of(name), self._folder.name) for name, found in sorted(paths.items())}
+
+    def close(self) -> None:
+        """Remove them from the disk."""
         self._folder.cleanup()
-        return counts
 
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / str(number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,17 @@ def verify(
     dataset or a prefix names no object: nothing would be verified.
     """
     collector = Collector(stack)
+    with closing(collector.keys):
+        return _report(stack, collector, dataset, prefixes, progress)
+
+
+def _report(
+    stack: Stack,
+    collector: Collector,
+    dataset: str | None,
+    prefixes: Sequence[str],
+    progress: Callable[[int, int], None] | None,
+) -> Report:
     outlines = collector.ledger.outlines()
     entries = outlines.entries
     wanted = [entry for entry in entries.values() if _wanted(entry, dataset, prefixes)]

@@ -128,10 +128,10 @@ def decide(
 
 def _judge(session: sessions.Session, action: str, resource: str, keys: Mapping[str, str]) -> str:
     """What the role's policies, its permissions boundary and the resource's own policy say together."""
-    own = policy.decide(roles.policies_of(session.role_arn), action, resource, keys)
-    limit = policy.ALLOWED
-    if boundary := roles.boundary_of(session.role_arn):
-        limit = policy.decide(roles.boundary_statements(session.role_arn, boundary), action, resource, keys)
+    rights, limit = roles.rights_of(session.role_arn), policy.ALLOWED
+    own = policy.decide(rights.policies, action, resource, keys)
+    if rights.boundary is not None:
+        limit = policy.decide(rights.boundary, action, resource, keys)
         own = limit if own == policy.ALLOWED else own
     account = sessions.account_of(session.role_arn)
     foreign = (owner := resources.account_of(resource)) not in ("", account)

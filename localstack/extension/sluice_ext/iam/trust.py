@@ -19,13 +19,10 @@ def assumable(role: str, account: str, services: Sequence[str], must_exist: bool
     does it for, which a policy may ask for as aws:SourceArn.
     """
     # moto's IAM is large: it is loaded when it is asked.
-    from moto.iam.exceptions import NotFoundException
-    from moto.iam.models import iam_backends
+    from sluice_ext.iam import roles
 
-    partition, owner = role.split(":")[1:5:3]
-    try:
-        found = iam_backends[owner][partition].get_role(role.rsplit("/", 1)[-1])
-    except NotFoundException:
+    found = roles.found(role)
+    if found is None:
         return not (must_exist or settings.IAM_ENFORCED)
     context = {"aws:sourceaccount": account} | ({"aws:sourcearn": source_arn} if source_arn else {})
     statements = [_trusting(one, services) for one in policy.statements(found.assume_role_policy_document or "{}")]

@@ -7,15 +7,15 @@ trust policy decides on the token's claims. Its signature is not checked: the is
 """
 
 import base64
-import binascii
 import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from localstack.aws.api import CommonServiceException
+from moto.iam.models import iam_backends
 
-from sluice_ext.iam import policy
+from sluice_ext.iam import policy, roles
 
 OPERATION: Final = "AssumeRoleWithWebIdentity"
 _ACTION: Final = f"sts:{OPERATION}"
@@ -26,27 +26,20 @@ def demand(parameters: Mapping[str, Any]) -> None:
 
     parameters: of the call, with ``RoleArn`` and ``WebIdentityToken``.
     """
-    # moto's IAM is large: it is loaded when it is asked.
-    from moto.iam.exceptions import NotFoundException
-    from moto.iam.models import iam_backends
-
     role = str(parameters.get("RoleArn"))
     if role.count(":") < 5 or ":role/" not in role:
         raise _error("ValidationError", f"{role} is invalid", 400)
     claims = _claims(str(parameters.get("WebIdentityToken")))
     issuer = str(claims.get("iss", "")).removeprefix("https://").rstrip("/")
     partition, account = role.split(":")[1:5:3]
-    iam = iam_backends[account][partition]
     provider = f"arn:{partition}:iam::{account}:oidc-provider/{issuer}"
-    if provider not in iam.open_id_providers:
+    if provider not in iam_backends[account][partition].open_id_providers:
         message = f"No OpenIDConnect provider found in your account for https://{issuer}"
         raise _error("InvalidIdentityToken", message, 400)
     if not isinstance(claims.get("exp"), int | float) or claims["exp"] <= time.time():
         raise _error("ExpiredTokenException", "Token must not be expired", 400)
-    try:
-        trust = iam.get_role(role.rsplit("/", 1)[-1]).assume_role_policy_document
-    except NotFoundException:
-        trust = None
+    known = roles.found(role)
+    trust = known.assume_role_policy_document if known else None
     keys = {f"{issuer}:{name}".lower(): str(value) for name, value in claims.items() if isinstance(value, str)}
     about = [one for one in policy.statements(trust or "{}") if _names(one, provider)]
     if policy.decide(about, _ACTION, policy.UNKNOWN, keys) != policy.ALLOWED:
@@ -65,7 +58,7 @@ def _claims(token: str) -> dict[str, Any]:
     try:
         _header, body, _signature = token.split(".")
         found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (ValueError, binascii.Error):
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise _error("InvalidIdentityToken", "The ID Token provided is not a valid JWT.", 400)
