@@ -191,4 +191,4 @@ def test_what_a_function_spent_counts_after_its_environment_has_ended() -> None:
         process.stdout.readline()
         spent = stage.Usage.of(ProcessId.of(process.pid))
         process.communicate(b"\n")
-    assert spent.functions >= 0.3
+    assert spent.functions >= 0.25  # the kernel counts in hundredths of a second, each of two numbers on its own
