@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sluice.console import fail
 from sluice.names import unknown
 from sluice.pipeline import queues, reconcile, storage
-from sluice.pipeline.duplicates import Counts, KeyColumns
+from sluice.pipeline.key_counts import Counts, KeyColumns
 from sluice.pipeline.ledger import Entry, Item, LedgerView, Outline, Outlines
 from sluice.pipeline.reconcile import Difference, Expired, Found, ObjectResult, Retention, Source
 from sluice.pipeline.row_ids import RowIds
