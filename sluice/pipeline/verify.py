@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
 
 
-LARGE_ROWS, LARGE_AT_ONCE = 10_000, 2
-"""Chunks of more rows are read by so many workers at once; more would take memory, and no less time."""
+LARGE_ROWS, LARGE_BYTES, LARGE_AT_ONCE = 10_000, 4_000_000, 2
+"""Chunks of more rows and sources of more bytes are read by so many workers at once; more would take memory that grows
+with the number of objects, and no less time."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class Collector:
         quarantine: dict[str, int] = {}
         ids = RowIds(entry.object_id)
         for chunk in entry.live_chunks:
-            with self._large if int(chunk.get("rows_in") or 0) > LARGE_ROWS else nullcontext():
+            with self._turn(int(chunk.get("rows_in") or 0) > LARGE_ROWS):
                 parts = self._read(chunk, staged, keep=entry.state == State.COMMITTED)
                 ids.add(content.record_ids for part in parts for content in part.values())
                 silver |= {key: content.rows for key, content in parts[0].items()}
@@ -218,7 +219,9 @@ class Collector:
             chunks = [self._read(chunk, staged) for chunk in entry.live_chunks]
             ids = RowIds(entry.object_id)
             ids.add(content.record_ids for parts in chunks for part in parts for content in part.values())
-        result = reconcile.check_object(entry, Found(self.source(entry), silver, quarantine, ids), self.buckets)
+        with self._turn(entry.number("rows_in") > LARGE_ROWS or entry.number("size") > LARGE_BYTES):
+            source = self.source(entry)
+        result = reconcile.check_object(entry, Found(source, silver, quarantine, ids), self.buckets)
         orphans = tuple(
             one
             for kind, by_owner in files.items()
@@ -227,6 +230,9 @@ class Collector:
             if self._is_there(self.bucket(kind), key)  # a newer run may have deleted it since it was listed
         )
         return replace(result, differences=result.differences + orphans)
+
+    def _turn(self, large: bool) -> AbstractContextManager[object]:
+        return self._large if large else nullcontext()
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:

@@ -72,7 +72,7 @@ def test_the_count_is_that_of_a_counter(rows: int, files: list[list[Any]], older
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.usefixtures("small_parts")
 def test_random_keys_in_parts_of_parts_are_counted_to_the_row(columns: KeyColumns, seed: int) -> None:
-    """300 to 600 rows in parts of five: some keys once, some often, one in a third of all rows, some in no second file."""
+    """300 to 600 rows in parts of five: keys that occur once, often, in a third of all rows."""
     chance = random.Random(seed)
     everything: dict[str, list[Any]] = {"a": [], "b": []}
     for name, found in everything.items():

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from fixtures import formats, shipping
 from sluice import cli
 from sluice.commands.verify import _show, _verdict
 from sluice.console import SluiceError
+from sluice.pipeline import verify as verifying
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.queues import Depth
 from sluice.pipeline.reconcile import Expired
@@ -373,6 +375,31 @@ def test_a_prefix_leaves_other_objects_out(stack: FakeStack) -> None:
     stack.s3.delete("silver-b", f"silver/shipments/dt=2025-03-01/{damaged}-00000.parquet")
     assert run(stack, prefixes=["bronze/shipments/one/"]).ok
     assert not run(stack, prefixes=["bronze/shipments/one/", "bronze/shipments/two/"]).ok
+
+
+@pytest.mark.parametrize("limit", ["LARGE_ROWS", "LARGE_BYTES"])
+def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """Else verify needs more memory with more objects: eight workers read them."""
+    monkeypatch.setattr(verifying, limit, 1)
+    for number in range(8):
+        object_id = stack.ingested(f"bronze/shipments/large-{number}.jsonl", 2)
+        stack.object_item(object_id)["size"] = 100
+    active, most, changed = 0, 0, threading.Condition()
+    count = verifying.count_rows
+
+    def noted(*given: Any) -> int:
+        nonlocal active, most
+        with changed:
+            active += 1
+            most = max(most, active)
+            changed.notify_all()
+            changed.wait_for(lambda: most > verifying.LARGE_AT_ONCE, timeout=0.1)
+            active -= 1
+        return count(*given)
+
+    monkeypatch.setattr(verifying, "count_rows", noted)
+    assert verify(stack).ok  # type: ignore[arg-type]
+    assert most == verifying.LARGE_AT_ONCE
 
 
 def test_progress_ends_at_all_objects(stack: FakeStack) -> None:
