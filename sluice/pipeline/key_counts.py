@@ -1,7 +1,7 @@
 """Rows whose key occurs more than once, counted with the keys on disk and a bounded number of them in memory.
 
 The rows of a dataset are split by a hash of their key until a part has few enough rows; equal keys are in the same
-part. So the sum of the parts' counts is the count, and counting needs the memory of a part, however many keys there are.
+part. So the sum of the parts' counts is the count, and counting needs the memory of one part, however many there are.
 """
 
 from __future__ import annotations
