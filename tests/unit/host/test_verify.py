@@ -12,7 +12,7 @@ from fixtures import formats, shipping
 from sluice import cli
 from sluice.commands.verify import _show, _verdict
 from sluice.console import SluiceError
-from sluice.pipeline import verify as verifying
+from sluice.pipeline import verify_reading as reading
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.queues import Depth
 from sluice.pipeline.reconcile import Expired
@@ -380,12 +380,12 @@ def test_a_prefix_leaves_other_objects_out(stack: FakeStack) -> None:
 @pytest.mark.parametrize("limit", ["LARGE_ROWS", "LARGE_BYTES"])
 def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     """Else verify needs more memory with more objects: eight workers read them."""
-    monkeypatch.setattr(verifying, limit, 1)
+    monkeypatch.setattr(reading, limit, 1)
     for number in range(8):
         object_id = stack.ingested(f"bronze/shipments/large-{number}.jsonl", 2)
         stack.object_item(object_id)["size"] = 100
     active, most, changed = 0, 0, threading.Condition()
-    count = verifying.count_rows
+    count = reading.count_rows
 
     def noted(*given: Any) -> int:
         nonlocal active, most
@@ -393,13 +393,13 @@ def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: py
             active += 1
             most = max(most, active)
             changed.notify_all()
-            changed.wait_for(lambda: most > verifying.LARGE_AT_ONCE, timeout=0.1)
+            changed.wait_for(lambda: most > reading.LARGE_AT_ONCE, timeout=0.1)
             active -= 1
         return count(*given)
 
-    monkeypatch.setattr(verifying, "count_rows", noted)
+    monkeypatch.setattr(reading, "count_rows", noted)
     assert verify(stack).ok  # type: ignore[arg-type]
-    assert most == verifying.LARGE_AT_ONCE
+    assert most == reading.LARGE_AT_ONCE
 
 
 def test_progress_ends_at_all_objects(stack: FakeStack) -> None:
