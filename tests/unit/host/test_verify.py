@@ -6,12 +6,14 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from fixtures import formats, shipping
 from sluice import cli
 from sluice.commands.verify import _show, _verdict
 from sluice.console import SluiceError
+from sluice.pipeline import storage
 from sluice.pipeline import verify_reading as reading
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.queues import Depth
@@ -384,22 +386,40 @@ def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: py
     for number in range(8):
         object_id = stack.ingested(f"bronze/shipments/large-{number}.jsonl", 2)
         stack.object_item(object_id)["size"] = 100
-    active, most, changed = 0, 0, threading.Condition()
+    active, highest, changed = 0, 0, threading.Condition()
     count = reading.count_rows
 
     def noted(*given: Any) -> int:
-        nonlocal active, most
+        nonlocal active, highest
         with changed:
             active += 1
-            most = max(most, active)
+            highest = max(highest, active)
             changed.notify_all()
-            changed.wait_for(lambda: most > reading.LARGE_AT_ONCE, timeout=0.1)
+            changed.wait_for(lambda: highest > reading.LARGE_AT_ONCE, timeout=0.1)
             active -= 1
         return count(*given)
 
     monkeypatch.setattr(reading, "count_rows", noted)
     assert verify(stack).ok  # type: ignore[arg-type]
-    assert most == reading.LARGE_AT_ONCE
+    assert highest == reading.LARGE_AT_ONCE
+
+
+def test_memory_that_was_freed_is_not_held_by_arrow_while_files_are_read(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = pa.default_memory_pool().backend_name
+    seen: set[str] = set()
+    read = storage.silver_content
+
+    def noted(*given: Any) -> storage.Content:
+        seen.add(pa.default_memory_pool().backend_name)
+        return read(*given)
+
+    monkeypatch.setattr(storage, "silver_content", noted)
+    stack.ingested(KEY, 2)
+    assert run(stack).ok
+    assert seen == {"system"}
+    assert pa.default_memory_pool().backend_name == former
 
 
 def test_progress_ends_at_all_objects(stack: FakeStack) -> None:
