@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ def test_the_count_is_that_of_a_counter(rows: int, files: list[list[Any]], older
         assert columns.count() == {"tracked": by_hand(everything)}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.usefixtures("small_parts")
 def test_random_keys_in_parts_of_parts_are_counted_to_the_row(columns: KeyColumns, seed: int) -> None:
     """300 to 600 rows in parts of five: keys that occur once, often, in a third of all rows."""
@@ -91,6 +93,29 @@ def test_numbers_that_are_equal_are_in_one_part(columns: KeyColumns) -> None:
     keys = DOUBLES * 10
     columns.add("a", pa.table({"id": pa.array(keys), "part": pa.nulls(len(keys))}))
     assert columns.count() == {"a": Duplicates(rows=40, keys=3)}
+
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (pa.bool_(), True, False),
+        (pa.date32(), NOON.date(), date(2026, 11, 28)),
+        (pa.timestamp("us", "UTC"), NOON, NOON + timedelta(microseconds=1)),
+        (pa.decimal128(18, 4), Decimal("1.0001"), Decimal("1.0002")),
+        (pa.large_string(), "x" * 300, "x" * 299 + "y"),
+        (pa.dictionary(pa.int32(), pa.string()), "a", "b"),
+    ],
+    ids=str,
+)
+def test_keys_of_each_type_are_counted_in_parts(columns: KeyColumns, kind: Any, one: Any, other: Any) -> None:
+    for keys in ([one, other, None] * 7, [one] * 3):
+        columns.add("a", pa.table({"id": pa.array(keys, kind), "part": pa.nulls(len(keys))}))
+    columns.add("a", pa.table({"id": pa.array([other], kind), "part": pa.array([1])}))
+    assert columns.count() == {"a": Duplicates(rows=24, keys=3)}
 
 
 @pytest.mark.usefixtures("small_parts")
