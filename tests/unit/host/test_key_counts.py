@@ -31,9 +31,9 @@ KEYS = st.tuples(st.none() | st.sampled_from(["", "a", "b"]), st.none() | st.int
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many rows as a test has make parts of parts."""
-    monkeypatch.setattr(key_counts, "PART_ROWS", 5)
+    monkeypatch.setattr(key_counts, "PART_ROWS", 20)
     monkeypatch.setattr(key_counts, "FAN", 3)
-    monkeypatch.setattr(key_counts, "_BATCH_ROWS", 7)
+    monkeypatch.setattr(key_counts, "_BATCH_ROWS", 50)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_the_count_is_that_of_a_counter(rows: int, files: list[list[Any]], older
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.usefixtures("small_parts")
 def test_random_keys_in_parts_of_parts_are_counted_to_the_row(columns: KeyColumns, seed: int) -> None:
-    """300 to 600 rows in parts of five: keys that occur once, often, in a third of all rows."""
+    """300 to 600 rows in parts of 20: keys that occur once, often, in a third of all rows."""
     chance = random.Random(seed)
     everything: dict[str, list[Any]] = {"a": [], "b": []}
     for name, found in everything.items():
@@ -140,7 +140,7 @@ def test_types_that_do_not_compare_are_no_count(
 
 @pytest.mark.usefixtures("small_parts")
 def test_parts_of_parts_have_few_rows_each(columns: KeyColumns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 rows in parts of five: 3 x 3 x 3 x 3 x 3 parts, of four rows each in the mean."""
+    """300 rows in 15 parts or more: 3 x 3 x 2 parts, of 17 rows each in the mean."""
     counted: list[int] = []
     count = key_counts._Counter.count
 
@@ -151,10 +151,10 @@ def test_parts_of_parts_have_few_rows_each(columns: KeyColumns, monkeypatch: pyt
         return count(self, batches, parts, before)
 
     monkeypatch.setattr(key_counts._Counter, "count", noted)
-    columns.add("a", table([(str(number), 0) for number in range(1_000)]))
+    columns.add("a", table([(str(number), 0) for number in range(300)]))
     assert columns.count() == {"a": Duplicates(0, 0)}
-    assert (len(counted), sum(counted)) == (243, 1_000)
-    assert max(counted) <= 15
+    assert (len(counted), sum(counted)) == (18, 300)
+    assert max(counted) <= 40
 
 
 COUNT = """

@@ -387,7 +387,6 @@ def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: py
         object_id = stack.ingested(f"bronze/shipments/large-{number}.jsonl", 2)
         stack.object_item(object_id)["size"] = 100
     active, highest, changed = 0, 0, threading.Condition()
-    count = reading.count_rows
 
     def noted(*given: Any) -> int:
         nonlocal active, highest
@@ -397,7 +396,7 @@ def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: py
             changed.notify_all()
             changed.wait_for(lambda: highest > reading.LARGE_AT_ONCE, timeout=0.1)
             active -= 1
-        return count(*given)
+        return count_rows(*given)
 
     monkeypatch.setattr(reading, "count_rows", noted)
     assert verify(stack).ok  # type: ignore[arg-type]
