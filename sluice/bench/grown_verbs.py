@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from sluice.processes import ProcessId
 
 _BLOCK = 1 << 16
 _KIB = 1024
+_CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ def run(instance: Instance, root: ProcessId, words: Sequence[str]) -> Run:
     os.close(theirs)
     first = None
     try:
-        while _read(ours):
-            first = time.monotonic() - began if first is None else first
+        while printed := _read(ours):
+            first = time.monotonic() - began if first is None and visible(printed) else first
     finally:
         os.close(ours)
     _, status, used = os.wait4(process.pid, 0)
@@ -56,6 +58,11 @@ def run(instance: Instance, root: ProcessId, words: Sequence[str]) -> Run:
         Usage.of(root).engine - before.engine,
         used.ru_maxrss * _KIB,
     )
+
+
+def visible(printed: bytes) -> bool:
+    """Whether it has more than what hides the cursor or sets a colour."""
+    return bool(_CONTROL.sub(b"", printed).strip())
 
 
 def _read(terminal: int) -> bytes:

@@ -59,18 +59,18 @@ def replay(
         _end(replaying.Replays(where.stack).get(show), where.json)
     if dry_run and wait is not None:
         console.fail("--dry-run starts nothing: leave out --wait and --no-wait")
-    if run:
-        run = runs.one(LedgerView.of(where.stack), run).object_id
     prefix = prefix.removeprefix("s3://")
     if prefix and not prefix.startswith("bronze/"):
         prefix = prefix.partition("/")[2]  # s3://<bucket>/bronze/...
-    wanted = replaying.request(dataset=dataset, prefix=prefix, since=since, until=until, object_id=run, id=id_)
-    stack = where.stack
-    wanted = replace(wanted, rules=rules_of(stack).text)
-    if dry_run:
-        with console.progress() as bar:
-            task = bar.add_task("planning", total=None)
-            made = replaying.plan(stack, wanted, lambda done: bar.update(task, completed=done))
+    with console.progress() as bar:
+        task = bar.add_task("planning", total=None)
+        if run:
+            run = runs.one(LedgerView.of(where.stack), run).object_id
+        wanted = replaying.request(dataset=dataset, prefix=prefix, since=since, until=until, object_id=run, id=id_)
+        stack = where.stack
+        wanted = replace(wanted, rules=rules_of(stack).text)
+        made = replaying.plan(stack, wanted, lambda done: bar.update(task, completed=done)) if dry_run else None
+    if made is not None:
         _show_plan(made, where.json)
         return
     replays = replaying.Replays(stack)

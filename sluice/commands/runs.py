@@ -62,16 +62,18 @@ def runs(
     if object_ is not None and any((dataset, state, since, limit)):
         console.fail("name an object, or filter by --dataset, --state, --since and --limit: not both")
     after = ledger_runs.parse_since(since) if since else None
-    ledger = LedgerView.of(where.stack)
-    if object_ is not None:
-        with console.progress() as bar:
-            task = bar.add_task("looking", total=None)
+    with console.progress() as bar:
+        task = bar.add_task("looking", total=None)
+        ledger = LedgerView.of(where.stack)
+        if object_ is not None:
             entries = ledger_runs.find(ledger, object_, lambda done: bar.update(task, completed=done))
+        else:
+            items = ledger_runs.recent(ledger, dataset=dataset, state=state, since=after, limit=limit or 20)
+            if not items and dataset:
+                ledger_runs.require_dataset(ledger, dataset)
+    if object_ is not None:
         _show_entries(entries, where.json)
         return
-    items = ledger_runs.recent(ledger, dataset=dataset, state=state, since=after, limit=limit or 20)
-    if not items and dataset:
-        ledger_runs.require_dataset(ledger, dataset)
     if where.json:
         console.print_json(items)
     elif not items:

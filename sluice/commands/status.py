@@ -43,7 +43,9 @@ def status(
         facts, code = view.facts()
         console.print_json(facts)
     else:
-        shown, code = view.screen()
+        with console.progress() as bar:
+            bar.add_task("looking", total=None)
+            shown, code = view.screen()
         if shown is not None:
             console.stdout().print(shown)
         for line in view.remarks:

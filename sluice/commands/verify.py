@@ -36,10 +36,10 @@ def verify(
     from sluice.pipeline import duplicates
     from sluice.pipeline import verify as verifying
 
-    stack = where.stack
-    before = None if dataset or prefix else duplicates.state_of(stack)
     with console.progress() as bar:
         task = bar.add_task("reading", total=None)
+        stack = where.stack
+        before = None if dataset or prefix else duplicates.state_of(stack)
         report = verifying.verify(
             stack,
             dataset=dataset,

@@ -69,7 +69,8 @@ def silver_content(s3: Any, bucket: str, key: str, columns: Sequence[str] = ()) 
 
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     file = pq.ParquetFile(pa.BufferReader(body))
-    table = file.read(["_record_id", *(name for name in columns if name in file.schema_arrow.names)])
+    wanted = ["_record_id", *(name for name in columns if name in file.schema_arrow.names)]
+    table = file.read(wanted, use_threads=False)  # a thread of Arrow's would hold memory for the next file, too
     ids = pa.concat_arrays(table["_record_id"].cast(pa.string()).chunks or [pa.array([], pa.string())])
     missing = pa.nulls(table.num_rows)
     found = {name: table[name] if name in table.column_names else missing for name in columns}
@@ -114,6 +115,12 @@ def contents(read: Callable[[Any, str, str], Content], s3: Any, bucket: str, key
 def owner_of(key: str) -> str:
     """The object id in the name of a silver or quarantine file ``.../<object_id>-<chunk>.<ending>``."""
     return key.rsplit("/", 1)[-1].rsplit("-", 1)[0]
+
+
+def dataset_in(key: str) -> str:
+    """The folder below the first one; '' for a key without."""
+    parts = key.split("/", 2)
+    return parts[1] if len(parts) == 3 else ""
 
 
 def in_parallel[T, R](work: Callable[[T], R], over: Iterable[T]) -> Iterator[R]:

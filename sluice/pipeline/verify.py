@@ -2,15 +2,14 @@
 
 The source is read again, the exact version that the ledger names, and counted by code that shares nothing with the
 functions. Buckets are listed once; objects are read in parallel, each a chunk at a time, so memory holds no more than a
-few chunks of rows, however large the objects are.
+few chunks of rows, however large the objects are, and however many (`sluice.pipeline.verify_reading`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,25 +17,19 @@ from typing import TYPE_CHECKING, Any
 from sluice.console import fail
 from sluice.names import unknown
 from sluice.pipeline import queues, reconcile, storage
-from sluice.pipeline.duplicates import Counts, KeyColumns
-from sluice.pipeline.ledger import Entry, Item, LedgerView, Outline, Outlines
-from sluice.pipeline.reconcile import Difference, Expired, Found, ObjectResult, Retention, Source
-from sluice.pipeline.row_ids import RowIds
-from sluice.pipeline.source import UncountableError, count_rows, known_datasets
-from sluice.pipeline.storage import Content, Version
+from sluice.pipeline.key_counts import Counts
+from sluice.pipeline.ledger import Item, LedgerView, Outline, Outlines
+from sluice.pipeline.reconcile import Difference, Expired, Found, ObjectResult, Retention
+from sluice.pipeline.storage import Version
 from sluice.pipeline.unmanaged import is_of_no_dataset, unmanaged
-from sluice_pipeline.ledger.items import State
+from sluice.pipeline.verify_reading import Reader, memory_given_back
 from sluice_pipeline.objects.identity import Origin
-from sluice_pipeline.objects.keys import BRONZE, QUARANTINE, SILVER, dataset_of, is_totals_key
+from sluice_pipeline.objects.keys import BRONZE, QUARANTINE, SILVER, is_totals_key
 from sluice_pipeline.objects.passed_over import PassedOver
 from sluice_pipeline.runtime import clock
 
 if TYPE_CHECKING:
     from sluice.pipeline.stack import Stack
-
-
-LARGE_ROWS, LARGE_AT_ONCE = 10_000, 2
-"""Chunks of more rows are read by so many workers at once; more would take memory, and no less time."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ def verify(
     dataset or a prefix names no object: nothing would be verified.
     """
     collector = Collector(stack)
-    with closing(collector.keys):
+    with memory_given_back(), closing(collector.reader):
         return _report(stack, collector, dataset, prefixes, progress)
 
 
@@ -102,7 +95,10 @@ def _report(
     entries = outlines.entries
     wanted = [entry for entry in entries.values() if _wanted(entry, dataset, prefixes)]
     versions = [
-        v for start in prefixes or (BRONZE,) for v in collector.bronze(start) if dataset in (None, _dataset(v.key))
+        v
+        for start in prefixes or (BRONZE,)
+        for v in collector.bronze(start)
+        if dataset in (None, storage.dataset_in(v.key))
     ]
     listed = {kind: collector.list(kind) for kind in ("outputs", "quarantine")}
     files = {kind: _by_owner(found, entries) for kind, found in listed.items()}
@@ -123,7 +119,7 @@ def _report(
     for kind, found in listed.items():
         # A file that belongs to no object is looked for in the whole lake.
         stray = {key: at for key, at in found.items() if storage.owner_of(key) not in entries}
-        stray = {key: at for key, at in stray.items() if not prefixes and dataset in (None, _dataset(key))}
+        stray = {key: at for key, at in stray.items() if not prefixes and dataset in (None, storage.dataset_in(key))}
         old = {key for key, modified in stray.items() if retention.over(modified)}
         expired_files += len(old)
         left = [key for key in stray if key not in old]
@@ -132,7 +128,7 @@ def _report(
         _require_objects(dataset, prefixes, wanted, versions, entries)
     unmanaged = () if dataset or prefixes else collector.unmanaged(entries)
     expired = Expired(len(gone), expired_files)
-    return Report(results, queues.depths(stack), differences, collector.keys.count(), expired, unmanaged)
+    return Report(results, queues.depths(stack), differences, collector.reader.keys.count(), expired, unmanaged)
 
 
 def _by_owner(files: Iterable[str], entries: Mapping[str, Outline]) -> dict[str, list[str]]:
@@ -169,8 +165,6 @@ class Collector:
     def __init__(self, stack: Stack) -> None:
         self._s3 = stack.client("s3")
         self.ledger = LedgerView.of(stack)
-        self.keys = KeyColumns()
-        self._large = threading.Semaphore(LARGE_AT_ONCE)
         self.passed_over = PassedOver(stack.outputs.get("passed_over_keys", []))
         self.buckets = reconcile.Buckets(
             stack["bronze_bucket"],
@@ -178,6 +172,7 @@ class Collector:
             stack["quarantine_bucket"],
             stack.outputs.get("staging_bucket") or "",
         )
+        self.reader = Reader(self._s3, self.buckets)
 
     def bucket(self, kind: str) -> str:
         return self.buckets.silver if kind == "outputs" else self.buckets.quarantine
@@ -203,22 +198,8 @@ class Collector:
         entry = self.ledger.one(outline.object_id)
         if entry is None:
             return None
-        staged = entry.staged
-        silver: dict[str, int] = {}
-        quarantine: dict[str, int] = {}
-        ids = RowIds(entry.object_id)
-        for chunk in entry.live_chunks:
-            with self._large if int(chunk.get("rows_in") or 0) > LARGE_ROWS else nullcontext():
-                parts = self._read(chunk, staged, keep=entry.state == State.COMMITTED)
-                ids.add(content.record_ids for part in parts for content in part.values())
-                silver |= {key: content.rows for key, content in parts[0].items()}
-                quarantine |= {key: content.rows for key, content in parts[1].items()}
-                del parts
-        if not ids.certain:  # rows of one chunk may be in another, too
-            chunks = [self._read(chunk, staged) for chunk in entry.live_chunks]
-            ids = RowIds(entry.object_id)
-            ids.add(content.record_ids for parts in chunks for part in parts for content in part.values())
-        result = reconcile.check_object(entry, Found(self.source(entry), silver, quarantine, ids), self.buckets)
+        silver, quarantine, ids = self.reader.rows(entry)
+        result = reconcile.check_object(entry, Found(self.reader.source(entry), silver, quarantine, ids), self.buckets)
         orphans = tuple(
             one
             for kind, by_owner in files.items()
@@ -236,43 +217,6 @@ class Collector:
                 return False
             raise
         return True
-
-    def _read(
-        self, chunk: Item, staged: Mapping[str, str], *, keep: bool = False
-    ) -> tuple[dict[str, Content], dict[str, Content]]:
-        """The silver and the quarantine files of a chunk. ``keep``: add their key columns to the count."""
-
-        def read(s3: Any, bucket: str, key: str) -> Content:
-            columns = KeyColumns.of(name := _dataset(key)) if keep else ()
-            content = storage.silver_content(s3, bucket, key, columns)
-            if columns:
-                self.keys.add(name, content.columns)
-            return replace(content, columns=None)
-
-        outputs = [str(file["key"]) for file in chunk.get("outputs", [])]
-        silver = storage.contents(read, self._s3, self.buckets.silver, (key for key in outputs if key not in staged))
-        waiting = {staged[key]: key for key in outputs if key in staged} if self.buckets.staging else {}
-        found = storage.contents(storage.silver_content, self._s3, self.buckets.staging, waiting)
-        rejected = [str(file["key"]) for file in chunk.get("quarantine", [])]
-        quarantine = storage.contents(storage.quarantine_content, self._s3, self.buckets.quarantine, rejected)
-        return silver | {waiting[place]: content for place, content in found.items()}, quarantine
-
-    def source(self, entry: Entry) -> Source:
-        """Counts the version that the ledger planned; an object that never reached silver has nothing to compare."""
-        if entry.state in (State.FAILED, State.MISSING):
-            return Source(None, entry.state)
-        # Of a version that is gone the bytes may be there in a later upload.
-        for item in filter(None, (entry.item, entry.item.get("newest"))):
-            which = {"VersionId": item["version_id"]} if item.get("version_id") else {}
-            try:
-                body = self._s3.get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
-                return Source(count_rows(entry.key, body, known_datasets().get(dataset_of(entry.key) or "")))
-            except UncountableError as error:
-                return Source(None, str(error))
-            except Exception as error:
-                if not storage.gone(error):
-                    raise
-        return Source(None, "the version is gone")  # lifecycle or a deletion after the commit
 
     def identify(self, versions: Iterable[Version], outlines: Outlines) -> dict[Version, str]:
         """The object that has each version's rows; only of one that the ledger does not know the metadata is read."""
@@ -305,8 +249,3 @@ def _wanted(entry: Outline, dataset: str | None, prefixes: Sequence[str]) -> boo
 
 def _as_item(entry: Outline) -> Item:
     return {"state": entry.state, "failed_reason": entry.failed_reason, "origin": {"key": entry.key}}
-
-
-def _dataset(key: str) -> str:
-    parts = key.split("/", 2)
-    return parts[1] if len(parts) == 3 else ""

@@ -85,6 +85,14 @@ def test_a_verb_meets_its_target_by_its_first_line() -> None:
     assert late.met is False
 
 
+@pytest.mark.parametrize(
+    ("printed", "seen"),
+    [(b"\x1b[?25l", False), (b"\x1b[1m\x1b[0m\r\n", False), (b"\x1b[2Klooking", True), (b"x", True)],
+)
+def test_what_steers_the_terminal_is_no_first_line(printed: bytes, seen: bool) -> None:
+    assert grown_verbs.visible(printed) is seen
+
+
 def test_a_verb_is_timed_from_its_first_sign_on_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What it prints on stderr counts, too; its exit code and its own memory are known."""
     (tmp_path / "bin").mkdir()

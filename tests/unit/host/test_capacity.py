@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures import aws_events
 from sluice import cli
 from sluice.bench import capacity, prices, scale
 from sluice.bench.capacity import LAKE, WAREHOUSE, Cost, Need, Stack, Work
 from sluice.bench.prices import GIB, Amount, Price
 from sluice.bench.scale import Load, Settings
 from sluice.paths import ENVS_DIR, INFRA_DIR
+from sluice_pipeline.objects import storage
 from sluice_pipeline.objects.storage import HASHED_BYTES
+from tests.support.handlers import Context, ProjectDatasets, loaded
 
 SETTINGS = replace(
     Settings.of((ENVS_DIR / "prod.tfvars").read_text()),
@@ -105,19 +111,49 @@ def test_executions_are_arrivals_a_second_times_seconds() -> None:
 def test_the_calls_of_an_object_are_those_that_were_counted() -> None:
     """docs/capacity.md has the counts: one chunk, and an object of 64 MB in four chunks."""
     one = {work.function: work for work in capacity.works(SMALL, SETTINGS, STACK, BOTH)}
-    assert {name: work.calls for name, work in one.items()} == {"ingest": 8, "transform": 6, "load": 5, "lake": 10}
+    assert {name: work.calls for name, work in one.items()} == {"ingest": 6, "transform": 6, "load": 5, "lake": 10}
     assert (one["ingest"].s3_gets, one["transform"].s3_gets, one["transform"].s3_puts) == (2, 1, 1)
     four = {work.function: work for work in capacity.works(Load(1000, 64e9), SETTINGS, STACK, BOTH)}
     # ingest: a HEAD more
     # transform: 4 x (item, completion, claim, 2 gets, put) + query, commit, event; load: 3 + a get + one of each file
-    assert {name: work.calls for name, work in four.items()} == {"ingest": 9, "transform": 27, "load": 8, "lake": 10}
+    assert {name: work.calls for name, work in four.items()} == {"ingest": 7, "transform": 27, "load": 8, "lake": 10}
     assert (four["transform"].s3_gets, four["transform"].s3_puts, four["load"].s3_gets) == (8, 4, 5)
 
 
-def test_an_object_of_a_thousand_chunks_has_batches_of_ten_messages_and_of_98_items() -> None:
-    """1,000 x 16 MiB: 100 calls of SQS, 11 transactions, and 7 others."""
+@pytest.mark.parametrize("chunks", [1, 25, 98, 99, 220])
+@pytest.mark.parametrize("large", [False, True], ids=["read whole", "large"])
+def test_the_handler_of_ingest_makes_the_calls_that_are_counted(
+    monkeypatch: pytest.MonkeyPatch, chunks: int, large: bool
+) -> None:
+    """Chunks of 1,000 bytes here. An object is large from HASHED_BYTES on: ingest then asks S3 for its checksum."""
+    size = 1_000 * chunks
+    for module in (capacity, storage):
+        monkeypatch.setattr(module, "HASHED_BYTES", size - large)
+    clients = {name: MagicMock(name=name) for name in ("s3", "dynamodb", "sqs", "sns")}
+    clients["s3"].get_object.side_effect = lambda **_: {
+        "Body": io.BytesIO(b'{"n": 12}\n' * (size // 10)),
+        "Metadata": {},
+    }
+    clients["s3"].head_object.return_value = {"ChecksumCRC64NVME": "AAAAAAAAAAA=", "ChecksumType": "FULL_OBJECT"}
+    clients["sqs"].send_message_batch.return_value = {}
+    rules = MagicMock(side_effect=ProjectDatasets.current)
+    monkeypatch.setattr(ProjectDatasets, "current", lambda self: rules(self))
+    event = aws_events.object_created("bronze-b", "bronze/shipments/a.jsonl", version_id="v1", etag="e1", size=size)
+    with loaded("core.ingest.handler", **clients) as handler:
+        handler.handler(event, Context())
+    names = (name for client in clients.values() for name, _, _ in client.method_calls)
+    calls = Counter(name for name in names if "." not in name)  # meta.events.register is none of AWS
+    work = capacity.works(Load(1, size), replace(SETTINGS, chunk_bytes=1_000), STACK, ())[0]
+    assert rules.call_count + calls.total() == work.calls, calls
+    assert rules.call_count + calls["get_object"] + calls["head_object"] == work.s3_gets
+    assert calls["get_item"] + calls["query"] + calls["batch_get_item"] == work.reads
+    assert calls["send_message_batch"] == math.ceil(chunks / 10)
+
+
+def test_an_object_of_a_thousand_chunks_has_batches_of_ten_messages_and_of_a_hundred_items() -> None:
+    """1,000 x 16 MiB: 100 calls of SQS, 11 transactions (chunks, object and content), and 6 others."""
     work = capacity.works(Load(1, 1000 * 16 * 2**20), SETTINGS, STACK, ())[0]
-    assert (work.function, work.calls) == ("ingest", 7 + 100 + 11)
+    assert (work.function, work.calls) == ("ingest", 6 + 100 + 11)
 
 
 def test_the_warehouse_does_its_part_of_the_work() -> None:
@@ -177,14 +213,14 @@ def test_a_need_beyond_its_setting_does_not_hold() -> None:
 def test_a_month_of_a_small_load_costs_what_was_worked_out_by_hand() -> None:
     """A million objects of 100 kB a day, 30 millions a month.
 
-    ingest: 0.37 invocations each: 11.1 M at 0.20 = 2.22. 8 calls and 0.1 MB at half a GB: 80 ms + (28 + 0.115) ms x
-    1769/512 = 177.14 ms, x 30 M x 0.5 GB = 2,657,100 GB-seconds = 44.29.
+    ingest: 0.37 invocations each: 11.1 M at 0.20 = 2.22. 6 calls and 0.1 MB at half a GB: 60 ms + (21 + 0.115) ms x
+    1769/512 = 132.95 ms, x 30 M x 0.5 GB = 1,994,300 GB-seconds = 33.24.
     bronze: 30 M puts / 1,000 x 0.005 = 150.00; 3e12 bytes are 2,793.97 GB, x 0.023 = 64.26.
     events: 30.00. Logs of ingest: 1,132 x 30 M = 31.63 GB = 15.81.
     """
     found = bill(SMALL)
     assert found["ingest", "Lambda requests"].dollars == pytest.approx(2.22)
-    assert found["ingest", "Lambda compute"].dollars == pytest.approx(44.29, rel=1e-3)
+    assert found["ingest", "Lambda compute"].dollars == pytest.approx(33.24, rel=1e-3)
     assert found["ingest", "CloudWatch Logs"].dollars == pytest.approx(15.81, rel=1e-3)
     assert found["bronze", "S3 puts"].dollars == pytest.approx(150.00)
     assert found["bronze", "S3 storage"].dollars == pytest.approx(64.26, rel=1e-3)
@@ -336,7 +372,7 @@ def test_the_verb_prints_needs_bill_and_total(capsys: pytest.CaptureFixture[str]
 def test_the_difference_to_an_earlier_bill_names_the_parts_that_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice the memory of ingest: its processor time halves, so 177.14 ms become 128.57 ms, of twice the memory."""
+    """Twice the memory of ingest: its processor time halves, so 132.95 ms become 96.48 ms, of twice the memory."""
     old, new = tmp_path / "old.json", tmp_path / "new.tfvars"
     assert cli.run(["capacity", *ASKED, "--json"]) == 0
     old.write_text(capsys.readouterr().out)
@@ -345,7 +381,7 @@ def test_the_difference_to_an_earlier_bill_names_the_parts_that_changed(
     assert cli.run(["capacity", *ASKED, "--var-file", str(new), "--compare", str(old), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["part"] for one in found["parts"]] == ["ingest"]
-    assert found["difference"] == pytest.approx(30e6 * (0.12857 - 0.17714 / 2) * 0.0000166667, rel=1e-3)
+    assert found["difference"] == pytest.approx(30e6 * (0.09648 - 0.13295 / 2) * 0.0000166667, rel=1e-3)
     assert cli.run(["capacity", *ASKED, "--compare", str(old)]) == 0
     assert re.fullmatch(r"total   (\S+) dollars a month before, \1 after: [+-]0\.00\n", capsys.readouterr().out)
 

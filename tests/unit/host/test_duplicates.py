@@ -1,10 +1,9 @@
-"""Duplicates by key: counted as counting by hand counts them, and shown by status only while they are true."""
+"""Duplicates by key: counted in the committed objects, and shown by status only while they are true."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sluice import paths
 from sluice.commands import _status_screen
 from sluice.pipeline import duplicates, storage
-from sluice.pipeline.duplicates import Duplicates, KeyColumns
+from sluice.pipeline.key_counts import Counts, Duplicates
 from sluice.pipeline.overview import Collector
 from sluice.pipeline.verify import verify
 from tests.support.fakes import OUTPUTS, FakeStack
-from tests.support.thorough import examples
 
 
 @pytest.fixture
@@ -42,7 +38,7 @@ def ingest(stack: FakeStack, key: str, ids: list[str | None]) -> str:
     return object_id
 
 
-def counted(stack: FakeStack, **options: Any) -> duplicates.Counts:
+def counted(stack: FakeStack, **options: Any) -> Counts:
     report = verify(stack, **options)  # type: ignore[arg-type]
     assert report.ok, report.differences
     return report.duplicates
@@ -68,34 +64,6 @@ def test_only_committed_objects_count(stack: FakeStack) -> None:
 def test_a_dataset_without_a_key_has_no_duplicates(stack: FakeStack) -> None:
     stack.ingested("bronze/control_totals/a.jsonl", 3, dataset="control_totals")
     assert counted(stack) == {}
-
-
-KEYS = st.tuples(st.none() | st.sampled_from(["", "a", "b"]), st.none() | st.integers(0, 2))
-
-
-@pytest.mark.timeout(120)  # many examples, beside suites that use all processors
-@settings(deadline=None, max_examples=examples(60), derandomize=True)
-@given(files=st.lists(st.lists(KEYS, min_size=1, max_size=8), min_size=1, max_size=4), older=st.integers(0, 3))
-def test_the_count_is_that_of_a_counter(files: list[list[Any]], older: int) -> None:
-    """Files of before the second field was in the key have no value in it."""
-    columns = KeyColumns()
-    rows: Counter[Any] = Counter()
-    for number, file in enumerate(files):
-        known = [(text, None if number < older else value) for text, value in file]
-        rows.update(known)
-        second = pa.nulls(len(file)) if number < older else pa.array([value for _, value in known], pa.int64())
-        first = pa.array([text for text, _ in known], pa.string())
-        columns.add("tracked", pa.table({"id": first, "part": second}))
-    columns.of = lambda _: ("id", "part")  # type: ignore[method-assign]
-    more = [count for count in rows.values() if count > 1]
-    assert columns.count() == {"tracked": Duplicates(sum(more), len(more))}
-
-
-def test_types_that_do_not_compare_are_no_count() -> None:
-    columns = KeyColumns()
-    for values in (["a"], [1]):
-        columns.add("shipments", pa.table({"shipment_id": pa.array(values)}))
-    assert columns.count() == {"shipments": None}
 
 
 # -- remembered --------------------------------------------------------------------------------------------------------

@@ -94,6 +94,34 @@ def test_a_client_of_aws_needs_no_boto3_until_it_transfers_a_file() -> None:
     assert packages(found).isdisjoint({"boto3", "s3transfer", "rich", "psycopg", "pyarrow", "duckdb"})
 
 
+FIRST_TASK = """
+import contextlib
+from sluice import console
+class Bar:
+    def add_task(self, what, total=None):
+        print("task", *sys.modules)
+        raise SystemExit(0)
+console.progress = lambda: contextlib.nullcontext(Bar())
+from sluice import cli
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["status", "runs", "runs a/key", "runs --dataset flights", "ls", "ls silver/flights/", "verify",
+     "verify --dataset flights", "replay --dry-run --dataset flights", "replay --dry-run --run 0a1b"],
+)  # fmt: skip
+def test_a_verb_of_many_objects_says_what_it_does_before_it_loads_a_client(arguments: str, tmp_path: Path) -> None:
+    """There is no engine: a verb that asked for the stack first would end with an error, and without a task."""
+    found = run_alone(
+        f"import os; os.environ['SLUICE_HOME'] = {str(tmp_path)!r}; os.environ.pop('TARGET', None)\n"
+        f"sys.argv = ['sluice', *{arguments.split()!r}]{FIRST_TASK}"
+    )
+    assert "task" in found
+    assert found.isdisjoint({"boto3", "botocore.session", "duckdb", "psycopg", "pyarrow", "pydantic"})
+
+
 @pytest.mark.parametrize(
     "arguments", [["outputs", "--json"], ["runs"], ["dlq", "ls"], ["quarantine", "ls", "--limit", "x"], ["status"]]
 )

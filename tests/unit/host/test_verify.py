@@ -2,15 +2,19 @@
 
 import io
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from fixtures import formats, shipping
 from sluice import cli
 from sluice.commands.verify import _show, _verdict
 from sluice.console import SluiceError
+from sluice.pipeline import storage
+from sluice.pipeline import verify_reading as reading
 from sluice.pipeline.ledger import LedgerView
 from sluice.pipeline.queues import Depth
 from sluice.pipeline.reconcile import Expired
@@ -373,6 +377,48 @@ def test_a_prefix_leaves_other_objects_out(stack: FakeStack) -> None:
     stack.s3.delete("silver-b", f"silver/shipments/dt=2025-03-01/{damaged}-00000.parquet")
     assert run(stack, prefixes=["bronze/shipments/one/"]).ok
     assert not run(stack, prefixes=["bronze/shipments/one/", "bronze/shipments/two/"]).ok
+
+
+@pytest.mark.parametrize("limit", ["LARGE_ROWS", "LARGE_BYTES"])
+def test_of_large_sources_two_are_read_at_once(stack: FakeStack, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """Else verify needs more memory with more objects: eight workers read them."""
+    monkeypatch.setattr(reading, limit, 1)
+    for number in range(8):
+        object_id = stack.ingested(f"bronze/shipments/large-{number}.jsonl", 2)
+        stack.object_item(object_id)["size"] = 100
+    active, highest, changed = 0, 0, threading.Condition()
+
+    def noted(*given: Any) -> int:
+        nonlocal active, highest
+        with changed:
+            active += 1
+            highest = max(highest, active)
+            changed.notify_all()
+            changed.wait_for(lambda: highest > reading.LARGE_AT_ONCE, timeout=0.1)
+            active -= 1
+        return count_rows(*given)
+
+    monkeypatch.setattr(reading, "count_rows", noted)
+    assert verify(stack).ok  # type: ignore[arg-type]
+    assert highest == reading.LARGE_AT_ONCE
+
+
+def test_memory_that_was_freed_is_not_held_by_arrow_while_files_are_read(
+    stack: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = pa.default_memory_pool().backend_name
+    seen: set[str] = set()
+    read = storage.silver_content
+
+    def noted(*given: Any) -> storage.Content:
+        seen.add(pa.default_memory_pool().backend_name)
+        return read(*given)
+
+    monkeypatch.setattr(storage, "silver_content", noted)
+    stack.ingested(KEY, 2)
+    assert run(stack).ok
+    assert seen == {"system"}
+    assert pa.default_memory_pool().backend_name == former
 
 
 def test_progress_ends_at_all_objects(stack: FakeStack) -> None:
