@@ -60,9 +60,9 @@ def _start_later() -> None:
 
         def run() -> None:
             with GATE.work("a change of a function", source=True):
-                # A function that was deleted meanwhile has none, and a new one of its name another.
-                if self.lambda_starting_versions.get(version_manager.function_arn) is version_manager:
-                    start(self, version_manager)
+                for one in _of_one_change(self, version_manager):
+                    if _claimed(self, one):
+                        start(self, one)
 
         # The service's few threads must not sleep: a deployment makes dozens of functions at once.
         timer = threading.Timer(settings.LAMBDA_UPDATE_SECONDS, run)
@@ -80,6 +80,25 @@ def _start_later() -> None:
 
     replace(LambdaService, "_start_lambda_version", start_later, expect="(self, version_manager)")
     replace(LambdaService, "publish_version", publish_version, expect="(self, function_version)")
+
+
+def _of_one_change(service: Any, version_manager: Any) -> list[Any]:
+    """The version, after those that were published with it: when $LATEST is ready, they are."""
+    identity = version_manager.function_version.id
+    if identity.qualifier != "$LATEST":
+        return [version_manager]
+    arn, starting = identity.unqualified_arn(), list(service.lambda_starting_versions.values())
+    published = [one for one in starting if one.function_version.id.unqualified_arn() == arn]
+    return [*(one for one in published if one is not version_manager), version_manager]
+
+
+def _claimed(service: Any, version_manager: Any) -> bool:
+    """Whether the caller is the one to start the version. A function that was deleted meanwhile has it no more."""
+    with service.lambda_version_manager_lock:
+        if service.lambda_starting_versions.get(version_manager.function_arn) is not version_manager:
+            return False
+        first, version_manager.begun = not version_manager.begun, True
+        return bool(first)
 
 
 def _refuse_during_change(operation: str, expect: str) -> None:

@@ -16,6 +16,8 @@ from sluice_ext.pausing import GATE
 class VersionManager(LambdaVersionManager):  # type: ignore[misc]
     """LocalStack's states and leases, without its three extra threads for each invocation."""
 
+    begun = False  # its start after the time of a change, see `changes`
+
     def invoke(self, *, invocation: Invocation) -> InvocationResult:
         """Synchronous. Raises TooManyRequestsException when the concurrency limit is reached."""
         try:
