@@ -90,9 +90,15 @@ def _code(pipe: Pipeline, name: str) -> bytes:
     return code
 
 
+def _wait(pipe: Pipeline, name: str) -> None:
+    """Until the last update of the function is in force."""
+    quick = {"Delay": 0.1, "MaxAttempts": 600}
+    pipe.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=quick)
+
+
 def _deploy(pipe: Pipeline, name: str, archive: bytes) -> None:
     pipe.lambda_.update_function_code(FunctionName=name, ZipFile=archive)
-    pipe.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
+    _wait(pipe, name)
 
 
 def cold(pipe: Pipeline, *functions: str) -> None:
@@ -108,7 +114,7 @@ def cold(pipe: Pipeline, *functions: str) -> None:
 def configure(pipe: Pipeline, name: str, **settings: Any) -> None:
     """Changes a function's configuration and waits until it is in force."""
     pipe.lambda_.update_function_configuration(FunctionName=name, **settings)
-    pipe.lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
+    _wait(pipe, name)
 
 
 @contextmanager

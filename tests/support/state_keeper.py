@@ -20,9 +20,9 @@ OPTIONS = {
 class Keeper:
     """An engine whose state is saved and restored in new engines."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **options: str) -> None:
         self.home, self.folder = home, home / "states" / "one"
-        self.engine = self.start()
+        self.engine = self.start(**options)
 
     def start(self, **options: str) -> Engine:
         """A fresh engine."""
@@ -47,10 +47,10 @@ class Keeper:
         self.engine.stop(signal.SIGKILL)
         self.engine = self.start(SLUICE_STATE=str(self.folder), **options)
 
-    def again(self) -> None:
+    def again(self, **options: str) -> None:
         """Save, kill and restore."""
         self.save()
-        self.restart()
+        self.restart(**options)
 
     def log(self, function: Function) -> str:
         """The log of a function in the present engine."""

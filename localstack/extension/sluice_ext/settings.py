@@ -12,6 +12,7 @@ already set wins) before LocalStack is imported. The rest are read by the extens
 | SLUICE_IDLE_SECONDS | 300 | how long an idle execution environment lives (s) |
 | SLUICE_IDLE_MB | 512 | what all idle ones may hold together (MB; 0: no limit); the longest unused ends first |
 | SLUICE_LAMBDA_INIT_SECONDS | 10 | time limit of the init phase (s) |
+| SLUICE_LAMBDA_UPDATE_SECONDS | 0.3 | how long a function's creation or update lasts (s; 0: done at once) |
 | SLUICE_LAMBDA_MEMORY_LIMIT | 1 | 1 = kill an invocation that grows beyond the memory size, as on AWS |
 | SLUICE_LAMBDA_PRIVATE_TMP | 1 | 1 = each environment has its own /tmp (mount namespace) where the kernel allows it |
 | SLUICE_LAMBDA_FORK | 1 | 1 = cold starts but a version's first begin with its libraries imported |
@@ -138,6 +139,7 @@ SCALE_UP_SECONDS = _number("SLUICE_SCALE_UP_MS", 200) / 1000
 IDLE_SECONDS = _number("SLUICE_IDLE_SECONDS", 300)
 IDLE_MEMORY = max(0, int(_number("SLUICE_IDLE_MB", 512))) * 1_000_000
 INIT_SECONDS = _number("SLUICE_LAMBDA_INIT_SECONDS", 10)
+LAMBDA_UPDATE_SECONDS = _number("SLUICE_LAMBDA_UPDATE_SECONDS", 0.3)
 MEMORY_LIMIT = _flag("SLUICE_LAMBDA_MEMORY_LIMIT", True)
 PRIVATE_TMP = _flag("SLUICE_LAMBDA_PRIVATE_TMP", True)
 FORK_SERVERS = _flag("SLUICE_LAMBDA_FORK", True)

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Composite_
 """
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -156,22 +157,59 @@ def test_queues_count_empty_receives_and_bytes(engine: Engine, cloudwatch: Any, 
 
 
 def test_an_alarm_says_why(cloudwatch: Any, alarm: Make) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html (examples)"""
     name = alarm(Unit="Count", EvaluationPeriods=2, DatapointsToAlarm=1)
-    lacking = alarm(TreatMissingData="breaching")
+    plain = alarm(Unit="Count", Namespace=name)
     cloudwatch.put_metric_data(Namespace=name, MetricData=[{"MetricName": "m", "Value": 5.0, "Unit": "Count"}])
     eventually(lambda: described(cloudwatch, name)["StateValue"] == "ALARM", 20, "the alarm")
+    eventually(lambda: described(cloudwatch, plain)["StateValue"] == "ALARM", 20, "the alarm")
     found = described(cloudwatch, name)
-    assert found["StateReason"] == (
-        "Threshold Crossed: 1 out of the last 1 datapoints [5.0] was greater than the threshold (1.0) "
-        "(minimum 1 datapoint for OK -> ALARM transition)."
-    )
     data = json.loads(found["StateReasonData"])
-    assert (data["statistic"], data["unit"], data["period"], data["recentDatapoints"]) == ("Sum", "Count", 60, [5.0])
-    eventually(lambda: described(cloudwatch, lacking)["StateValue"] == "ALARM", 20, "the alarm without data")
-    assert described(cloudwatch, lacking)["StateReason"] == (
-        "Threshold Crossed: no datapoints were received for 1 period "
-        "and 1 missing datapoint was treated as [Breaching]."
+    began = datetime.strptime(data["startDate"], "%Y-%m-%dT%H:%M:%S.000%z")
+    assert found["StateReason"] == (
+        f"Threshold Crossed: 1 out of the last 1 datapoints [5.0 ({began:%d/%m/%y %H:%M:%S})] was greater than "
+        "the threshold (1.0) (minimum 1 datapoint for OK -> ALARM transition)."
     )
+    assert (data["statistic"], data["unit"], data["period"], data["recentDatapoints"]) == ("Sum", "Count", 60, [5.0])
+    of_data = {"timestamp": data["startDate"], "sampleCount": 1.0, "value": 5.0}
+    assert of_data in data["evaluatedDatapoints"]
+    assert len(data["evaluatedDatapoints"]) == 2
+    assert re.fullmatch(
+        r"Threshold Crossed: 1 datapoint \[5\.0 \(../../.. ..:..:..\)] was greater than the threshold \(1\.0\)\.",
+        described(cloudwatch, plain)["StateReason"],
+    )
+
+
+@pytest.mark.parametrize("periods", [1, 3])
+@pytest.mark.parametrize(
+    ("treated", "state", "words"),
+    [
+        ("breaching", "ALARM", "Breaching"),
+        ("notBreaching", "OK", "NonBreaching"),
+        ("missing", "INSUFFICIENT_DATA", ""),
+    ],
+)
+def test_an_alarm_says_what_it_makes_of_missing_data(
+    cloudwatch: Any, alarm: Make, treated: str, state: str, words: str, periods: int
+) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html, and the words of
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    """
+    name = alarm(TreatMissingData=treated, EvaluationPeriods=periods, Period=10)
+    if state == "INSUFFICIENT_DATA":  # a new alarm is in this state, which has other words then
+        set_state(cloudwatch, name, "OK")
+    eventually(lambda: described(cloudwatch, name)["StateValue"] == state, 30, "the state")
+    found = described(cloudwatch, name)
+    datapoints = "datapoint was" if periods == 1 else "datapoints were"
+    if words:
+        received = f"no datapoints were received for {periods} period{'' if periods == 1 else 's'}"
+        expected = f"Threshold Crossed: {received} and {periods} missing {datapoints} treated as [{words}]."
+    else:
+        expected = f"Insufficient Data: {periods} {datapoints} unknown."
+    assert found["StateReason"] == expected
+    data = json.loads(found["StateReasonData"])
+    assert (data["recentDatapoints"], "startDate" in data) == ([], False)
+    assert [set(one) for one in data["evaluatedDatapoints"]] == [{"timestamp"}] * periods
 
 
 def set_state(cloudwatch: Any, name: str, state: str) -> None:

@@ -20,6 +20,7 @@ def test_the_counts_fit_the_list() -> None:
         tests = [test for one in service.differs for test in one.tests]
         assert len(tests) == len(set(tests)), f"{service.name}: a test is named twice"
         assert 0 < service.here <= service.run - len(tests), service.name
+        assert service.plain is None or 0 < service.plain <= service.run, service.name
         assert all("::" in test for test in tests), service.name
 
 

@@ -3,7 +3,8 @@
 Replaced: `AssignmentService` and `LambdaVersionManager` as the Lambda service uses them (see `pool` and `versions` for
 why), and `LogHandler` as version managers use it (`sluice_ext.logs`: LocalStack calls CloudWatch Logs for every
 invocation, the writer collects many). `LambdaProvider.invoke` says whether a function waits for the invocation (see
-`nesting`). Function URLs are in `urls`, aliases in `aliases`.
+`nesting`). Function URLs are in `urls`, aliases in `aliases`, the time that changes last in
+`changes`.
 """
 
 import functools
@@ -14,7 +15,7 @@ from localstack.services.lambda_.provider import LambdaProvider
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
 from sluice_ext.caller.functions import caller_of
-from sluice_ext.executor import aliases, limits, nesting, urls
+from sluice_ext.executor import aliases, changes, code_in_use, limits, nesting, urls
 from sluice_ext.executor.pool import Pool
 from sluice_ext.executor.versions import VersionManager
 from sluice_ext.logs.handler import BatchingLogHandler
@@ -31,6 +32,8 @@ def install() -> None:
     urls.install()
     aliases.install()
     limits.install()
+    changes.install()
+    code_in_use.install()
 
 
 def _see_nested_invocations() -> None:

@@ -31,6 +31,10 @@ _IDLE_REST_SECONDS = 30.0
 _ON_DEMAND = InitializationType.on_demand
 
 
+class VersionStopped(Exception):
+    """The version was deleted or replaced before the invocation got an environment."""
+
+
 class _Ticket:
     """An invocation that waits. ``given`` is the environment it gets; ``called`` wakes this invocation only."""
 
@@ -52,6 +56,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
         # Invocations that wait for an environment of a version, the longest wait first.
         self._waiting: defaultdict[str, deque[_Ticket]] = defaultdict(deque)
         self._progress = nesting.Progress()
+        # Versions that were deleted or replaced, by their managers: they get no environments any more.
+        self._stopped: set[str] = set()
         # Why the last start for a version failed; raised in one of the invocations that wait for it.
         self._errors: dict[str, Exception] = {}
         threading.Thread(target=self._expire_forever, name="lambda-keepalive", daemon=True).start()
@@ -60,7 +66,7 @@ class Pool(AssignmentService):  # type: ignore[misc]
     def get_environment(
         self, version_manager_id: str, function_version: Any, provisioning_type: InitializationType
     ) -> Iterator[Environment]:
-        """An environment for one invocation; waits while there are too many."""
+        """An environment for one invocation; waits while there are too many. Raises VersionStopped."""
         chosen = self._take(version_manager_id, function_version, provisioning_type)
         try:
             yield chosen
@@ -120,6 +126,8 @@ class Pool(AssignmentService):  # type: ignore[misc]
             with self._lock:
                 if ticket.given:
                     return ticket.given
+                if manager in self._stopped:
+                    raise VersionStopped
                 mine = self.environments[manager]
                 if error := self._errors.pop(manager, None):
                     raise AssignmentException(f"Could not start new environment: {type(error).__name__}: {error}")
@@ -247,8 +255,11 @@ class Pool(AssignmentService):  # type: ignore[misc]
             self._stop(gone)
 
     def stop_environments_for_version(self, version_manager_id: str) -> None:
-        """The version was deleted or replaced. A running invocation may finish, as on AWS."""
+        """It was deleted or replaced. A running invocation may finish, as on AWS; one that waits is refused."""
         with self._lock:
+            self._stopped.add(version_manager_id)
+            for ticket in self._waiting.get(version_manager_id, ()):
+                ticket.called.notify()
             group = self.environments.pop(version_manager_id, {})
             unused = [e for e in group.values() if e.status == RuntimeStatus.READY]
             for busy in group.values():

@@ -1,22 +1,42 @@
 """One invocation: lease, environment, log and metrics. Replaces LambdaVersionManager.invoke."""
 
 from concurrent.futures import CancelledError
+from typing import Any
 
 from localstack.aws.api.lambda_ import ServiceException, TooManyRequestsException
 from localstack.services.lambda_.invocation.lambda_models import Invocation, InvocationResult
 from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager
+from localstack.services.plugins import SERVICE_PLUGINS
 
-from sluice_ext.executor import metrics
+from sluice_ext.executor import code_in_use, metrics
+from sluice_ext.executor.pool import VersionStopped
 from sluice_ext.pausing import GATE
 
 
 class VersionManager(LambdaVersionManager):  # type: ignore[misc]
     """LocalStack's states and leases, without its three extra threads for each invocation."""
 
+    begun = False  # its start after the time of a change, see `changes`
+
     def invoke(self, *, invocation: Invocation) -> InvocationResult:
         """Synchronous. Raises TooManyRequestsException when the concurrency limit is reached."""
-        if self.shutdown_event.is_set():
+        try:
+            with code_in_use.used(self.function_version.config.code):
+                if self.shutdown_event.is_set():
+                    raise VersionStopped
+                return self._invoke(invocation)
+        except VersionStopped:
+            return self._successor().invoke(invocation=invocation)
+
+    def _successor(self) -> Any:
+        """The version that an update has put in the place of this one: it runs what had not begun."""
+        found = SERVICE_PLUGINS.require("lambda")._provider.lambda_service.lambda_running_versions
+        successor = found.get(self.function_arn)
+        if successor is None or successor is self:
             raise ServiceException(f"Version {self.function_arn} is shutting down")
+        return successor
+
+    def _invoke(self, invocation: Invocation) -> InvocationResult:
         identity = self.function_version.id
         try:
             lease = self.counting_service.get_invocation_lease(

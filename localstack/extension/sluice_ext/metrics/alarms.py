@@ -8,43 +8,35 @@ OK one evaluation range after the cause has ended. Older periods count only with
 A state of SetAlarmState stays as long as AWS's does at most: until a period (at most a minute) has passed.
 """
 
-import json
 import logging
-import operator
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 from localstack.aws.connect import connect_to
 
 from sluice_ext import settings
+from sluice_ext.metrics import reasons
 from sluice_ext.metrics.expressions import Value
 from sluice_ext.metrics.queries import Queries
+from sluice_ext.metrics.reasons import ALARM, COMPARISONS, NO_DATA, OK, Point
 from sluice_ext.pausing import GATE
 
 LOG = logging.getLogger(__name__)
-ALARM, OK, NO_DATA = "ALARM", "OK", "INSUFFICIENT_DATA"
-COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
-    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
-    "GreaterThanThreshold": (operator.gt, "greater than"),
-    "LessThanThreshold": (operator.lt, "less than"),
-    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
-}
-
-
 _OLDER_PERIODS = 2
 _MINUTE = 60
-_TREATED = {"missing": "Missing", "breaching": "Breaching", "notBreaching": "NonBreaching", "ignore": "Ignore"}
 
 
-def latest(points: Sequence[Value], count: int) -> list[Value]:
+def latest(points: Sequence[Point], count: int) -> list[Point]:
     """The last ``count`` periods; older data replaces the gaps in them."""
-    missing = sum(point is None for point in points[-count:])
-    older = [point for point in points[:-count] if point is not None][-missing:] if missing else []
-    gaps = [None] * (missing - len(older))
-    return [*gaps, *older, *(point for point in points[-count:] if point is not None)] if older else [*points[-count:]]
+    recent = points[-count:]
+    gaps = [point for point in recent if point.value is None]
+    older = [point for point in points[:-count] if point.value is not None][-len(gaps) :] if gaps else []
+    if not older:
+        return [*recent]
+    return [*gaps[: len(gaps) - len(older)], *older, *(point for point in recent if point.value is not None)]
 
 
 def state_of(points: Sequence[Value], alarm: Mapping[str, Any]) -> str | None:
@@ -129,14 +121,29 @@ def evaluate(account: str, region: str, alarm: Mapping[str, Any]) -> None:
     queries, result, period = queries_of(account, region, alarm)
     now, count = time.time(), int(alarm["EvaluationPeriods"])
     older = _OLDER_PERIODS if (alarm.get("TreatMissingData") or "missing") in ("missing", "ignore") else 0
-    points = [queries.values(now - i * period, now - (i - 1) * period)[result] for i in range(count + older, 0, -1)]
-    points = latest(points, count)
-    state = state_of(points, alarm)
+    starts = [now - i * period for i in range(count + older, 0, -1)]
+    points = latest([Point(start, queries.values(start, start + period)[result]) for start in starts], count)
+    state = state_of([point.value for point in points], alarm)
     if state is None or state == alarm["StateValue"]:
         return
-    reason, data = _reason(points, alarm, state), _reason_data(points, alarm, period)
+    points = _with_samples(points, account, region, alarm, period)
     client = connect_to(aws_access_key_id=account, region_name=region).cloudwatch
-    client.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason, StateReasonData=data)
+    client.set_alarm_state(
+        AlarmName=alarm["AlarmName"],
+        StateValue=state,
+        StateReason=reasons.reason(points, alarm, state),
+        StateReasonData=reasons.reason_data(points, alarm, period),
+    )
+
+
+def _with_samples(
+    points: Sequence[Point], account: str, region: str, alarm: Mapping[str, Any], period: int
+) -> list[Point]:
+    """How many samples each period has; unknown where metrics are calculated with."""
+    if alarm.get("Metrics"):
+        return [*points]
+    queries, result, _ = queries_of(account, region, {**alarm, "Statistic": "SampleCount"})
+    return [replace(one, samples=queries.values(one.start, one.start + period)[result]) for one in points]
 
 
 def queries_of(account: str, region: str, alarm: Mapping[str, Any]) -> tuple[Queries, str, int]:
@@ -151,36 +158,3 @@ def queries_of(account: str, region: str, alarm: Mapping[str, Any]) -> tuple[Que
         "Stat": alarm.get("Statistic") or alarm["ExtendedStatistic"],
     } | ({"Unit": alarm["Unit"]} if alarm.get("Unit") else {})
     return Queries(account, region, [{"Id": "m", "MetricStat": stat}]), "m", int(alarm["Period"])
-
-
-def _reason(points: Sequence[Value], alarm: Mapping[str, Any], state: str) -> str:
-    present = [point for point in points if point is not None]
-    if not present:
-        treated, count = _TREATED[alarm.get("TreatMissingData") or "missing"], len(points)
-        periods, missing = ("period", "datapoint was") if count == 1 else ("periods", "datapoints were")
-        what = f"no datapoints were received for {count} {periods} and {count} missing {missing} treated as [{treated}]"
-        return f"Insufficient Data: {what}." if state == NO_DATA else f"Threshold Crossed: {what}."
-    breaches, words = COMPARISONS[alarm["ComparisonOperator"]]
-    found = sum(breaches(point, alarm["Threshold"]) == (state == ALARM) for point in present)
-    wanted = alarm.get("DatapointsToAlarm") or len(points)
-    fewest = wanted if state == ALARM else len(points) - wanted + 1
-    verb = ("was" if found == 1 else "were") + ("" if state == ALARM else " not")
-    return (
-        f"Threshold Crossed: {found} out of the last {len(present)} datapoints "
-        f"[{', '.join(str(float(point)) for point in reversed(present))}] {verb} {words} the threshold "
-        f"({float(alarm['Threshold'])}) (minimum {fewest} datapoint{'s' if fewest > 1 else ''} for "
-        f"{'OK -> ALARM' if state == ALARM else 'ALARM -> OK'} transition)."
-    )
-
-
-def _reason_data(points: Sequence[Value], alarm: Mapping[str, Any], period: int) -> str:
-    data = {
-        "version": "1.0",
-        "queryDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
-        "statistic": alarm.get("Statistic") or alarm.get("ExtendedStatistic"),
-        "unit": alarm.get("Unit"),
-        "period": period,
-        "recentDatapoints": [point for point in points if point is not None],
-        "threshold": alarm["Threshold"],
-    }
-    return json.dumps({name: value for name, value in data.items() if value is not None})

@@ -13,7 +13,7 @@ from localstack.services.plugins import Service
 from localstack.utils.aws import arns
 from localstack.utils.time import timestamp_millis
 
-from sluice_ext.metrics import actions, alarms, answers
+from sluice_ext.metrics import actions, alarms, answers, reasons
 from sluice_ext.metrics.composite import InvalidRule, Rule
 from sluice_ext.metrics.queries import Queries
 from sluice_ext.metrics.store import RETENTION_SECONDS, STORE
@@ -41,7 +41,7 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
     def put_metric_alarm(self, context: RequestContext, request: PutMetricAlarmInput) -> None:
         """Create or change an alarm; a changed one retains its state. An alarm that cannot be evaluated is refused."""
         try:
-            if request.get("ComparisonOperator") not in alarms.COMPARISONS:
+            if request.get("ComparisonOperator") not in reasons.COMPARISONS:
                 raise ValueError(f"{request.get('ComparisonOperator')} is not supported by this engine")
             alarms.queries_of(context.account_id, context.region, request)
         except (ValueError, KeyError) as error:
@@ -78,6 +78,12 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
             self.alarm_scheduler.hold(self.get_store(context.account_id, context.region).alarms.get(arn))
         with actions.of(arn):
             super().set_alarm_state(context, alarm_name, *args, **kwargs)
+
+    def _update_state(
+        self, context: RequestContext, alarm: Any, state_value: Any, state_reason: str, state_reason_data: Any = None
+    ) -> None:
+        data = state_reason_data and reasons.with_start(state_reason_data)
+        super()._update_state(context, alarm, state_value, state_reason, data)
 
     def _run_composite_alarm_actions(self, context: RequestContext, composite_alarm: Any, *args: Any) -> None:
         with actions.of(composite_alarm.alarm["AlarmArn"]):
@@ -130,7 +136,7 @@ class SluiceCloudwatch(CloudwatchProvider):  # type: ignore[misc]
             child = _named(store, name)
             return None if child is None else str(child.alarm["StateValue"])
 
-        new, old = alarms.ALARM if rule.holds(state) else alarms.OK, alarm["StateValue"]
+        new, old = reasons.ALARM if rule.holds(state) else reasons.OK, alarm["StateValue"]
         if new == old or not children:
             return
         trigger = triggering_alarm if triggering_alarm in children else _last_changed(children)

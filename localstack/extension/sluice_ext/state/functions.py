@@ -4,6 +4,7 @@ LocalStack's own way (LambdaProvider.on_after_state_load) shows every version as
 before the engine is ready. Here a version has the state it had, and its code is unpacked when it first runs.
 """
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -12,10 +13,12 @@ from localstack.services.lambda_.api_utils import qualifier_is_alias
 from localstack.services.lambda_.event_source_mapping.esm_worker import EsmState
 from localstack.services.lambda_.event_source_mapping.esm_worker_factory import EsmWorkerFactory
 from localstack.services.lambda_.invocation import lambda_service
-from localstack.services.lambda_.invocation.lambda_models import VersionState
+from localstack.services.lambda_.invocation.lambda_models import UpdateStatus, VersionState
 from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.lambda_.provider import get_function_version_from_arn
 from localstack.utils.strings import short_uid
+
+from sluice_ext.executor import changes
 
 LOG = logging.getLogger(__name__)
 _OFF = (EsmState.DISABLED, EsmState.DISABLING)
@@ -44,8 +47,9 @@ def _restart_function(service: Any, store: Any, name: str, function: Any) -> Non
         state = version.config.state.state
         if state == State.Deleting:
             del function.versions[qualifier]
-        elif state == State.Pending or _is_changing(version):
-            service.create_function_version(version)
+        elif changes.is_pending(version) or changes.is_updating(version):
+            function.versions[qualifier] = _changed(version)
+            _activate(service, function, function.versions[qualifier])
         elif state == State.Active:
             _activate(service, function, version)
     if not function.versions:
@@ -58,9 +62,11 @@ def _restart_function(service: Any, store: Any, name: str, function: Any) -> Non
             manager.update_provisioned_concurrency_config(wanted.provisioned_concurrent_executions)
 
 
-def _is_changing(version: Any) -> bool:
-    update = version.config.last_update
-    return bool(update and update.status == LastUpdateStatus.InProgress)
+def _changed(version: Any) -> Any:
+    """The version after its change, which was in progress: the code before it is not in the state."""
+    done = UpdateStatus(status=LastUpdateStatus.Successful)
+    state = VersionState(state=State.Active)
+    return dataclasses.replace(version, config=dataclasses.replace(version.config, state=state, last_update=done))
 
 
 def _activate(service: Any, function: Any, version: Any) -> None:
