@@ -1,8 +1,8 @@
 """API Gateway calls a function through the engine's chain of handlers, without a client of botocore before it.
 
-Replaced: `RestApiAwsProxyIntegration.call_lambda`. Making a request with botocore, signing it and making another request
-of it for the chain was half of what the engine did for a request to an API. The chain is the same: the function's policy
-is asked, and faults are counted. With credentials of a role, LocalStack's own way is used.
+Replaced: `RestApiAwsProxyIntegration.call_lambda`. Making a request with botocore, signing it and making another
+request of it for the chain was 40 of 100 events of a request to an API. The chain is the same: the function's policy is
+asked, and faults are counted. With credentials of a role, LocalStack's own way is used.
 https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway.html
 """
 
@@ -16,11 +16,11 @@ from localstack.aws.connect import INTERNAL_REQUEST_PARAMS_HEADER, InternalReque
 from localstack.aws.spec import load_service
 from localstack.constants import INTERNAL_AWS_ACCESS_KEY_ID
 from localstack.http import Request, Response
-from localstack.runtime import get_current_runtime
 from localstack.services.apigateway.next_gen.execute_api.integrations.aws import RestApiAwsProxyIntegration
 from localstack.utils.aws.client_types import ServicePrincipal
 from localstack.utils.aws.request_context import mock_aws_request_headers
 
+from localstack.runtime import get_current_runtime
 from sluice_ext.patching import replace
 
 
