@@ -128,15 +128,18 @@ class Warehouse:
         self._application = application
         self._connection: psycopg.Connection[Any] | None = None
 
-    def connection(self) -> psycopg.Connection[Any]:
+    def connection(self, *, proven: bool = True) -> psycopg.Connection[Any]:
         """A connection that answers; the secret is read again for every new one, so that a new password is found.
+
+        ``proven``: it is asked first. Without, the caller asks again with it when the connection turns out to be cut.
 
         Raises:
             psycopg.OperationalError: as ``Login.connect``.
         """
         if self._connection is not None:
             try:
-                self._connection.execute("SELECT 1")
+                if proven or self._connection.closed:
+                    self._connection.execute("SELECT 1")
             except psycopg.Error:
                 self._connection.close()
             else:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sluice_ext.athena.worker import statements
+from sluice_ext.athena.worker import queries, statements
+from sluice_ext.athena.worker.queries import Session
 from sluice_ext.athena.worker.statements import Answer
 
 
@@ -100,7 +101,9 @@ class Athena:
         output = self.scratch / "output"
         place = f"s3://results/{uuid.uuid4().hex}"
         try:
-            self.last = statements.run(self.catalog, sql, list(parameters), "db", folder, output, place)
+            with queries.connect(folder) as connection:
+                session = Session(self.catalog, connection, "db", folder)
+                self.last = statements.run(session, sql, list(parameters), output, place)
         finally:
             shutil.rmtree(folder)
         content = output.read_text()

@@ -1,5 +1,6 @@
 """Reading the warehouse: a snapshot of it, in a transaction that can only read and that ends in time."""
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -23,9 +24,10 @@ _FETCH_ROWS: Final = 1_000
 _CALLERS_ERRORS: Final = ("21", "22", "2F", "34", "38", "39", "42", "44", "54", "0A")
 
 # The newest loads name the state of the data: a load exchanges an object's rows and records itself in one transaction.
-# Several, because a load that began earlier may commit later; all come out of an index.
+# Several, because a load that began earlier may commit later; all come out of an index. One round trip for all of it.
 _BEGIN: Final = """
-SELECT set_config('statement_timeout', %s, true), set_config('cursor_tuple_fraction', '1.0', true),
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SELECT set_config('statement_timeout', {}, true), set_config('cursor_tuple_fraction', '1.0', true),
        (SELECT md5(coalesce(string_agg(batch_id::text, ',' ORDER BY loaded_at DESC, batch_id), ''))
         FROM (SELECT batch_id, loaded_at FROM control.loads ORDER BY loaded_at DESC LIMIT 100) AS newest)
 """
@@ -72,13 +74,14 @@ class Reader:
         """Raises ApiError: 503 when there is no database, 504 when a statement took too long, and, for what the
         caller wrote (``foreign``), 400 for what PostgreSQL finds wrong with it."""
         try:
-            connection = self._warehouse.connection()
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
-            with connection.transaction():
-                milliseconds = str(round(self.timeout_seconds * 1000))
-                row = connection.execute(_BEGIN, (milliseconds,)).fetchone()
-                yield Snapshot(connection, row[2] if row else "")
+            connection, version = self._begun()
+            try:
+                yield Snapshot(connection, version)
+            except BaseException:
+                with contextlib.suppress(psycopg.Error):  # of a connection that is cut
+                    connection.rollback()
+                raise
+            connection.commit()
         except psycopg.errors.QueryCanceled as error:
             raise timed_out(self.timeout_seconds) from error
         except psycopg.Error as error:
@@ -87,6 +90,28 @@ class Reader:
             raise database_unavailable() from error
         except UnicodeEncodeError as error:
             raise refused("a text holds a character that PostgreSQL does not know", "send whole characters") from error
+
+    def _begun(self) -> tuple[psycopg.Connection[Any], str]:
+        """A connection with a transaction, and the data's version. One that was cut since its last use is made again.
+
+        Raises:
+            psycopg.Error: as PostgreSQL says.
+        """
+        connection = self._warehouse.connection(proven=False)
+        try:
+            return connection, self._begin(connection)
+        except psycopg.OperationalError:
+            if not connection.closed:
+                raise
+        connection = self._warehouse.connection()
+        return connection, self._begin(connection)
+
+    def _begin(self, connection: psycopg.Connection[Any]) -> str:
+        milliseconds = sql.Literal(str(round(self.timeout_seconds * 1000)))
+        cursor = connection.execute(sql.SQL(_BEGIN).format(milliseconds))
+        cursor.nextset()
+        row = cursor.fetchone()
+        return str(row[2]) if row else ""
 
 
 def _translated(error: psycopg.Error, foreign: bool) -> Exception:

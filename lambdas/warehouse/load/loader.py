@@ -1,4 +1,4 @@
-"""One object into the warehouse: staged by COPY, then put in the place of its former rows, in one transaction."""
+"""One object into the warehouse: its rows are put in the place of its former ones by COPY, in one transaction."""
 
 import time
 from collections import defaultdict
@@ -18,7 +18,7 @@ from warehouse.database import OBJECT_ID, Warehouse, silver_table
 from warehouse.entities.canonical import NOTHING, Canonical
 from warehouse.entities.totals import ControlTotals
 from warehouse.load.records import Loaded, loaded_before, record
-from warehouse.load.silver_rows import SilverChanged, read_ahead
+from warehouse.load.silver_rows import copy, read_ahead
 from warehouse.load.together import Outcome, Together
 
 _STAGE: Final = sql.Identifier("stage")
@@ -112,13 +112,13 @@ class Loader:
             if canonical:
                 canonical.begin(connection)
             for table in sorted(outputs):
-                counts[table], copied_nuls = self._stage(connection, table, object_id, outputs[table])
-                nuls += copied_nuls
                 replaced += _delete(connection, table, object_id)
-                connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(silver_table(table), _STAGE))
-                if canonical:
-                    canonical.collect(connection, table, _STAGE)
-                connection.execute(sql.SQL("DROP TABLE {}").format(_STAGE))
+                if canonical and canonical.applies_to([table]):
+                    counts[table], copied_nuls = self._staged(connection, table, object_id, outputs[table], canonical)
+                else:
+                    target = silver_table(table)
+                    counts[table], copied_nuls = self._copied(connection, target, object_id, outputs[table])
+                nuls += copied_nuls
             for table in sorted(former - set(outputs)):
                 replaced += _delete(connection, table, object_id)
             written = NOTHING
@@ -132,30 +132,34 @@ class Loader:
             record(connection, committed, item, loaded)
         return loaded
 
-    def _stage(
-        self, connection: psycopg.Connection[Any], table: str, object_id: UUID, outputs: list[Output]
+    def _staged(
+        self,
+        connection: psycopg.Connection[Any],
+        table: str,
+        object_id: UUID,
+        outputs: list[Output],
+        canonical: Canonical,
     ) -> tuple[int, int]:
-        """Copies the files into a temporary table of the same shape; rows, and NUL characters that were replaced.
-
-        Temporary tables write no log, so staging costs little, and no other transaction waits while a file is read.
-        """
+        """As _copied, by a temporary table, in which the entities of the rows are looked for."""
         connection.execute(
             sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DROP").format(_STAGE, silver_table(table))
         )
-        connection.execute(
-            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
-                _STAGE, sql.Identifier(OBJECT_ID), sql.Literal(str(object_id))
-            )
-        )
+        found = self._copied(connection, _STAGE, object_id, outputs)
+        connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(silver_table(table), _STAGE))
+        canonical.collect(connection, table, _STAGE)
+        connection.execute(sql.SQL("DROP TABLE {}").format(_STAGE))
+        return found
+
+    def _copied(
+        self, connection: psycopg.Connection[Any], target: sql.Identifier, object_id: UUID, outputs: list[Output]
+    ) -> tuple[int, int]:
+        """Copies the files into a table; rows, and NUL characters that were replaced.
+
+        No other transaction waits while a file is read: what is locked is the object, and rows of it.
+        """
         count = nuls = 0
-        for rows in read_ahead(self._s3, self._bucket, outputs):
-            columns = sql.SQL(", ").join(map(sql.Identifier, rows.columns))
-            statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_STAGE, columns)
-            with connection.cursor() as cursor:
-                with cursor.copy(statement) as copy:
-                    copy.write(rows.csv)
-                if cursor.rowcount != rows.count:
-                    raise SilverChanged(f"PostgreSQL copied {cursor.rowcount} rows of {rows.count}")
+        for rows in read_ahead(self._s3, self._bucket, outputs, str(object_id)):
+            copy(connection, target, [rows])
             count, nuls = count + rows.count, nuls + rows.replaced
         return count, nuls
 

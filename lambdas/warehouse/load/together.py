@@ -20,7 +20,7 @@ from sluice_pipeline.ledger.items import ObjectItem, Output
 from sluice_pipeline.ledger.ledger import Ledger
 from warehouse.database import OBJECT_ID, Warehouse, silver_table
 from warehouse.load.records import Before, Loaded, loaded_before, record
-from warehouse.load.silver_rows import Rows, SilverChanged, read
+from warehouse.load.silver_rows import Rows, SilverChanged, copy, read
 
 MAXIMUM_BYTES: Final = 16 * 1024 * 1024
 """Of the silver files of a group, which are in memory at one time. An object that has more is loaded alone."""
@@ -189,19 +189,6 @@ def _write(
                 if name == table:
                     by_columns[rows.columns].append(rows)
                     counts[part.object_id][table] += rows.count
-        for columns, files in by_columns.items():
-            _copy(connection, table, columns, files)
+        for files in by_columns.values():
+            copy(connection, silver_table(table), files)
     return replaced, counts
-
-
-def _copy(connection: psycopg.Connection[Any], table: str, columns: tuple[str, ...], files: Sequence[Rows]) -> None:
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        silver_table(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            for rows in files:
-                copy.write(rows.csv)
-        expected = sum(rows.count for rows in files)
-        if cursor.rowcount != expected:
-            raise SilverChanged(f"PostgreSQL copied {cursor.rowcount} rows of {expected}")

@@ -118,6 +118,24 @@ def test_the_stages_limit_holds_without_a_key_too(api: Callable[..., Api]) -> No
     assert [one.get("/open")[0] for _ in range(3)] == [200, 200, 429]
 
 
+@pytest.mark.parametrize(
+    ("source", "status", "body"),
+    [
+        ("return {'statusCode': 201, 'body': json.dumps(event['httpMethod'] + 'é\u2713')}", 201, "POSTé\u2713"),
+        ("return {'statusCode': 201, 'body': '\"é\u2713\"'}", 201, "é\u2713"),
+        ("return {'body': json.dumps(event['headers']['X-Api-Key'])}", 200, "k"),
+        ("raise ValueError('inside')", 502, {"message": "Internal server error"}),
+        ("return 'no object'", 502, {"message": "Internal server error"}),
+    ],
+)
+def test_a_functions_outcome_is_the_callers_answer(
+    engine: Engine, function: Callable[..., Function], source: str, status: int, body: Any
+) -> None:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
+    one = Api(engine, function(f"import json\ndef handler(event, context):\n    {source}\n"))
+    assert one.get("/open", "k", method="POST", body=b"")[:3:2] == (status, body)
+
+
 def test_a_body_over_ten_megabytes_is_refused(api: Callable[..., Api]) -> None:
     status, _, body = api().get("/open", method="POST", body=b"x" * (10 * 1024 * 1024 + 1))
     assert (status, body) == (413, {"message": "Request Too Long"})

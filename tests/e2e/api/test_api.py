@@ -124,10 +124,12 @@ def test_an_answer_is_kept_until_a_load_changes_the_data(pipe: Pipeline, warehou
 
 
 def test_a_kept_answer_expires(pipe: Pipeline, api: Client) -> None:
-    """Its time is looked at, for DynamoDB removes it some time later only."""
+    """Its time is looked at, for DynamoDB removes it some time later only.
+
+    An environment remembers what it has read from the table, so this answer is not read before it expires.
+    """
     rows = int(pipe.run, 16) % 90 + 5
     api.ask("simple_demo", rows=rows)
-    assert api.ask("simple_demo", rows=rows).body["metadata"]["cacheHit"] is True
     table = pipe.stack["analytics_table"]
     for page in pipe.dynamodb.get_paginator("scan").paginate(TableName=table):
         for item in page["Items"]:

@@ -24,10 +24,10 @@ class Function:
         self.cursor = self.connection.cursor.return_value.__enter__.return_value
         self.cursor.description = [SimpleNamespace(name="n"), SimpleNamespace(name="square")]
         self.cursor.fetchmany.side_effect = [[(1, 1), (2, 4)], []]
-        patch.setattr(module.warehouse, "connection", lambda: self.connection)
+        patch.setattr(module.warehouse, "connection", lambda **_: self.connection)
 
     def has_no_database(self) -> None:
-        def connection() -> None:
+        def connection(**_: bool) -> None:
             raise psycopg.OperationalError("connection to db.example failed")
 
         self._patch.setattr(self._module.warehouse, "connection", connection)

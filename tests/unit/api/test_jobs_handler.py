@@ -32,7 +32,7 @@ class Function:
         cursor = self.connection.cursor.return_value.__enter__.return_value
         cursor.description = [SimpleNamespace(name="n")]
         cursor.fetchmany.side_effect = [[(1,), (2,)], []]
-        patch.setattr(module.warehouse, "connection", lambda: self.connection)
+        patch.setattr(module.warehouse, "connection", lambda **_: self.connection)
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         return self.send({"job_id": "j1", "request": request})

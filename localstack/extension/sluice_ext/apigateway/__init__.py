@@ -14,7 +14,7 @@ from localstack.services.apigateway.next_gen.execute_api.handlers.gateway_except
 from localstack.services.apigateway.next_gen.execute_api.integrations.aws import RestApiAwsProxyIntegration
 from localstack.services.apigateway.next_gen.provider import ApigatewayNextGenProvider
 
-from sluice_ext.apigateway import access_log, authorizers, limits, responses, timeouts
+from sluice_ext.apigateway import access_log, authorizers, invocation, limits, responses, timeouts
 from sluice_ext.apigateway.decisions import CACHE
 from sluice_ext.patching import replace
 
@@ -45,6 +45,7 @@ def install() -> None:
     flush.__name__ = "flush_stage_authorizers_cache"
     ApigatewayNextGenProvider.flush_stage_authorizers_cache = flush
     timeouts.install()
+    invocation.install()
     proxy = RestApiAwsProxyIntegration
     original_parsed = replace(proxy, "parse_lambda_response", parsed, expect="(self, payload)")
     original = replace(RestApiGateway, "__init__", build, expect="(self)")

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import asdict
@@ -9,41 +10,46 @@ from pathlib import Path
 
 import duckdb
 
-from sluice_ext.athena.worker import statements
+from sluice_ext.athena.worker import queries, statements
 from sluice_ext.athena.worker.channel import Pipe
 from sluice_ext.athena.worker.errors import QueryFailed
-from sluice_ext.athena.worker.queries import failure
+from sluice_ext.athena.worker.queries import Session, failure
+
+
+class Place:
+    """A folder and a database of one query."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=scratch))
+        self.connection = queries.connect(self.folder)
+
+    def leave(self) -> None:
+        self.connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def main() -> None:
-    """Until the engine closes the pipe."""
+    """Until the engine closes the pipe. A query's place is made before it comes, and left after it is answered."""
     pipe, scratch = Pipe(), Path(sys.argv[1])
+    place = Place(scratch)
     pipe.send(ready=True)
     while True:
         message = pipe.receive()
         if "kind" in message:
             _answer(pipe, lambda m=message: {"kind": statements.kind_of(m["kind"])})
             continue
-        folder = scratch / message["id"]
-        folder.mkdir()
-        try:
-            _answer(pipe, lambda m=message, f=folder: _run(pipe, m, f))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        _answer(pipe, lambda m=message, p=place: _run(pipe, m, p))
+        place.leave()
+        place = Place(scratch)
 
 
-def _run(pipe: Pipe, message: dict[str, object], folder: Path) -> dict[str, object]:
+def _run(pipe: Pipe, message: dict[str, object], place: Place) -> dict[str, object]:
     began = time.monotonic()
     parameters = message["parameters"]
     assert isinstance(parameters, list)
+    session = Session(pipe, place.connection, str(message["database"]).lower(), place.folder)
     found = statements.run(
-        pipe,
-        str(message["sql"]),
-        parameters,
-        str(message["database"]),
-        folder,
-        Path(str(message["output"])),
-        str(message["location"]),
+        session, str(message["sql"]), parameters, Path(str(message["output"])), str(message["location"])
     )
     return asdict(found) | {"seconds": time.monotonic() - began}
 

@@ -26,6 +26,18 @@ CATALOG = "awsdatacatalog"
 # Marks a column that the query does not name; Athena calls it after its place: _col0, _col1.
 UNNAMED = "__unnamed_"
 _MAX_VIEWS = 100
+_MOST_REMEMBERED = 100_000
+_COLUMN_BYTES: dict[tuple[str, str], int] = {}
+"""Compressed bytes of a column in a file: the copy of an object has a name for each of its contents."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """``copy`` is the object's, which other queries read, too; ``link`` is this query's name for it."""
+
+    link: str
+    copy: str
+    size: int
 
 
 @dataclass
@@ -221,7 +233,7 @@ def _conditions(scope: Scope, tables: dict[str, Table]) -> Iterator[tuple[str, s
 def _make_view(session: Session, name: str, table: Table, conditions: list[str], used: set[str] | None) -> None:
     chosen = partitions.select(table, conditions, session.engine)
     found = session.engine.ask("files", locations=[one.location for one in chosen]) if chosen else []
-    files = []
+    files: list[_File] = []
     for partition, listed in zip(chosen, found, strict=True):
         folder = session.folder / name / partition.path(table.keys)
         for at, file in enumerate(listed):
@@ -229,28 +241,35 @@ def _make_view(session: Session, name: str, table: Table, conditions: list[str],
             # The suffix tells how a file is compressed.
             link = folder / f"{at}{''.join(Path(file['key']).suffixes[-2:])}"
             link.hardlink_to(file["path"])  # DuckDB would follow a symbolic link, out of what it may read
-            files.append((str(link), int(file["size"])))
-    paths = [path for path, _ in files]
+            files.append(_File(str(link), str(file["path"]), int(file["size"])))
+    paths = [one.link for one in files]
     session.connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {relation(table, paths)}")
     session.scanned += _bytes(session, table, files, used)
 
 
-def _bytes(session: Session, table: Table, files: list[tuple[str, int]], used: set[str] | None) -> int:
+def _bytes(session: Session, table: Table, files: list[_File], used: set[str] | None) -> int:
     """Bytes that Athena would read: the used columns of Parquet, all of other files."""
     keys = {key for key, _ in table.keys}
     if not files or table.format != "parquet" or used is None:
-        return sum(size for _, size in files)
+        return sum(one.size for one in files)
     wanted = sorted(used - keys)
-    if not wanted:
-        return 0
-    listed = "[" + ", ".join(literal(path) for path, _ in files) + "]"
-    columns = ", ".join(map(literal, wanted))
-    row = session.connection.execute(
-        f"SELECT coalesce(sum(total_compressed_size), 0) FROM parquet_metadata({listed}) "
-        f"WHERE lower(split_part(path_in_schema, ', ', 1)) IN ({columns})"
-    ).fetchone()
-    assert row
-    return int(row[0])
+    if unknown := [one for one in files if any((one.copy, column) not in _COLUMN_BYTES for column in wanted)]:
+        _read_bytes(session, unknown, wanted)
+    found = sum(_COLUMN_BYTES[one.copy, column] for one in files for column in wanted)
+    if len(_COLUMN_BYTES) > _MOST_REMEMBERED:
+        _COLUMN_BYTES.clear()
+    return found
+
+
+def _read_bytes(session: Session, files: list[_File], columns: list[str]) -> None:
+    copies = {one.link: one.copy for one in files}
+    _COLUMN_BYTES.update(((copy, column), 0) for copy in copies.values() for column in columns)
+    listed = "[" + ", ".join(map(literal, copies)) + "]"
+    rows = session.connection.execute(
+        f"SELECT file_name, lower(split_part(path_in_schema, ', ', 1)) AS name, sum(total_compressed_size) "
+        f"FROM parquet_metadata({listed}) WHERE name IN ({', '.join(map(literal, columns))}) GROUP BY ALL"
+    )
+    _COLUMN_BYTES.update(((copies[link], column), int(size)) for link, column, size in rows.fetchall())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import sqlglot
 from sqlglot import exp
 
 from sluice_ext.athena.worker import commands, ddl, queries, results, writing
-from sluice_ext.athena.worker.channel import Engine
 from sluice_ext.athena.worker.errors import QueryFailed, unsupported
 from sluice_ext.athena.worker.queries import Session
 
@@ -58,29 +57,25 @@ def kind_of(sql: str) -> tuple[str, str]:
     raise QueryFailed(f"Queries of this type are not supported: {' '.join(text.split()[:2])}")
 
 
-def run(
-    engine: Engine, sql: str, parameters: list[str], database: str, folder: Path, output: Path, location: str
-) -> Answer:
-    """Run a statement.
+def run(session: Session, sql: str, parameters: list[str], output: Path, location: str) -> Answer:
+    """Run a statement; ``session`` is its own.
 
-    folder: scratch space of this query alone. output: where the result goes (CSV, or text). location: where CREATE
-    TABLE AS puts a table that has no place of its own.
+    output: where the result goes (CSV, or text). location: where CREATE TABLE AS puts a table that has no place of its
+    own.
     """
     kind, detail = kind_of(sql)
-    with queries.connect(folder) as connection:
-        session = Session(engine, connection, database.lower(), folder)
-        if kind != "DML" and detail != "CREATE_TABLE_AS_SELECT":
-            return _other(session, sql, output)
-        if detail == "UNLOAD":
-            return _unload(session, sql, parameters, output)
-        parsed = queries.parse(sql)
-        if parameters:
-            parsed = queries.parameters_in(parsed, parameters)
-        if isinstance(parsed, exp.Create):
-            return _written(session, *writing.create_as(session, parsed, location), output)
-        if isinstance(parsed, exp.Insert):
-            return _written(session, *writing.insert(session, parsed), output)
-        return _select(session, parsed, output)
+    if kind != "DML" and detail != "CREATE_TABLE_AS_SELECT":
+        return _other(session, sql, output)
+    if detail == "UNLOAD":
+        return _unload(session, sql, parameters, output)
+    parsed = queries.parse(sql)
+    if parameters:
+        parsed = queries.parameters_in(parsed, parameters)
+    if isinstance(parsed, exp.Create):
+        return _written(session, *writing.create_as(session, parsed, location), output)
+    if isinstance(parsed, exp.Insert):
+        return _written(session, *writing.insert(session, parsed), output)
+    return _select(session, parsed, output)
 
 
 def _select(session: Session, parsed: exp.Expression, output: Path) -> Answer:
