@@ -139,7 +139,7 @@ class Side:
 
 
 def side_by_side(ours: Sequence[Figure], peers: Sequence[Side]) -> list[tuple[str | None, ...]]:
-    """Rows of name, ours, each peer's, target, ratio to the best of them (more than 1: ours is better), their notes.
+    """Rows of name, ours, each peer's, target, ratio to the best of them (more than 1: ours is better), what they say.
 
     A figure that a side does not have shows a dash there.
     """
@@ -152,15 +152,15 @@ def side_by_side(ours: Sequence[Figure], peers: Sequence[Side]) -> list[tuple[st
 
 def _row(name: str, mine: Figure | None, others: Sequence[tuple[str, Figure | None]]) -> tuple[str | None, ...]:
     ratios = [ratio for _, other in others if mine and other and (ratio := _ratio(mine, other.value))]
-    notes = {peer: other.note for peer, other in others if other and other.note}
-    same = len(set(notes.values())) == 1 and len(notes) == len(others)
+    said = {peer: other.note for peer, other in others if other and other.note}
+    same = len(set(said.values())) == 1 and len(said) == len(others)
     return (
         name,
         shown(mine.value, mine.unit) if mine else None,
         *(shown(other.value, other.unit) if other else None for _, other in others),
         _target(mine) if mine else None,
         f"{min(ratios):.1f}x" if ratios else None,
-        next(iter(notes.values())) if same else "; ".join(f"{peer}: {note}" for peer, note in notes.items()),
+        next(iter(said.values())) if same else "; ".join(f"{peer}: {note}" for peer, note in said.items()),
     )
 
 

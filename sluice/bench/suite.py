@@ -45,6 +45,8 @@ from sluice.paths import ROOT
 PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "lake", "redshift", "taxi")
 API_REQUESTS = 500
 MB = 1e6
+PEER_DEADLINE = 420.0
+"""Seconds for a peer's objects: where a function's first start fails, its message is back after 180 s."""
 _SPENT = "of the tool, Terraform and the provider; it hardly depends on what else runs"
 
 
@@ -258,25 +260,25 @@ def yaml_figures(own: Stage, report: Report) -> list[Figure]:
 
 
 def hop_figures(
-    where: Stage, objects: int, report: Report, clock: Calibrated, *, deployed: bool = True
+    where: Stage, objects: int, report: Report, clock: Calibrated, *, deployed: bool = True, deadline: float = 120.0
 ) -> list[Figure]:
-    """The bare hop, and the real one where the stack is deployed."""
+    """The bare hop, and the real one where the stack is deployed. deadline: seconds for each load's objects."""
     report(f"bench   hop on {where.name}: two bare functions, {objects} objects")
-    found = clock.around(lambda: _guarded("hop", "bare hop", lambda: _bare(where, objects)))
+    found = clock.around(lambda: _guarded("hop", "bare hop", lambda: _bare(where, objects, deadline)))
     if deployed:
         report(f"bench   hop on {where.name}: ingest and transform, {objects} objects")
-        found += clock.around(lambda: _guarded("hop", "real hop", lambda: _real(where, objects)))
+        found += clock.around(lambda: _guarded("hop", "real hop", lambda: _real(where, objects, deadline)))
     return found
 
 
-def _bare(where: Stage, objects: int) -> list[Figure]:
-    return list(_hop("bare", hop_bare.measure(where.stack, objects), at_least(60), at_most(0.10)))
+def _bare(where: Stage, objects: int, deadline: float) -> list[Figure]:
+    return list(_hop("bare", hop_bare.measure(where.stack, objects, deadline), at_least(60), at_most(0.10)))
 
 
-def _real(where: Stage, objects: int) -> list[Figure]:
+def _real(where: Stage, objects: int, deadline: float) -> list[Figure]:
     usage: list[stage.Usage] = []
     with Memory(where.root()) as memory, stage.core_only(where) as branches:
-        hops = hop_real.measure(where.stack, objects, around=lambda: usage.append(where.usage()))
+        hops = hop_real.measure(where.stack, objects, deadline, lambda: usage.append(where.usage()))
     cost = usage[1].per(usage[0], objects)
     paced = f"{hops.paced.objects} objects put at that rate"
     alone = f"{hops.alone.objects} objects, one at a time"
@@ -331,7 +333,7 @@ def peer_figures(peer: peers.Peer, objects: int, report: Report) -> list[Figure]
         clock.beside = other
         reason = peers.deploy(other, report)
         found = clock.around(lambda: peer_start_figures(other))
-        found += hop_figures(other, objects, report, clock, deployed=reason is None)
+        found += hop_figures(other, objects, report, clock, deployed=reason is None, deadline=PEER_DEADLINE)
         if reason is not None:
             found.append(Figure("hop", "real hop", None, "", note=f"the Terraform cannot be applied: {reason}"))
         return found

@@ -119,7 +119,7 @@ def test_side_by_side_the_ratio_is_to_the_best_peer_and_a_note_names_its_peer() 
         ]
 
 
-def test_side_by_side_notes_that_differ_stand_under_their_peers_names() -> None:
+def test_side_by_side_each_peer_is_named_where_they_say_different_things() -> None:
     peers = [Side(name, [Figure("hop", "rate", 30.0, "objects/s", note=f"of {name}")]) for name in ("a", "b")]
     assert figures.side_by_side(OURS[:1], peers)[0][-1] == "a: of a; b: of b"
     assert figures.side_by_side(OURS[:1], []) == [("rate", "60 objects/s", "≥ 50 objects/s", None, "")]
