@@ -191,15 +191,15 @@ def processor_seconds() -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """Processor seconds so far, of an engine and of the functions below it."""
+    """Processor seconds so far, of an engine and of the functions below it, those that have ended included."""
 
     engine: float
     functions: float
 
     @classmethod
     def of(cls, root: ProcessId) -> Usage:
-        own, *below = [_processor(one) for one in family(root)] or [0.0]
-        return cls(own, sum(below))
+        own, *below = [_processor(one) for one in family(root)] or [Processor()]
+        return cls(own.own, own.ended + sum(one.own + one.ended for one in below))
 
     def per(self, before: Usage, count: int) -> Usage:
         """Milliseconds for each of ``count`` objects since ``before``."""
@@ -208,13 +208,23 @@ class Usage:
         )
 
 
-def _processor(identity: ProcessId) -> float:
+@dataclass(frozen=True)
+class Processor:
+    """Processor seconds of a process, and of its children that have ended: functions' environments come and go."""
+
+    own: float = 0.0
+    ended: float = 0.0
+
+
+def _processor(identity: ProcessId) -> Processor:
     process = identity.process()
     try:
         times = process.cpu_times() if process else None
     except psutil.Error:
-        return 0.0
-    return float(times.user + times.system) if times else 0.0
+        return Processor()
+    if times is None:
+        return Processor()
+    return Processor(times.user + times.system, times.children_user + times.children_system)
 
 
 def processor_name() -> str:

@@ -192,6 +192,20 @@ def unscheduled(pipe: Pipeline, function: str) -> Iterator[None]:
         events.enable_rule(Name=rule)
 
 
+@contextmanager
+def unannounced(pipe: Pipeline) -> Iterator[None]:
+    """S3 announces no object of bronze while the block runs."""
+    bucket = pipe.stack["bronze_bucket"]
+    before = pipe.s3.get_bucket_notification_configuration(Bucket=bucket)
+    del before["ResponseMetadata"]
+    assert before
+    pipe.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        pipe.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=before)
+
+
 def _arn(pipe: Pipeline, name: str) -> str:
     return str(pipe.lambda_.get_function_configuration(FunctionName=name)["FunctionArn"])
 

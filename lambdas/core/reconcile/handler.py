@@ -78,8 +78,10 @@ def reconcile(progress: Progress, now: datetime, context: LambdaContext) -> None
     whole = True
     for page in source.pages(progress, judged):
         found = announcer.new(finder.find(page.objects, judged))
+        if found:
+            store.announce(progress, [one.ref.key for one in found])
         announcer.send(found)
-        store.advance(progress, page.position, [one.ref.key for one in found])
+        store.advance(progress, page.position)
         announcer.record(found)
         measure(ObjectsCompared=page.seen, ObjectsUnannounced=len(found))
         if context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:

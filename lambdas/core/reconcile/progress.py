@@ -24,6 +24,7 @@ class Progress:
     ``done_until``: of the last whole pass, None before the first. ``closed``: the manifest of the last inventory that
     was compared or refused: no pass begins with it again. ``waiting_since``: since when there is no inventory.
     ``found``, ``samples``: what was found and not notified yet: how many objects, and the first of their keys.
+    ``page_found``, ``page_samples``: the same of the page that is being sent; a run that died may have left them.
     """
 
     began: datetime | None = None
@@ -34,6 +35,8 @@ class Progress:
     waiting_since: datetime | None = None
     found: int = 0
     samples: list[str] = field(default_factory=list)
+    page_found: int = 0
+    page_samples: list[str] = field(default_factory=list)
 
 
 class ProgressStore:
@@ -59,6 +62,8 @@ class ProgressStore:
             _moment(item.get("waiting_since")),
             int(item.get("found_count", 0)),
             list(item.get("found_keys", ())),
+            int(item.get("page_count", 0)),
+            list(item.get("page_keys", ())),
         )
 
     def begin(self, progress: Progress, moment: datetime, manifest: str = "") -> None:
@@ -67,13 +72,27 @@ class ProgressStore:
         values = {":began": written(moment), ":manifest": manifest}
         self._update("SET began = :began, manifest = :manifest REMOVE after_key, waiting_since", values)
 
-    def advance(self, progress: Progress, position: str, keys: Sequence[str]) -> None:
-        """A page is done, and these objects of it were sent."""
+    def announce(self, progress: Progress, keys: Sequence[str]) -> None:
+        """These objects of the page are going to be sent.
+
+        Recorded before they are: when the run dies after that, ingest may have them before the next run looks, which
+        then does not find them, and has to notify all the same.
+        """
+        progress.page_found = max(progress.page_found, len(keys))
+        progress.page_samples = list(dict.fromkeys([*progress.page_samples, *keys]))[:_SAMPLES]
+        values = {":count": progress.page_found, ":keys": progress.page_samples}
+        self._update("SET page_count = :count, page_keys = :keys", values)
+
+    def advance(self, progress: Progress, position: str) -> None:
+        """A page is done, and what was found in it was sent."""
         progress.position = position
-        progress.found += len(keys)
-        progress.samples = [*progress.samples, *keys][:_SAMPLES]
+        progress.found += progress.page_found
+        progress.samples = [*progress.samples, *progress.page_samples][:_SAMPLES]
+        progress.page_found, progress.page_samples = 0, []
         values = {":after": position, ":count": progress.found, ":keys": progress.samples}
-        self._update("SET after_key = :after, found_count = :count, found_keys = :keys", values)
+        self._update(
+            "SET after_key = :after, found_count = :count, found_keys = :keys REMOVE page_count, page_keys", values
+        )
 
     def notified(self, progress: Progress) -> None:
         progress.found, progress.samples = 0, []

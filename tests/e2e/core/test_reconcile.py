@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from fixtures import formats, shipping
-from tests.support.changes import environment
+from tests.support.changes import environment, unannounced
 from tests.support.pipeline import Pipeline, until
 
 ROWS = 10
@@ -23,20 +22,6 @@ def reconciled(pipe: Pipeline) -> Iterator[Pipeline]:
         pytest.skip("reconcile_schedule is off")
     with environment(pipe, "reconcile", MARGIN_MINUTES="0"):
         yield pipe
-
-
-@contextmanager
-def unannounced(pipe: Pipeline) -> Iterator[None]:
-    """S3 announces no object of bronze while the block runs."""
-    bucket = pipe.stack["bronze_bucket"]
-    before = pipe.s3.get_bucket_notification_configuration(Bucket=bucket)
-    del before["ResponseMetadata"]
-    assert before
-    pipe.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-    try:
-        yield
-    finally:
-        pipe.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=before)
 
 
 def reconcile(pipe: Pipeline) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fixtures import shipping
 from sluice.bench import bulk, figures, hop_real, row_per_message, stage
 from sluice.bench.figures import Figure, Side, at_least, at_most
 from sluice.console import SluiceError
+from sluice.processes import ProcessId
 
 
 @pytest.mark.parametrize(
@@ -209,3 +211,14 @@ def test_a_command_does_not_see_what_make_was_given(monkeypatch: pytest.MonkeyPa
     stage.run([sys.executable, "-c", look])
     with pytest.raises(SluiceError, match="SLUICE"):
         stage.run([sys.executable, "-c", "import os, sys; sys.exit(os.environ['SLUICE'])"], {"SLUICE": "SLUICE"})
+
+
+def test_what_a_function_spent_counts_after_its_environment_has_ended() -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass\n"
+    engine = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", engine], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        spent = stage.Usage.of(ProcessId.of(process.pid))
+        process.communicate(b"\n")
+    assert spent.functions >= 0.25  # the kernel counts in hundredths of a second, each of two numbers on its own
