@@ -113,7 +113,7 @@ soak: bootstrap ## 5,000 objects under duplicates, poison, kills, throttles and 
 bench: bootstrap ## Measures; prints the figures and writes them as JSON
 	@$(SLUICE) bench $(ARGS)
 
-bench-peer: bootstrap ## The same measurement on another emulator, side by side
+bench-peer: bootstrap ## The hop on other emulators, too, side by side
 	@$(SLUICE) bench --peer $(ARGS)
 
 bench-scale: bootstrap ## How it does with 100,000 objects, 1,000,000 messages and a large verify (takes an hour)

@@ -130,23 +130,38 @@ def table(figures: Iterable[Figure]) -> list[tuple[str | None, ...]]:
     return [(f.name, shown(f.value, f.unit), _target(f), _met(f), shown(f.calibration, "s"), f.note) for f in figures]
 
 
-def side_by_side(ours: Sequence[Figure], peers: Sequence[Figure]) -> list[tuple[str | None, ...]]:
-    """Rows of name, ours, the peer's, target, ratio (more than 1: ours is better) and the peer's note.
+@dataclass(frozen=True)
+class Side:
+    """Another engine's figures, beside ours."""
 
-    A figure that only one side has shows a dash for the other.
+    name: str
+    figures: Sequence[Figure]
+
+
+def side_by_side(ours: Sequence[Figure], peers: Sequence[Side]) -> list[tuple[str | None, ...]]:
+    """Rows of name, ours, each peer's, target, ratio to the best of them (more than 1: ours is better), what they say.
+
+    A figure that a side does not have shows a dash there.
     """
-    theirs = {figure.name: figure for figure in peers}
-    rows: list[tuple[str | None, ...]] = []
-    for figure in ours:
-        other = theirs.pop(figure.name, None)
-        value = other.value if other else None
-        note = other.note if other else ""
-        rows.append(
-            (figure.name, shown(figure.value, figure.unit), shown(value, figure.unit), _target(figure),
-             _ratio(figure, value), note)
-        )  # fmt: skip
-    rows += [(other.name, None, shown(other.value, other.unit), None, None, other.note) for other in theirs.values()]
-    return rows
+    own = {figure.name: figure for figure in ours}
+    theirs = [{figure.name: figure for figure in peer.figures} for peer in peers]
+    names = dict.fromkeys(name for figures in (own, *theirs) for name in figures)
+    return [_row(name, own.get(name), [(peer.name, found.get(name)) for peer, found in zip(peers, theirs, strict=True)])
+            for name in names]  # fmt: skip
+
+
+def _row(name: str, mine: Figure | None, others: Sequence[tuple[str, Figure | None]]) -> tuple[str | None, ...]:
+    ratios = [ratio for _, other in others if mine and other and (ratio := _ratio(mine, other.value))]
+    said = {peer: other.note for peer, other in others if other and other.note}
+    same = len(set(said.values())) == 1 and len(said) == len(others)
+    return (
+        name,
+        shown(mine.value, mine.unit) if mine else None,
+        *(shown(other.value, other.unit) if other else None for _, other in others),
+        _target(mine) if mine else None,
+        f"{min(ratios):.1f}x" if ratios else None,
+        next(iter(said.values())) if same else "; ".join(f"{peer}: {note}" for peer, note in said.items()),
+    )
 
 
 def by_group(figures: Iterable[Figure]) -> Mapping[str, list[Figure]]:
@@ -175,8 +190,8 @@ def _met(figure: Figure) -> str | None:
     return None if figure.met is None else "yes" if figure.met else "no"
 
 
-def _ratio(figure: Figure, other: float | None) -> str | None:
+def _ratio(figure: Figure, other: float | None) -> float | None:
+    """How many times better ours is."""
     if not figure.value or not other:
         return None
-    better = figure.value / other if figure.unit.endswith(_MORE_IS_BETTER) else other / figure.value
-    return f"{better:.1f}x"
+    return figure.value / other if figure.unit.endswith(_MORE_IS_BETTER) else other / figure.value

@@ -44,7 +44,7 @@ class Run:
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> Run:
         """What `sluice.bench.suite.Result.to_dict` says, now."""
-        figures = [*result["figures"], *_of_peer(result)]
+        figures = [*result["figures"], *_of_peers(result)]
         machine = result["machine"]
         return cls(machine["at"], commit(), machine, result["settings"], [_figure(one) for one in figures])
 
@@ -153,9 +153,10 @@ def commit() -> str:
     return source.revision(digits=10, untracked=True) or "-"
 
 
-def _of_peer(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The other side's figures, under its name."""
-    return [one | {"name": f"{result['peer']}: {one['name']}", "target": None} for one in result["peer_figures"]]
+def _of_peers(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The other sides' figures, under their names."""
+    return [one | {"name": f"{peer['name']}: {one['name']}", "target": None}
+            for peer in result["peers"] for one in peer["figures"]]  # fmt: skip
 
 
 def _figure(found: Mapping[str, Any]) -> Figure:

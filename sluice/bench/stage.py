@@ -44,6 +44,8 @@ class Stage:
     instance: Instance
     stack: Stack
     seconds: dict[str, float] = field(default_factory=dict)
+    functions_below: bool = True
+    """Whether functions run below the engine's process; where not, their memory and work are not seen."""
 
     def root(self) -> ProcessId:
         """The engine's process; functions run below it."""
@@ -105,13 +107,15 @@ def own_engine(report: Callable[[str], None] = note, kind: str | None = None) ->
             engine.down(instance, volumes=True, report=lambda _: None)
 
 
-def deploy(stage: Stage, report: Callable[[str], None] = note, *, datasets: Path = DATASETS_DIR) -> float:
-    """Builds what changed and deploys dev.tfvars; returns the seconds."""
+def deploy(
+    stage: Stage, report: Callable[[str], None] = note, *, datasets: Path = DATASETS_DIR, var_file: Path = VAR_FILE
+) -> float:
+    """Builds what changed and deploys it, as dev.tfvars or another file says; returns the seconds."""
     report(f"bench   deploying to {stage.name}")
 
     def run() -> None:
         build.build(datasets=datasets)
-        terraform.apply(stage.instance, VAR_FILE, infra_dir=_infra(stage.instance), report=report)
+        terraform.apply(stage.instance, var_file, infra_dir=_infra(stage.instance), report=report)
 
     return timed(run)
 

@@ -27,7 +27,7 @@ from sluice.bench import (
     hop_real,
     lake,
     load,
-    peer,
+    peers,
     redshift,
     row_per_message,
     soak,
@@ -36,7 +36,7 @@ from sluice.bench import (
     verbs,
     yaml_loop,
 )
-from sluice.bench.figures import Figure, Hop, Target, at_least, at_most
+from sluice.bench.figures import Figure, Hop, Side, Target, at_least, at_most
 from sluice.bench.stage import Memory, Stage
 from sluice.console import SluiceError, human_bytes, note
 from sluice.engine import DOCKER, EMBEDDED
@@ -45,6 +45,8 @@ from sluice.paths import ROOT
 PARTS = ("setup", "hop", "bulk", "rows", "load", "api", "lake", "redshift", "taxi")
 API_REQUESTS = 500
 MB = 1e6
+PEER_DEADLINE = 420.0
+"""Seconds for a peer's objects: where a function's first start fails, its message is back after 180 s."""
 _SPENT = "of the tool, Terraform and the provider; it hardly depends on what else runs"
 
 
@@ -59,16 +61,15 @@ class Plan:
 
 @dataclass
 class Result:
-    """Figures of ours and of the peer, and the machine they were taken on."""
+    """Figures of ours and of the peers, and the machine they were taken on."""
 
     machine: dict[str, Any]
     settings: dict[str, Any]
     versions: dict[str, str]
     figures: list[Figure] = field(default_factory=list)
     ours: str = "Sluice"
-    peer: str | None = None
-    """What is measured beside it: another emulator, or our own engine in containers."""
-    peer_figures: list[Figure] = field(default_factory=list)
+    peers: list[Side] = field(default_factory=list)
+    """What is measured beside it: other emulators, or our own engine in containers."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -76,18 +77,19 @@ class Result:
             "settings": self.settings,
             "versions": self.versions,
             "figures": [figure.to_dict() for figure in self.figures],
-            "peer": self.peer,
-            "peer_figures": [figure.to_dict() for figure in self.peer_figures],
+            "peers": [
+                {"name": peer.name, "figures": [figure.to_dict() for figure in peer.figures]} for peer in self.peers
+            ],
         }
 
 
 Report = Callable[[str], None]
 
 
-def run(plan: Plan, *, with_peer: bool = False, with_docker: bool = False, report: Report = note) -> Result:
-    """Measures everything of the plan on an engine and a stack of its own, then the hop on the peer's.
+def run(plan: Plan, *, beside: Sequence[peers.Peer] = (), with_docker: bool = False, report: Report = note) -> Result:
+    """Measures everything of the plan on an engine and a stack of its own, then the hop on each peer.
 
-    with_docker: everything on the embedded engine, then on the Docker engine instead of the peer.
+    with_docker: everything on the embedded engine, then on the Docker engine instead of the peers.
     One engine runs at a time, because two would share the processors. What cannot be measured becomes a figure without
     a value that says why. Raises SluiceError only when our own engine or stack cannot be had.
     """
@@ -99,11 +101,12 @@ def run(plan: Plan, *, with_peer: bool = False, with_docker: bool = False, repor
     result = Result(machine_facts(), settings, {})
     result.versions, result.figures = _own_figures(plan, given, EMBEDDED if with_docker else None, report)
     if with_docker:
-        result.peer, result.ours = DOCKER, EMBEDDED
-        result.peer_figures = _guarded("setup", DOCKER, lambda: _own_figures(plan, given, DOCKER, report)[1])
-    elif with_peer:
-        result.peer = f"{peer.NAME} {peer.VERSION}"
-        result.peer_figures = _guarded("hop", "hop", lambda: peer_figures(plan.objects, report))
+        result.ours = EMBEDDED
+        found = _guarded("setup", DOCKER, lambda: _own_figures(plan, given, DOCKER, report)[1])
+        result.peers.append(Side(DOCKER, found))
+    for peer in beside:
+        found = _guarded("hop", "hop", lambda peer=peer: peer_figures(peer, plan.objects, report))  # type: ignore[misc]
+        result.peers.append(Side(peer.title, found))
     return result
 
 
@@ -117,7 +120,7 @@ def _own_figures(
         clock.beside = own
         info = own.instance.info()
         versions = dict(info.versions) if info else {}
-        found += clock.around(lambda: start_figures(own, "`make up` with a new home: LocalStack and PostgreSQL"))
+        found += clock.around(lambda: start_figures(own))
         if "setup" in plan.parts:
             found += clock.around(lambda: _guarded("setup", "set-up", lambda: setup_figures(own, report)))
         if "hop" in plan.parts:
@@ -194,19 +197,26 @@ def _guarded(group: str, name: str, measure: Callable[[], list[Figure]]) -> list
 # -- set-up ------------------------------------------------------------------------------------------------------------
 
 
-def start_figures(where: Stage, up: str) -> list[Figure]:
+def start_figures(where: Stage) -> list[Figure]:
     """What it took to get an engine and the stack, and what the engine then holds."""
     found = [
-        Figure("setup", "up", where.seconds["up"], "s", at_most(5), up),
+        Figure(
+            "setup", "up", where.seconds["up"], "s", at_most(5), "`make up` with a new home: LocalStack, PostgreSQL"
+        ),
         Figure("setup", "deploy", where.seconds.get("deploy"), "s", at_most(100), "dev.tfvars as it is"),
         Figure("setup", "down, with its save", where.seconds.get("down"), "s", None, "the deployed stack"),
         Figure("setup", "up to the first call", where.seconds.get("restore"), "s", at_most(5), "what down saved"),
     ]
+    return [*found, *memory_figures(where)]
+
+
+def memory_figures(where: Stage) -> list[Figure]:
+    """What an engine holds now, and with the processes below it: its functions, where they run there."""
     engine, functions = stage.memory(where.root())
+    below = Figure("setup", "with functions", (engine + functions) / MB, "MB", None, "and the processes below it")
     return [
-        *found,
         Figure("setup", "engine memory", engine / MB, "MB", at_most(500), "after the deployment"),
-        Figure("setup", "with functions", (engine + functions) / MB, "MB", None, "and the processes below it"),
+        *([below] if where.functions_below else []),
     ]
 
 
@@ -250,25 +260,25 @@ def yaml_figures(own: Stage, report: Report) -> list[Figure]:
 
 
 def hop_figures(
-    where: Stage, objects: int, report: Report, clock: Calibrated, *, deployed: bool = True
+    where: Stage, objects: int, report: Report, clock: Calibrated, *, deployed: bool = True, deadline: float = 120.0
 ) -> list[Figure]:
-    """The bare hop, and the real one where the stack is deployed."""
+    """The bare hop, and the real one where the stack is deployed. deadline: seconds for each load's objects."""
     report(f"bench   hop on {where.name}: two bare functions, {objects} objects")
-    found = clock.around(lambda: _guarded("hop", "bare hop", lambda: _bare(where, objects)))
+    found = clock.around(lambda: _guarded("hop", "bare hop", lambda: _bare(where, objects, deadline)))
     if deployed:
         report(f"bench   hop on {where.name}: ingest and transform, {objects} objects")
-        found += clock.around(lambda: _guarded("hop", "real hop", lambda: _real(where, objects)))
+        found += clock.around(lambda: _guarded("hop", "real hop", lambda: _real(where, objects, deadline)))
     return found
 
 
-def _bare(where: Stage, objects: int) -> list[Figure]:
-    return list(_hop("bare", hop_bare.measure(where.stack, objects), at_least(60), at_most(0.10)))
+def _bare(where: Stage, objects: int, deadline: float) -> list[Figure]:
+    return list(_hop("bare", hop_bare.measure(where.stack, objects, deadline), at_least(60), at_most(0.10)))
 
 
-def _real(where: Stage, objects: int) -> list[Figure]:
+def _real(where: Stage, objects: int, deadline: float) -> list[Figure]:
     usage: list[stage.Usage] = []
     with Memory(where.root()) as memory, stage.core_only(where) as branches:
-        hops = hop_real.measure(where.stack, objects, around=lambda: usage.append(where.usage()))
+        hops = hop_real.measure(where.stack, objects, deadline, lambda: usage.append(where.usage()))
     cost = usage[1].per(usage[0], objects)
     paced = f"{hops.paced.objects} objects put at that rate"
     alone = f"{hops.alone.objects} objects, one at a time"
@@ -279,10 +289,17 @@ def _real(where: Stage, objects: int) -> list[Figure]:
         Figure("hop", f"real, p99 at {hop_real.PACE} objects/s", hops.paced.p99_s, "s"),
         Figure("hop", "real, p50 of a single object", hops.alone.p50_s, "s", None, alone),
         Figure("hop", "real, engine's work per object", cost.engine, "ms", None, processor),
-        Figure("hop", "real, functions' work per object", cost.functions, "ms", None, processor),
         Figure("hop", "real, engine memory", memory.engine / MB, "MB", at_most(500), "highest"),
-        Figure("hop", "real, with functions", (memory.engine + memory.functions) / MB, "MB", None, "highest"),
+        *(_below(cost, memory, processor) if where.functions_below else []),
         *_with_branches(where, objects, branches),
+    ]
+
+
+def _below(cost: stage.Usage, memory: Memory, processor: str) -> list[Figure]:
+    """Of functions that run below the engine's process."""
+    return [
+        Figure("hop", "real, functions' work per object", cost.functions, "ms", None, processor),
+        Figure("hop", "real, with functions", (memory.engine + memory.functions) / MB, "MB", None, "highest"),
     ]
 
 
@@ -307,16 +324,30 @@ def _hop(name: str, hop: Hop, rate: Target, middle: Target) -> Iterator[Figure]:
     yield Figure("hop", f"{name}, p99", hop.p99_s, "s")
 
 
-def peer_figures(objects: int, report: Report) -> list[Figure]:
+def peer_figures(peer: peers.Peer, objects: int, report: Report) -> list[Figure]:
+    """The hop on a peer, of which only the core is deployed; one figure that says why where it cannot run functions."""
+    if reason := peer.lacks():
+        return [Figure("hop", "hop", None, "", note=reason)]
     clock = Calibrated(report)
-    with peer.engine(report) as other:
+    with peers.engine(peer, report) as other:
         clock.beside = other
-        reason = peer.deploy(other, report)
-        found = clock.around(lambda: start_figures(other, "its process alone"))
-        found += hop_figures(other, objects, report, clock, deployed=reason is None)
+        reason = peers.deploy(other, report)
+        found = clock.around(lambda: peer_start_figures(other))
+        found += hop_figures(other, objects, report, clock, deployed=reason is None, deadline=PEER_DEADLINE)
         if reason is not None:
             found.append(Figure("hop", "real hop", None, "", note=f"the Terraform cannot be applied: {reason}"))
         return found
+
+
+def peer_start_figures(other: Stage) -> list[Figure]:
+    """What it took to get a peer and the core's stack, and what its process then holds."""
+    return [
+        Figure("setup", "up", other.seconds["up"], "s", None, "its process alone"),
+        Figure(
+            "setup", "deploy, the core alone", other.seconds.get("deploy"), "s", None, "dev.tfvars, all branches off"
+        ),
+        *memory_figures(other),
+    ]
 
 
 # -- lake --------------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def bench(
     ] = None,
     peer: Annotated[
         bool | None,
-        typer.Option("--peer/--no-peer", help="Measure the hop on MiniStack, too (without: where it is installed)."),
+        typer.Option("--peer/--no-peer", help="Measure the hop on other emulators, too (without: on those installed)."),
     ] = None,
     docker: Annotated[
         bool, typer.Option("--docker", help="Measure the embedded engine and the one in containers, side by side.")
@@ -91,8 +91,7 @@ def bench(
     scale calculates how much each stage of prod takes, and which one breaks first; with --measured it shows how this
     machine does with 100,000 objects, 1,000,000 messages and 1 GB to verify.
     """
-    from sluice.bench import peer as rival
-    from sluice.bench import suite
+    from sluice.bench import peers, suite
     from sluice.names import require
 
     if history:
@@ -148,8 +147,8 @@ def bench(
         soak(hours or 1.0, json, report)
         return
     plan = suite.Plan(parts, objects or 200, bulk_mb or 1024)
-    beside = rival.installed() and "hop" in parts and not docker if peer is None else peer
-    result = suite.run(plan, with_peer=beside, with_docker=docker, report=report)
+    rivals = peers.ALL if peer else () if peer is False or docker or "hop" not in parts else peers.all_installed()
+    result = suite.run(plan, beside=rivals, with_docker=docker, report=report)
     finish(result, json)
 
 
@@ -221,16 +220,18 @@ def soak(hours: float, as_json: bool, report: Callable[[str], None]) -> None:
 
 
 def write(result: Result) -> str:
-    """Stores the result as .sluice/bench/results.json; one with the peer as peer.json, of both
+    """Stores the result as .sluice/bench/results.json; one with peers as peer.json, of both
     engines as docker.json, a soak as soak.json, scale as scale.json. Returns the path."""
     import json
 
     from sluice.bench import history
+    from sluice.engine import DOCKER
     from sluice.paths import ROOT, SLUICE_DIR
 
     folder = SLUICE_DIR / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    name = "docker" if result.peer == "docker" else "peer" if result.peer else "results"
+    beside = [peer.name for peer in result.peers]
+    name = "docker" if beside == [DOCKER] else "peer" if beside else "results"
     alone = result.settings["parts"] in (["soak"], ["scale"])
     file = folder / f"{result.settings['parts'][0] if alone else name}.json"
     file.write_text(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
@@ -271,10 +272,10 @@ def show(result: Result) -> None:
         console.note("        other programs were busy: take the figures as a lower bound")
     for group, found in figures.by_group(result.figures).items():
         console.print_table(FIGURES, figures.table(found), title=TITLES[group])
-    if result.peer:
+    if result.peers:
         compared = layout(
-            "figure:fold", f"{result.ours}:number", f"{result.peer}:number", "target:number?1", "better by:number",
-            "note:fold?2",
+            "figure:fold", f"{result.ours}:number", *(f"{peer.name}:number" for peer in result.peers),
+            "target:number?1", "better by:number", "note:fold?2",
         )  # fmt: skip
-        rows = figures.side_by_side(result.figures, result.peer_figures)
+        rows = figures.side_by_side(result.figures, result.peers)
         console.print_table(compared, rows, title="Side by side, same functions")

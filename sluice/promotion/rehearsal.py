@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sluice.console import SluiceError
-from sluice.paths import ENVS_DIR, HOST_ENV
+from sluice.paths import ENVS_DIR, HOST_ENV, STACK_DIR
 from sluice.terraform import varfile
 
 ENV, ACCOUNT, OTHER_ACCOUNT, REGION = "dev", "123456789012", "210987654321", "us-east-1"
 REPOSITORY = "example/data"
-BRANCHES = ("observability_enabled", "ops_enabled", "warehouse_enabled", "canonical_enabled", "api_enabled",
-            "feedback_enabled", "checkin_enabled", "lake_enabled", "quality_gate_enabled", "taxi_enabled")  # fmt: skip
 ROLES = {"plan": "plan", "preflight": "plan", "drift": "plan", "deploy": "apply", "smoke": "apply", "shift": "apply",
          "rollback": "apply", "destroy": "apply"}  # fmt: skip
 """The bootstrap's role in whose session a verb runs, as in the workflows; every other verb is the account's."""
@@ -46,10 +44,8 @@ class Rehearsal:
         """Changes variables of the deployment."""
         self.variables |= more
         text = (ENVS_DIR / f"{ENV}.tfvars").read_text(encoding="utf-8")
-        own = ({} if self.branches else dict.fromkeys(BRANCHES, False)) | self.variables
-        lines = [line for line in text.splitlines() if not own.keys() & varfile.assigned(line).keys()]
-        lines += [f"{name} = {json.dumps(value)}" for name, value in own.items()]
-        self.var_file.write_text("\n".join(lines) + "\n")
+        whole = text if self.branches else varfile.core_alone(text, STACK_DIR)
+        self.var_file.write_text(varfile.with_values(whole, self.variables))
 
     def environment(self, **more: str) -> dict[str, str]:
         """The shell of the account's commands: its credentials, and the engine's address in the place of AWS."""

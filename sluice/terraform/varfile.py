@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from sluice.console import fail
 
@@ -33,6 +35,25 @@ def assigned(text: str) -> dict[str, int]:
             heredoc = start[1]
         depth += sum(code.count(c) for c in "{[(") - sum(code.count(c) for c in "}])")
     return names
+
+
+def switches(stack: Path) -> set[str]:
+    """Variables that turn a branch on; each is declared in its branch's file (branch_<name>.tf)."""
+    names = {name for path in stack.glob("branch_*.tf") for name in _VARIABLE.findall(path.read_text(encoding="utf-8"))}
+    return {name for name in names if name.endswith("_enabled")}
+
+
+def with_values(text: str, values: Mapping[str, Any]) -> str:
+    """The text of a tfvars file that sets these variables, whatever it set them to (each of those on one line)."""
+    gone = {line for name, line in assigned(text).items() if name in values}
+    lines = [line for number, line in enumerate(text.splitlines(), 1) if number not in gone]
+    lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def core_alone(text: str, stack: Path) -> str:
+    """The text of a tfvars file with every branch off."""
+    return with_values(text, dict.fromkeys(sorted(switches(stack)), False))
 
 
 def taken_from_shell(shell: Mapping[str, str], path: Path, stack: Path, given: Collection[str]) -> list[str]:

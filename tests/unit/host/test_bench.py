@@ -10,7 +10,7 @@ import pytest
 
 from fixtures import shipping
 from sluice.bench import bulk, figures, hop_real, row_per_message, stage
-from sluice.bench.figures import Figure, at_least, at_most
+from sluice.bench.figures import Figure, Side, at_least, at_most
 from sluice.console import SluiceError
 from sluice.processes import ProcessId
 
@@ -81,20 +81,50 @@ def test_a_table_says_what_was_measured_wanted_and_reached() -> None:
     ]
 
 
+OURS = [
+    Figure("hop", "rate", 60.0, "objects/s", at_least(50)), Figure("hop", "p50", 0.2, "s"),
+    Figure("hop", "mine", 1.0, "s"),
+]  # fmt: skip
+
+
 def test_side_by_side_the_ratio_says_how_many_times_better_ours_is() -> None:
-    ours = [
-        Figure("hop", "rate", 60.0, "objects/s"), Figure("hop", "p50", 0.2, "s"), Figure("hop", "mine", 1.0, "s"),
-    ]  # fmt: skip
-    peers = [
-        Figure("hop", "rate", 30.0, "objects/s"), Figure("hop", "p50", 0.1, "s"),
+    other = Side("a", [
+        Figure("hop", "rate", 30.0, "objects/s", note="20 objects"), Figure("hop", "p50", 0.1, "s"),
         Figure("hop", "real hop", None, "", note="it cannot"),
-    ]  # fmt: skip
-    assert figures.side_by_side(ours, peers) == [
-        ("rate", "60 objects/s", "30 objects/s", None, "2.0x", ""),
+    ])  # fmt: skip
+    assert figures.side_by_side(OURS, [other]) == [
+        ("rate", "60 objects/s", "30 objects/s", "≥ 50 objects/s", "2.0x", "20 objects"),
         ("p50", "0.200 s", "0.100 s", None, "0.5x", ""),
         ("mine", "1 s", None, None, None, ""),
         ("real hop", None, None, None, None, "it cannot"),
     ]
+
+
+def test_side_by_side_the_ratio_is_to_the_best_peer_and_a_note_names_its_peer() -> None:
+    slow = Side("a", [
+        Figure("hop", "rate", 30.0, "objects/s", note="20 objects"), Figure("hop", "p50", 0.4, "s", note="busy"),
+        Figure("hop", "real hop", None, "", note="it cannot"),
+    ])  # fmt: skip
+    mixed = Side("b", [
+        Figure("hop", "rate", 40.0, "objects/s", note="20 objects"), Figure("hop", "p50", 0.8, "s"),
+        Figure("hop", "mine", None, "s", note="not asked"),
+    ])  # fmt: skip
+    for peers, order in (([slow, mixed], (0, 1)), ([mixed, slow], (1, 0))):
+        rows = [
+            ("rate", "60 objects/s", ("30 objects/s", "40 objects/s"), "≥ 50 objects/s", "1.5x", "20 objects"),
+            ("p50", "0.200 s", ("0.400 s", "0.800 s"), None, "2.0x", "a: busy"),
+            ("mine", "1 s", (None, None), None, None, "b: not asked"),
+            ("real hop", None, (None, None), None, None, "a: it cannot"),
+        ]
+        assert figures.side_by_side(OURS, peers) == [
+            (name, ours, *(theirs[n] for n in order), *rest) for name, ours, theirs, *rest in rows
+        ]
+
+
+def test_side_by_side_each_peer_is_named_where_they_say_different_things() -> None:
+    peers = [Side(name, [Figure("hop", "rate", 30.0, "objects/s", note=f"of {name}")]) for name in ("a", "b")]
+    assert figures.side_by_side(OURS[:1], peers)[0][-1] == "a: of a; b: of b"
+    assert figures.side_by_side(OURS[:1], []) == [("rate", "60 objects/s", "≥ 50 objects/s", None, "")]
 
 
 def test_json_carries_value_target_and_verdict() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice import paths
 from sluice.bench import calibration, duck, figures, history, suite
-from sluice.bench.figures import Figure
+from sluice.bench.figures import Figure, Side
 from sluice.bench.history import Run, Unreadable
 from sluice.commands import bench as verb
 
@@ -185,15 +187,62 @@ def test_the_verb_shows_the_history_and_what_it_left_out(
     assert [one["commit"] for one in json.loads(capsys.readouterr().out)] == ["abc123"]
 
 
-def test_a_result_becomes_a_run_with_the_peers_figures_under_its_name() -> None:
+def test_a_result_becomes_a_run_with_the_peers_figures_under_their_names() -> None:
     result = suite.Result(MACHINE, {"objects": 1}, {}, [Figure("hop", "x", 1.0, "s", figures.at_most(2), "n", 0.4)])
-    result.peer, result.peer_figures = "other 1", [Figure("hop", "x", 2.0, "s", None, "", 0.5)]
+    for name, value in (("other 1", 2.0), ("third 2", 3.0)):
+        result.peers.append(Side(name, [Figure("hop", "x", value, "s", figures.at_most(2), "", 0.5)]))
     made = Run.of(result.to_dict())
-    assert [(one.name, one.value, one.calibration) for one in made.figures] == [
-        ("x", 1.0, 0.4),
-        ("other 1: x", 2.0, 0.5),
+    assert [(one.name, one.value, one.calibration, one.target) for one in made.figures] == [
+        ("x", 1.0, 0.4, None),
+        ("other 1: x", 2.0, 0.5, None),
+        ("third 2: x", 3.0, 0.5, None),
     ]
     assert Run.parse(json.dumps(made.to_dict()).encode()) == made
+
+
+def test_a_run_of_0_2_0_with_its_one_peer_is_still_read_and_compared() -> None:
+    """The line is one that commit aa97477 wrote."""
+    line = (
+        b'{"version": 1, "at": "2026-03-01T10:00:00+00:00", "commit": "aa97477fbb", "machine": {"at": '
+        b'"2026-03-01T10:00:00+00:00", "processors": 2}, "settings": {"parts": ["hop"], "objects": 200, "bulk_mb": '
+        b'1024}, "figures": [{"group": "hop", "name": "ministack 1.5.33: bare, throughput", "value": 60.3, "unit": '
+        b'"objects/s", "target": null, "met": null, "note": "", "calibration": 0.4}]}'
+    )
+    found = history.compare([Run.parse(line)])
+    assert found == {"hop": [(
+        "ministack 1.5.33: bare, throughput", "2026-03-01T10:00:00+00:00", "aa97477fbb", "60.3 objects/s", "0.400 s",
+        "60.3 objects/s", "2 processors",
+    )]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("beside", "parts", "name"),
+    [([], ["hop"], "results"), (["docker"], ["hop"], "docker"), (["a 1"], ["hop"], "peer"),
+     (["a 1", "b 2"], ["hop"], "peer"), ([], ["soak"], "soak"), ([], ["scale"], "scale")],
+)  # fmt: skip
+def test_a_result_is_written_to_the_file_of_its_kind(
+    beside: list[str], parts: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "SLUICE_DIR", tmp_path)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(history, "FILE", tmp_path / "history.jsonl")
+    result = suite.Result(MACHINE, {"parts": parts}, {}, [], peers=[Side(one, []) for one in beside])
+    assert verb.write(result) == f"bench/{name}.json"
+    assert [one["name"] for one in json.loads((tmp_path / f"bench/{name}.json").read_text())["peers"]] == beside
+
+
+def test_the_verb_shows_a_column_for_each_peer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    facts = {"load_before": 0.0, "processors": 2, "memory_mb": 1, "system": "L", "python": "3.13"}
+    sides = [Side(name, [Figure("hop", "x", value, "s")]) for name, value in (("a 1", 2.0), ("b 2", 4.0))]
+    verb.show(suite.Result(MACHINE | facts, {}, {}, [Figure("hop", "x", 1.0, "s")], peers=sides))
+    table = capsys.readouterr().out.split("Side by side")[1]
+    assert [words for words in ("Sluice", "a 1", "b 2", "better by") if words in table] == [
+        "Sluice", "a 1", "b 2", "better by",
+    ]  # fmt: skip
+    assert re.search(r"x +1 s +2 s +4 s .*2\.0x", table)
 
 
 def test_duckdb_writes_every_row_or_fails(tmp_path: Path) -> None:

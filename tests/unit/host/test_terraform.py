@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import hcl2
 import pytest
 
 from sluice.commands._deployment import summary_of
@@ -115,6 +116,25 @@ def test_a_missing_tfvars_file_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(SluiceError, match="No such file") as raised:
         varfile.check(tmp_path / "x.tfvars", STACK_DIR)
     assert raised.value.code == 2
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_the_core_alone_is_the_environment_with_every_branch_off(env: str, tmp_path: Path) -> None:
+    text = (ENVS_DIR / f"{env}.tfvars").read_text()
+    switches = varfile.switches(STACK_DIR)
+    assert switches == {name for name in varfile.assigned(text) if name.endswith("_enabled")}
+    assert switches == {name for name in varfile.declared(STACK_DIR) if name.endswith("_enabled")}
+    path = tmp_path / "core.tfvars"
+    path.write_text(varfile.core_alone(text, STACK_DIR))
+    varfile.check(path, STACK_DIR)
+    found, whole = hcl2.loads(path.read_text()), hcl2.loads(text)
+    assert {name: found.pop(name) for name in switches} == dict.fromkeys(switches, False)
+    assert found == {name: value for name, value in whole.items() if name not in switches}
+
+
+def test_a_tfvars_file_gets_other_values_at_its_top_level_only() -> None:
+    text = "a = 1 # why\nmap = {\n  a = 2\n}\n"
+    assert varfile.with_values(text, {"a": "x", "b": [1]}) == 'map = {\n  a = 2\n}\na = "x"\nb = [1]\n'
 
 
 def test_only_the_top_level_of_a_tfvars_file_assigns() -> None:

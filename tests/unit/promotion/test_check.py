@@ -59,7 +59,7 @@ def test_its_variables_are_the_environments_with_its_own(road: rehearsal.Rehears
     text = road.var_file.read_text()
     assert "log_retention_days = 14" in text
     assert text.count("log_retention_days") == 1
-    assert all(f"{name} = false" in text for name in rehearsal.BRANCHES)
+    assert all(f"{name} = false" in text for name in varfile.switches(STACK_DIR))
 
 
 def test_its_shell_has_nothing_of_the_users_account(road: rehearsal.Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
