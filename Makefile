@@ -81,10 +81,10 @@ demo-taxi: bootstrap ## Makes a month of taxi trips, serves it, loads it, verifi
 	@$(SLUICE) taxi demo $(ARGS)
 
 test: bootstrap ## Runs all suites: both halves of the end-to-end ones, which mostly wait, beside the others
-	@$(PYTEST) -n 3 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+	@$(PYTEST) -n 4 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 everything: bootstrap ## Runs all suites with the thorough tests, which vary what `make test` shows, and all points of the sweeps: hours
-	@THOROUGH=1 SWEEP=full $(PYTEST) -n 3 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
+	@THOROUGH=1 SWEEP=full $(PYTEST) -n 4 tests/unit tests/contract tests/infra tests/e2e $(ARGS)
 
 unit: bootstrap ## Runs the unit tests (no network, no engine)
 	@$(PYTEST) tests/unit $(ARGS)

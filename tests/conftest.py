@@ -58,7 +58,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """``-n 3``: each group in one worker."""
+    """``-n 4``: each group in one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)

@@ -22,7 +22,7 @@ FIRST_HALF = (
 )
 HALVES = ("first", "second")
 
-# In the order in which they begin. With three workers both halves run beside the others, and a worker that has ended
+# In the order in which they begin. With four workers both halves run beside the others, and a worker that has ended
 # its group takes the next.
 GROUPS = (*HALVES, "unit", "contract", "engines", "branches", "infra")
 
