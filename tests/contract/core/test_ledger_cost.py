@@ -139,4 +139,6 @@ def test_the_record_of_an_event_is_as_large_as_the_simulation_takes_it(
         found.extend(db.scan(TableName=name)["Items"])
     finally:
         db.delete_table(TableName=name)
-    assert tuple(size_of(item) for item in found) == scale.RECORD_BYTES
+    # A moment in it that ends with zeros is a byte or two shorter: they are not stored.
+    sizes = [size_of(item) for item in found]
+    assert all(0 <= most - size <= 2 for most, size in zip(scale.RECORD_BYTES, sizes, strict=True)), sizes
