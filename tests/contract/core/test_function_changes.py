@@ -216,7 +216,7 @@ def late(answer: str, init: float = 0) -> bytes:
     return zipped({"handler.py": LATE.format(init=init), "late.py": f"answer = {answer!r}\n"})
 
 
-@pytest.mark.parametrize(("init", "seconds", "expected"), [(0, 5, "old"), (5, 0, "new")])
+@pytest.mark.parametrize(("init", "seconds", "expected"), [(0, 7, "old"), (7, 0, "new")])
 def test_an_invocation_that_an_update_overtakes_is_answered(
     functions: Any, slow: Engine, init: float, seconds: float, expected: str
 ) -> None:
@@ -225,11 +225,12 @@ def test_an_invocation_that_an_update_overtakes_is_answered(
     functions.get_waiter("function_active_v2").wait(FunctionName=name)
     functions.update_function_code(FunctionName=name, ZipFile=late("old", init))
     functions.get_waiter("function_updated_v2").wait(FunctionName=name)
+    caller, payload = slow.client("lambda"), json.dumps({"seconds": seconds})
     with ThreadPoolExecutor(1) as pool:
         functions.update_function_code(FunctionName=name, ZipFile=late("new"))
-        payload = json.dumps({"seconds": seconds})
-        asked = pool.submit(lambda: slow.client("lambda").invoke(FunctionName=name, Payload=payload))
-        functions.get_waiter("function_updated_v2").wait(FunctionName=name)
+        asked = pool.submit(lambda: caller.invoke(FunctionName=name, Payload=payload))
+        soon = {"Delay": 0.2, "MaxAttempts": 300}
+        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=soon)
         assert not asked.done(), "the update did not overtake the invocation"
         given = asked.result()
     assert "FunctionError" not in given
