@@ -556,4 +556,5 @@ def test_the_plan_is_empty_after_down_and_up_and_after_a_snapshot_is_loaded(
     core_stack.run("snapshot", "rm", name)
     core_stack.no_change_is_planned()
     last = core_stack.put(new_file(tmp_path), "n2")
-    assert (counts(last), last["rules"]) == ((1, 0), before["rules"])
+    # Not the version: an environment that has the same rules of an earlier upload does not read them again.
+    assert (counts(last), last["rules"]["sha256"]) == ((1, 0), before["rules"]["sha256"])
