@@ -52,7 +52,7 @@ def problems(document: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[
         if one["type"].startswith("aws_") and one["change"]["after"]:
             schema = known[one["mode"]][one["type"]]
             planned = _merged(one["change"]["after"], one["change"]["after_unknown"])
-            yield from _unplanned(one["address"], planned, schema, schema[""])
+            yield from _unmet(one["address"], planned, schema, schema[""])
 
 
 def _modules(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -73,9 +73,7 @@ def _unknown(
                 yield from _unknown(f"{where}.{name}", inner, schema, schema[block["arguments"][name]["block"]])
 
 
-def _unplanned(
-    where: str, after: Mapping[str, Any], schema: Mapping[str, Any], block: Mapping[str, Any]
-) -> Iterator[str]:
+def _unmet(where: str, after: Mapping[str, Any], schema: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str]:
     for name, argument in block["arguments"].items():
         if argument["required"] and after.get(name) in (None, [], {}):
             yield f"{where}: {name} is required"
@@ -90,7 +88,7 @@ def _unplanned(
         inner = schema.get(block["arguments"][name]["block"] or "-")
         for part in value if isinstance(value, list) else [value]:
             if inner and isinstance(part, dict):
-                yield from _unplanned(f"{where}.{name}", part, schema, inner)
+                yield from _unmet(f"{where}.{name}", part, schema, inner)
 
 
 def _merged(after: Any, unknown: Any) -> Any:
