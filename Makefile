@@ -116,7 +116,7 @@ bench: bootstrap ## Measures; prints the figures and writes them as JSON
 bench-peer: bootstrap ## The hop on other emulators, too, side by side
 	@$(SLUICE) bench --peer $(ARGS)
 
-bench-scale: bootstrap ## How it does with 100,000 objects, 1,000,000 messages and a large verify (takes an hour)
+bench-scale: bootstrap ## How it does with 100,000 objects, 1,000,000 messages and a large verify (a quarter of an hour)
 	@$(SLUICE) bench scale --measured $(ARGS)
 
 bench-docker: bootstrap ## The same measurement on both engines, embedded and in containers, side by side

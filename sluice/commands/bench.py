@@ -190,11 +190,11 @@ def grown(given: Mapping[str, int], as_json: bool) -> None:
     """Measures how verbs, ledger, queue and verify do with this much; what is not given is as large as `Sizes` says."""
     from dataclasses import asdict
 
-    from sluice.bench import suite
+    from sluice.bench import part_figures, suite
     from sluice.bench.grown import Sizes
 
     facts, sizes = suite.machine_facts(), Sizes(**given)
-    found = suite.scale_figures(sizes, console.silent if as_json else console.note)
+    found = part_figures.scale_figures(sizes, console.silent if as_json else console.note)
     finish(suite.Result(facts, {"parts": ["scale"]} | asdict(sizes), {}, found), as_json)
 
 
@@ -210,11 +210,11 @@ def finish(result: Result, as_json: bool) -> None:
 
 def soak(hours: float, as_json: bool, report: Callable[[str], None]) -> None:
     """Measures memory under load; fails when it grows by more than is accepted."""
-    from sluice.bench import soak, suite
+    from sluice.bench import part_figures, soak, suite
     from sluice.paths import SLUICE_DIR
 
     facts = suite.machine_facts()
-    found, growth = suite.soak_figures(hours, SLUICE_DIR / "bench" / "soak.jsonl", report)
+    found, growth = part_figures.soak_figures(hours, SLUICE_DIR / "bench" / "soak.jsonl", report)
     finish(suite.Result(facts, {"parts": ["soak"], "hours": hours}, {}, found), as_json)
     soak.check(growth)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice import paths
-from sluice.bench import calibration, duck, figures, history, suite
+from sluice.bench import calibration, duck, figures, history, measuring, suite
 from sluice.bench.figures import Figure, Side
 from sluice.bench.history import Run, Unreadable
 from sluice.commands import bench as verb
@@ -63,7 +63,7 @@ def test_measurements_share_the_calibration_between_them(monkeypatch: pytest.Mon
     measured = iter([0.4, 0.5, 0.6])
     monkeypatch.setattr(calibration, "seconds", lambda: next(measured))
     said: list[str] = []
-    clock = suite.Calibrated(said.append)
+    clock = measuring.Calibrated(said.append)
     first, second = (clock.around(lambda: [Figure("hop", "x", 1.0, "s")]) for _ in range(2))
     assert [first[0].calibration, second[0].calibration] == pytest.approx([0.45, 0.55])
     assert said == [

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sluice.bench import peers, stage, suite
+from sluice.bench import engine_figures, peers, stage
 from sluice.bench.peers import LOCALEMU, MINISTACK, Peer, environment, localemu, running
 from sluice.console import SluiceError
 from sluice.engine.containers import DockerError
@@ -148,7 +148,7 @@ def test_a_peer_that_cannot_run_functions_is_a_figure_that_says_why(
 ) -> None:
     played.lacks = "no Docker daemon answers"
     monkeypatch.setattr(peers, "engine", lambda *_: pytest.fail("it was started"))
-    (found,) = suite.peer_figures(played.peer(), 20, silent)
+    (found,) = engine_figures.peer_figures(played.peer(), 20, silent)
     assert (found.group, found.name, found.value, found.note) == ("hop", "hop", None, "no Docker daemon answers")
 
 
@@ -163,8 +163,8 @@ def test_a_peer_that_does_not_take_the_core_is_measured_bare_and_says_why(
         raise SluiceError("aws_sqs_queue.chunks: no such action")
 
     monkeypatch.setattr(stage, "deploy", refuses)
-    monkeypatch.setattr(suite, "_bare", lambda *_: [])
-    found = {one.name: one for one in suite.peer_figures(played.peer(), 20, silent)}
+    monkeypatch.setattr(engine_figures, "_bare", lambda *_: [])
+    found = {one.name: one for one in engine_figures.peer_figures(played.peer(), 20, silent)}
     assert found["real hop"].note == "the Terraform cannot be applied: aws_sqs_queue.chunks: no such action"
     assert found["real hop"].value is found["deploy, the core alone"].value is None
     assert found["up"].value
@@ -175,7 +175,7 @@ def test_a_peer_that_does_not_take_the_core_is_measured_bare_and_says_why(
 def test_functions_that_run_elsewhere_have_no_memory_of_the_engines(played: Played) -> None:
     for below, names in ((True, {"engine memory", "with functions"}), (False, {"engine memory"})):
         with peers.engine(replace(played.peer(), functions_below=below), silent) as found:
-            assert {one.name for one in suite.memory_figures(found)} == names
+            assert {one.name for one in engine_figures.memory_figures(found)} == names
 
 
 # -- LocalEmu ----------------------------------------------------------------------------------------------------------
