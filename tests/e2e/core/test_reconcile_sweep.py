@@ -58,11 +58,12 @@ class Reconciling(Scenario):
         return [key, self.pipe.origin_of(key, BODY).object_id]
 
     def start(self, name: str) -> None:
-        """It is uploaded, and reconcile runs; the copy's fault may end that run.
+        """It is uploaded, and reconcile makes the two runs of a pass; the copy's fault may end one of them.
 
         A lease that is there is of a call that hung, and that was carried out after its function had ended.
         """
         self.puts[name] = self.pipe.put("shipments", BODY, name)
+        self.run_later()
         self.run_later()
 
     def wait(self, names: Collection[str]) -> None:
