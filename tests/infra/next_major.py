@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.infra.planning import ENVS, offline_plan
+
 PACKAGE, PROVIDER = "@cdktf/provider-aws@21.22.1", "6.25.0"
 FILE = Path(__file__).with_name("next_major.json")
 
@@ -74,6 +76,7 @@ def _unknown(
 
 
 def _unmet(where: str, after: Mapping[str, Any], schema: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str]:
+    """Arguments and attributes as they are planned."""
     for name, argument in block["arguments"].items():
         if argument["required"] and after.get(name) in (None, [], {}):
             yield f"{where}: {name} is required"
@@ -102,19 +105,17 @@ def _merged(after: Any, unknown: Any) -> Any:
     return _LATER if after is None and unknown else after
 
 
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name == "references" and isinstance(inner, list):
-                yield from inner
-            elif name != "module_calls" or not isinstance(inner, dict):
-                yield from _references(inner)
-            else:
-                for call in inner.values():
-                    yield from _references(call.get("expressions", {}))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
+def _references(module: Mapping[str, Any]) -> Iterator[str]:
+    """What a module's own resources, outputs and calls read; what it calls is a module of its own."""
+    calls = [call.get("expressions", {}) for call in module.get("module_calls", {}).values()]
+    waiting: list[Any] = [module.get("resources", []), module.get("outputs", {}), calls]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            yield from value.get("references", ())
+            waiting += [inner for name, inner in value.items() if name != "references"]
 
 
 def _unreadable(reference: str, known: Mapping[str, Any]) -> Iterator[str]:
@@ -169,8 +170,6 @@ def _schema(text: str) -> dict[str, Any]:
 
 def main() -> None:
     """Read the package of npm and write the file again."""
-    from tests.infra.planning import ENVS, offline_plan
-
     kinds = set().union(*(used(offline_plan(ENVS / f"{env}.tfvars").document) for env in ("dev", "prod")))
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True)

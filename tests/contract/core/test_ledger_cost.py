@@ -3,6 +3,7 @@
 Item sizes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 """
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -139,6 +140,12 @@ def test_the_record_of_an_event_is_as_large_as_the_simulation_takes_it(
         found.extend(db.scan(TableName=name)["Items"])
     finally:
         db.delete_table(TableName=name)
-    # A moment in it that ends with zeros is a byte or two shorter: they are not stored.
-    sizes = [size_of(item) for item in found]
-    assert all(0 <= most - size <= 2 for most, size in zip(scale.RECORD_BYTES, sizes, strict=True)), sizes
+    assert tuple(size_of(_without_last_zeros(item)) for item in found) == scale.RECORD_BYTES
+
+
+def _without_last_zeros(item: dict[str, Any]) -> dict[str, Any]:
+    """The item at a moment that does not end with zeros: DynamoDB does not store those, so it would be shorter."""
+    return {
+        name: {"N": re.sub("0+$", lambda zeros: "1" * len(zeros[0]), value["N"])} if "N" in value else value
+        for name, value in item.items()
+    }
